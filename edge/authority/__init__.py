@@ -1,0 +1,1 @@
+"""National root, issuers, publication of trust, reference issuing."""

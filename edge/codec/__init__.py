@@ -1,0 +1,1 @@
+"""Strict, bounded encodings shared by credentials and ledger: CBOR, COSE_Sign1, base45."""

@@ -1,0 +1,1 @@
+"""Bytes to credentials, one file per format; nothing here believes anything."""

@@ -1,0 +1,161 @@
+"""Every exception of the project, in one tree; branches are named by who is at fault.
+
+    EdgeError
+    ├── CredentialError      what was shown to the camera (never leaves `policy.examine`: it becomes a verdict)
+    ├── TrustError           what the authority, a mirror or a stick gave us
+    │   ├── TrustMissing         there is nothing to trust yet
+    │   ├── TrustDamaged         what we keep does not verify
+    │   ├── TrustRefused         what was offered does not verify; what we keep stays in force
+    │   └── PublicationError     the authority refuses to publish this
+    ├── LedgerError          the scan log, its batches and receipts
+    │   ├── LogUnwritable        the entry could not be made durable: the gate stops admitting
+    │   ├── LogDamaged           the database or its chain does not verify
+    │   ├── BatchRefused         a batch that does not follow, is forged or unreadable
+    │   └── ReceiptRefused       an answer that is not a receipt of our hub for our log
+    ├── TransportError       the far side, or the way to it
+    │   ├── Unreachable          nobody answered
+    │   └── AnswerRefused        somebody answered something else
+    └── SetupError           this machine: what a technician can put right
+        ├── ConfigError          gate.toml or an option
+        ├── SourceError          a camera, stream, folder or scanner
+        ├── LibraryMissing       a system library
+        ├── PortInUse            somebody else listens there
+        └── EnrolmentError       the invitation or the gate's identity
+
+It leaves the wording of verdicts to `edge.words`: hostile input is a result, not an exception.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.model.verdict import Reason
+
+
+class EdgeError(Exception):
+    """Something went wrong that a person can act on.
+
+    Args:
+        message: What happened, one sentence, naming the file or peer, with nothing personal in it.
+        next_step: What to do about it, one sentence or one command; empty where the message says it.
+    """
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.next_step}".rstrip()
+
+
+class CredentialError(EdgeError):
+    """The presented bytes are not a well-formed credential of this format.
+
+    Args:
+        reason: The stable code the verdict will carry.
+        message: What the parser met, without any byte of the input.
+    """
+
+    def __init__(self, reason: "Reason", message: str = "") -> None:
+        super().__init__(message or str(reason))
+        self.reason = reason
+
+
+class TrustError(EdgeError):
+    """Trust data is missing, damaged or refused."""
+
+
+class TrustMissing(TrustError):  # noqa: N818
+    """There is no trust data on this device yet."""
+
+
+class TrustDamaged(TrustError):  # noqa: N818
+    """The cached trust data does not verify."""
+
+
+class TrustRefused(TrustError):  # noqa: N818
+    """An offered update does not verify; the previous trust stays in force."""
+
+
+class PublicationError(TrustError):
+    """The authority refuses to publish or issue what it was given."""
+
+
+class LedgerError(EdgeError):
+    """The scan log, a batch or a receipt does not hold."""
+
+
+class LogUnwritable(LedgerError):  # noqa: N818
+    """The entry could not be made durable."""
+
+
+class LogDamaged(LedgerError):  # noqa: N818
+    """The scan log's database or chain does not verify."""
+
+
+class BatchRefused(LedgerError):  # noqa: N818
+    """A batch does not verify or does not follow.
+
+    Args:
+        kind: Stable word for the case: `malformed`, `forged`, `fork`, `gap`, `rollback`, `unknown_gate`, `version`.
+        message: What was met.
+        next_step: What the operator should do.
+    """
+
+    def __init__(self, kind: str, message: str, next_step: str = "") -> None:
+        super().__init__(message, next_step)
+        self.kind = kind
+
+
+class ReceiptRefused(LedgerError):  # noqa: N818
+    """An answer is not a receipt of our hub for our log."""
+
+
+class TransportError(EdgeError):
+    """The far side or the way to it failed; nothing local changes."""
+
+
+class Unreachable(TransportError):  # noqa: N818
+    """Nobody answered."""
+
+
+class AnswerRefused(TransportError):  # noqa: N818
+    """Somebody answered something that is not an answer of the protocol.
+
+    Args:
+        message: What was met.
+        next_step: What to do.
+        status: The HTTP status, 0 where there was none.
+        retry_after_s: The slot the hub gave, seconds from now, or None.
+    """
+
+    def __init__(
+        self, message: str, next_step: str = "", *, status: int = 0, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, next_step)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class SetupError(EdgeError):
+    """Something on this machine that a technician can put right."""
+
+
+class ConfigError(SetupError):
+    """The configuration file or an option is wrong."""
+
+
+class SourceError(SetupError):
+    """A frame source cannot be opened or was lost."""
+
+
+class LibraryMissing(SetupError):  # noqa: N818
+    """A system library is not installed."""
+
+
+class PortInUse(SetupError):  # noqa: N818
+    """The address is taken."""
+
+
+class EnrolmentError(SetupError):
+    """The invitation or the gate's identity does not hold."""

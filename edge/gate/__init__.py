@@ -1,0 +1,1 @@
+"""The gate, joined: clock, the straight line, parts and their supervisor."""

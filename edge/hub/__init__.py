@@ -1,0 +1,1 @@
+"""Central: receives batches, keeps the ledger, answers pulls."""

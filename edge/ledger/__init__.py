@@ -1,0 +1,1 @@
+"""The scan log as mathematics: canonical bytes, chain, tokens, sealing, batch, receipt."""

@@ -1,0 +1,215 @@
+"""One immutable, dated view of whose keys we accept, which credentials are revoked and what may pass.
+
+Built only by `edge.trust` from verified TUF targets (`docs/formats.md` gives each target's JSON).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+
+from edge.model.credential import PassKind
+
+EDDSA = -8
+"""COSE algorithm number of EdDSA (RFC 9053, 2.2)."""
+
+
+class Band(StrEnum):
+    """Age of trust data against the signed policy's limits."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    TOO_OLD = "too_old"
+    MISSING = "missing"
+
+
+class Status(IntEnum):
+    """Status values of a Token Status List (draft-ietf-oauth-status-list, 7.1)."""
+
+    VALID = 0
+    INVALID = 1
+    SUSPENDED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class StatusList:
+    """The revocation state of every pass of one list.
+
+    Attributes:
+        uri: Stable name of the list, bound to (issuer, list number).
+        bits: Bits per entry, 1, 2, 4 or 8 (draft-ietf-oauth-status-list, 4.1).
+        entries: The packed entries, least significant bits first.
+    """
+
+    uri: str
+    bits: int
+    entries: bytes
+
+    def status(self, index: int) -> int | None:
+        """Return the status value at `index`, or None past the end of the list."""
+        per_byte = 8 // self.bits
+        byte, slot = divmod(index, per_byte)
+        if not 0 <= byte < len(self.entries):
+            return None
+        return self.entries[byte] >> slot * self.bits & (1 << self.bits) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerKey:
+    """A key and everything it is allowed to say.
+
+    Attributes:
+        issuer: Issuer id.
+        key_id: 1 to 8 bytes; not unique: look up by (issuer, key id), try at most four.
+        algorithm: The one algorithm this key is used with (COSE number); a header must equal it.
+        public: The plain public key (Ed25519: 32 bytes).
+        kinds: Kinds of pass it may sign.
+        regions: GB/T 2260 prefixes a pass of this key may speak of (empty string: all).
+        max_validity_s: Longest exp - iat it may sign, seconds.
+        not_before: Unix seconds from which it may have signed.
+        not_after: Unix seconds until which it may have signed.
+        status_list: Number of its status list at this issuer.
+    """
+
+    issuer: str
+    key_id: bytes
+    algorithm: int
+    public: bytes
+    kinds: frozenset[PassKind]
+    regions: tuple[str, ...]
+    max_validity_s: int
+    not_before: int
+    not_after: int
+    status_list: int
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who signs passes.
+
+    Attributes:
+        id: Shortest GB/T 2260 prefix or a national name (`44`, `6101`, `nhc`).
+        names: Display name by language (`zh`, `en`).
+        region: GB/T 2260 code of its seat, six digits, or 0 for a national system.
+    """
+
+    id: str
+    names: Mapping[str, str]
+    region: int
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """What one status of one issuer means at gates of one area.
+
+    Attributes:
+        issuer: Issuer id.
+        status: The issuer's own status number; None for passes without one (travel).
+        area: GB/T 2260 prefix of the gate's region the row holds in (empty string: everywhere).
+        health: The status in the national vocabulary (`green`, `yellow`, `red`, `popup`, `unknown`, `none`).
+        outcome: `accept`, `refer` or `reject`.
+    """
+
+    issuer: str
+    status: int | None
+    area: str
+    health: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a gate accepts, signed by the authority.
+
+    Attributes:
+        version: Grows with every publication; every verdict records it.
+        purpose: Why gates check at all, by language.
+        ends_at: Unix seconds after which no gate admits under it.
+        formats: Formats admitted (`hp1`).
+        kinds: Kinds of pass that can admit a person.
+        repeat_window_s: How long the same credential at this site is referred.
+        short_lived_s: exp - iat up to which a pass does not depend on revocation.
+        stale_after_s: Age of trust data from which revocation is no longer relied on.
+        too_old_after_s: Age of trust data from which nothing is accepted.
+        retention_s: How long receipted entries stay on the gate.
+        travel_days: Window a travel pass must at least cover, days.
+        listed_areas: GB/T 2260 prefixes; a travel pass that visited one is referred.
+    """
+
+    version: int
+    purpose: Mapping[str, str]
+    ends_at: int
+    formats: frozenset[str]
+    kinds: frozenset[PassKind]
+    repeat_window_s: int
+    short_lived_s: int
+    stale_after_s: int
+    too_old_after_s: int
+    retention_s: int
+    travel_days: int
+    listed_areas: tuple[str, ...]
+
+    def band(self, age_s: float) -> Band:
+        """Return the band of trust data that is `age_s` seconds old."""
+        if age_s >= self.too_old_after_s:
+            return Band.TOO_OLD
+        return Band.STALE if age_s >= self.stale_after_s else Band.FRESH
+
+
+@dataclass(frozen=True, slots=True)
+class TrustVersions:
+    """Version of each top-level role the snapshot was built from."""
+
+    root: int
+    timestamp: int
+    snapshot: int
+    targets: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSnapshot:
+    """Everything a gate believes, at one time.
+
+    Attributes:
+        versions: TUF versions it was built from.
+        digest: SHA-256 of the snapshot metadata: two gates with equal digests believe the same.
+        issued_at: Signed issue time of the timestamp, Unix seconds; the age counts from here.
+        newest_expiry: Latest expiry among the signed metadata, Unix seconds: later than this the clock is doubted.
+        issuers: By issuer id.
+        keys: By (issuer id, key id).
+        status_lists: By (issuer id, list number).
+        matrix: Recognition matrix rows, by (issuer id, status).
+        policy: The policy in force.
+        regions: Names by GB/T 2260 code, by language.
+        hub_keys: Receipt keys by key id (hex of the first 8 bytes of SHA-256 of the public key).
+        auditor_key: X25519 public key that personal fields are sealed to, or None.
+    """
+
+    versions: TrustVersions
+    digest: bytes
+    issued_at: int
+    newest_expiry: int
+    issuers: Mapping[str, Issuer]
+    keys: Mapping[tuple[str, bytes], tuple[IssuerKey, ...]]
+    status_lists: Mapping[tuple[str, int], StatusList]
+    matrix: Mapping[tuple[str, int | None], tuple[MatrixRow, ...]]
+    policy: Policy
+    regions: Mapping[int, Mapping[str, str]]
+    hub_keys: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    auditor_key: bytes | None = None
+
+    def age_s(self, unix_s: float) -> float:
+        """Return the age of this view at `unix_s`, seconds, never negative."""
+        return max(0.0, unix_s - self.issued_at)
+
+    def band(self, unix_s: float) -> Band:
+        """Return the band of this view at `unix_s`."""
+        return self.policy.band(self.age_s(unix_s))
+
+    def region_name(self, code: int) -> Mapping[str, str]:
+        """Return the names of a region, or of the nearest larger one the registry knows."""
+        for unit in (1, 100, 10000):
+            names = self.regions.get(code - code % unit)
+            if names is not None:
+                return names
+        return MappingProxyType({})

@@ -1,0 +1,1 @@
+"""The gate's identity and its enrolment at a hub."""

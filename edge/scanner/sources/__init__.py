@@ -1,0 +1,1 @@
+"""Frame sources, one file per kind."""

@@ -1,0 +1,1 @@
+"""Push of scans and refresh of trust: the only part with a network."""

@@ -1,0 +1,1 @@
+"""The gate's trust store: last good snapshot, refresh, floors."""

@@ -1,0 +1,1 @@
+"""Does a credential hold, given trust and time?"""

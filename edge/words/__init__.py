@@ -1,0 +1,1 @@
+"""The catalogue: every reason and finding in every language."""
