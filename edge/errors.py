@@ -1,6 +1,7 @@
 """Every exception of the project, in one tree; branches are named by who is at fault.
 
     EdgeError
+    ├── EncodingRefused      bytes that are not the one strict encoding (CBOR, COSE, base45, zstd)
     ├── CredentialError      what was shown to the camera (never leaves `policy.examine`: it becomes a verdict)
     ├── TrustError           what the authority, a mirror or a stick gave us
     │   ├── TrustMissing         there is nothing to trust yet
@@ -46,6 +47,10 @@ class EdgeError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.next_step}".rstrip()
+
+
+class EncodingRefused(EdgeError):  # noqa: N818
+    """Bytes are not the one strict encoding asked for."""
 
 
 class CredentialError(EdgeError):

@@ -1,0 +1,177 @@
+"""Strict, bounded CBOR: the one deterministic form of RFC 8949, 4.2.1, and nothing else.
+
+Decoding accepts integers, byte and text strings, arrays, maps, booleans and null. Everything a second encoder could
+have written differently is refused: non-minimal arguments, indefinite lengths, unsorted or repeated map keys, tags,
+floats, trailing bytes. So equal values have equal bytes, and every parser of this project sees the same ones.
+
+What the values mean is left to `edge.credentials` and `edge.ledger`.
+"""
+
+from typing import Any, Final
+
+from edge.errors import EncodingRefused
+
+MAX_DEPTH: Final = 16
+MAX_ITEMS: Final = 4096
+
+_UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP = range(6)
+_WIDTH: Final = {24: 1, 25: 2, 26: 4, 27: 8}
+# The smallest argument each width may carry: anything below has a shorter form (RFC 8949, 4.2.1).
+_LEAST: Final = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
+_SIMPLE: Final = {0xF4: False, 0xF5: True, 0xF6: None}
+_SHORT_HEADS: Final = tuple(bytes((_BYTES << 5 | length,)) for length in range(24))
+_KEYS: Final = frozenset((int, str, bytes))
+
+
+def decode(data: bytes, *, max_items: int = MAX_ITEMS) -> Any:
+    """Return the value that `data` is the deterministic encoding of.
+
+    Args:
+        data: The whole encoding.
+        max_items: Most elements of arrays and maps together.
+
+    Raises:
+        EncodingRefused: `data` is no deterministic CBOR, has trailing bytes or exceeds a bound.
+    """
+    value, end = decode_first(data, max_items=max_items)
+    if end != len(data):
+        raise EncodingRefused("bytes follow the CBOR item")
+    return value
+
+
+def decode_first(data: bytes, start: int = 0, *, max_items: int = MAX_ITEMS) -> tuple[Any, int]:
+    """Return the first value at `start` and the offset behind it; a CBOR sequence (RFC 8742) is read with it.
+
+    Raises:
+        EncodingRefused: There is no deterministic CBOR item at `start`, or it exceeds a bound.
+    """
+    try:
+        return _item(data, start, 0, [max_items])
+    except IndexError:
+        raise EncodingRefused("the CBOR item is cut short") from None
+    except UnicodeDecodeError:
+        raise EncodingRefused("a CBOR text string is not UTF-8") from None
+
+
+def _item(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[Any, int]:
+    lead = data[pos]
+    pos += 1
+    major = lead >> 5
+    argument = lead & 31
+    if argument >= 24 and major <= _MAP:
+        argument, pos = _argument(data, pos, argument)
+    if major == _UINT:
+        return argument, pos
+    if major == _NINT:
+        return -1 - argument, pos
+    if major <= _TEXT:
+        end = pos + argument
+        if end > len(data):
+            raise EncodingRefused("a CBOR string is longer than the data")
+        return (data[pos:end] if major == _BYTES else data[pos:end].decode()), end
+    if major <= _MAP:
+        return _container(data, pos, (major, argument, depth), budget)
+    if lead in _SIMPLE:
+        return _SIMPLE[lead], pos
+    raise EncodingRefused("a CBOR tag, float or simple value is not admitted")
+
+
+def _argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
+    if info > 27:
+        raise EncodingRefused("indefinite lengths and reserved arguments are not admitted")
+    end = pos + _WIDTH[info]
+    if end > len(data):
+        raise EncodingRefused("the CBOR item is cut short")
+    argument = int.from_bytes(data[pos:end], "big")
+    if argument < _LEAST[info]:
+        raise EncodingRefused("a CBOR argument is not in its shortest form")
+    return argument, end
+
+
+def _container(data: bytes, pos: int, head: tuple[int, int, int], budget: list[int]) -> tuple[Any, int]:
+    major, count, depth = head
+    budget[0] -= count
+    if depth >= MAX_DEPTH or budget[0] < 0:
+        raise EncodingRefused("the CBOR item nests too deeply or has too many elements")
+    return (_array if major == _ARRAY else _map)(data, pos, count, depth + 1, budget)
+
+
+def _array(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> tuple[list[Any], int]:
+    items = []
+    for _ in range(count):
+        value, pos = _item(data, pos, depth, budget)
+        items.append(value)
+    return items, pos
+
+
+def _map(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> tuple[dict[Any, Any], int]:
+    pairs: dict[Any, Any] = {}
+    previous = b""
+    for _ in range(count):
+        start = pos
+        key, pos = _item(data, pos, depth, budget)
+        encoded = data[start:pos]
+        # Bytewise ascending encodings also exclude a repeated key (RFC 8949, 4.2.1 and 5.6).
+        if encoded <= previous or type(key) not in _KEYS:
+            raise EncodingRefused("CBOR map keys are repeated, out of order or of another type")
+        previous = encoded
+        pairs[key], pos = _item(data, pos, depth, budget)
+    return pairs, pos
+
+
+def encode(value: Any) -> bytes:
+    """Return the deterministic encoding of `value` (RFC 8949, 4.2.1).
+
+    Args:
+        value: None, bool, int, bytes, str, or lists, tuples and dicts of these; integers within 64 bits and a sign.
+
+    Raises:
+        TypeError: Another type is met.
+        OverflowError: An integer does not fit.
+    """
+    out = bytearray()
+    _write(out, value)
+    return bytes(out)
+
+
+def head_bytes(length: int) -> bytes:
+    """Return the head of a byte string of `length` bytes."""
+    if length < 24:
+        return _SHORT_HEADS[length]
+    out = bytearray()
+    _write_head(out, _BYTES, length)
+    return bytes(out)
+
+
+def _write(out: bytearray, value: Any) -> None:
+    if value is None or isinstance(value, bool):
+        out.append({None: 0xF6, False: 0xF4, True: 0xF5}[value])
+    elif isinstance(value, int):
+        _write_head(out, _NINT if value < 0 else _UINT, -1 - value if value < 0 else value)
+    elif isinstance(value, bytes | str):
+        text = value.encode() if isinstance(value, str) else value
+        _write_head(out, _BYTES if text is value else _TEXT, len(text))
+        out += text
+    elif isinstance(value, list | tuple):
+        _write_head(out, _ARRAY, len(value))
+        for item in value:
+            _write(out, item)
+    elif isinstance(value, dict):
+        _write_head(out, _MAP, len(value))
+        for key, item in sorted((encode(key), encode(item)) for key, item in value.items()):
+            out += key + item
+    else:
+        raise TypeError(f"CBOR of {type(value).__name__} is not admitted")
+
+
+def _write_head(out: bytearray, major: int, argument: int) -> None:
+    lead = major << 5
+    if argument < 24:
+        out.append(lead | argument)
+        return
+    for info, width in _WIDTH.items():
+        if argument < 1 << 8 * width:
+            out.append(lead | info)
+            out += argument.to_bytes(width, "big")
+            return
+    raise OverflowError("a CBOR integer has at most 64 bits")

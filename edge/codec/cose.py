@@ -1,0 +1,87 @@
+"""COSE_Sign1 (RFC 9052, 4.2), untagged, strict: the protected header holds just `alg` and, where asked, `kid`.
+
+Signing and checking happen over `to_be_signed`; which key may sign what is left to the caller.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from edge.codec import cbor
+from edge.errors import EncodingRefused
+
+EDDSA: Final = -8
+_ALG: Final = 1
+_KID: Final = 4
+_SIGNATURE_BYTES: Final = 64
+_CONTEXT: Final = b"\x84\x6aSignature1"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign1:
+    """An opened COSE_Sign1; nothing of it has been verified.
+
+    Attributes:
+        algorithm: The `alg` of the protected header.
+        key_id: The `kid` of the protected header, 1 to 8 bytes.
+        payload: The attached payload.
+        signature: 64 bytes.
+        to_be_signed: The Sig_structure the signature is over (RFC 9052, 4.4).
+    """
+
+    algorithm: int
+    key_id: bytes
+    payload: bytes
+    signature: bytes
+    to_be_signed: bytes
+
+
+def to_be_signed(protected: bytes, payload: bytes) -> bytes:
+    """Return the Sig_structure of a COSE_Sign1 without external data (RFC 9052, 4.4)."""
+    return b"".join(
+        (_CONTEXT, cbor.head_bytes(len(protected)), protected, b"\x40", cbor.head_bytes(len(payload)), payload)
+    )
+
+
+def protected_header(key_id: bytes, algorithm: int = EDDSA) -> bytes:
+    """Return the encoded protected header `{1: algorithm, 4: key_id}`."""
+    return cbor.encode({_ALG: algorithm, _KID: key_id})
+
+
+def assemble(protected: bytes, payload: bytes, signature: bytes) -> bytes:
+    """Return the untagged COSE_Sign1."""
+    return cbor.encode([protected, {}, payload, signature])
+
+
+def parse(data: bytes) -> Sign1:
+    """Open an untagged COSE_Sign1.
+
+    Raises:
+        EncodingRefused: It is anything but `[bstr .cbor {1: int, 4: bstr .size (1..8)}, {}, bstr, bstr .size 64]`.
+    """
+    message = cbor.decode(data)
+    if not isinstance(message, list) or len(message) != 4:
+        raise EncodingRefused("not a COSE_Sign1")
+    protected, unprotected, payload, signature = message
+    # An unprotected header is where a stranger could add bytes that nobody signed: there is none.
+    if not (isinstance(protected, bytes) and isinstance(payload, bytes) and unprotected == {}):
+        raise EncodingRefused("not a COSE_Sign1 with an empty unprotected header")
+    if not isinstance(signature, bytes) or len(signature) != _SIGNATURE_BYTES:
+        raise EncodingRefused("the signature does not have 64 bytes")
+    algorithm, key_id = _header(protected)
+    return Sign1(algorithm, key_id, payload, signature, to_be_signed(protected, payload))
+
+
+# An issuer's passes share one header a key, and a gate meets few keys: decoded once each.
+@lru_cache(maxsize=256)
+def _header(protected: bytes) -> tuple[int, bytes]:
+    header = cbor.decode(protected)
+    # Exactly these two: `crit` and everything else is refused (RFC 9052, 3.1).
+    if not isinstance(header, dict) or header.keys() != {_ALG, _KID}:
+        raise EncodingRefused("the protected header holds something other than alg and kid")
+    algorithm, key_id = header[_ALG], header[_KID]
+    if not isinstance(algorithm, int) or isinstance(algorithm, bool):
+        raise EncodingRefused("alg is not an integer")
+    if not isinstance(key_id, bytes) or not 1 <= len(key_id) <= 8:
+        raise EncodingRefused("kid does not have 1 to 8 bytes")
+    return algorithm, key_id
