@@ -2,8 +2,8 @@
 
 `batch = [header: bstr .cbor COSE_Sign1, facts: bstr, private: bstr]`; each part is zstd over CBOR and hashed in the
 signed header: facts = [* body], private = [* [token / null, sealed / null]]. The private part can be withheld or
-destroyed alone (`h''` in its place): chain and signature still verify. Whether a batch follows what is stored is left to
-the hub.
+destroyed alone (`h''` in its place): chain and signature still verify. Whether a batch follows what is stored is left
+to the hub.
 """
 
 from collections.abc import Sequence
