@@ -20,6 +20,7 @@ class Reason(StrEnum):
 
     OK = "ok"
     CREDENTIAL_MALFORMED = "credential.malformed"
+    CREDENTIAL_UNREADABLE = "credential.unreadable"
     CREDENTIAL_FOREIGN = "credential.foreign"
     CREDENTIAL_TOO_LARGE = "credential.too_large"
     CREDENTIAL_SERVER_TOKEN = "credential.server_token"  # noqa: S105

@@ -1,0 +1,222 @@
+"""May it pass here? Rules as signed data, and the one place where ACCEPT is made.
+
+`decide` takes what verification found and the policy, and returns the verdict. Reading bytes is left to
+`edge.policy.examine`, remembering who was here to the gate.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from edge.model.credential import PassKind, Presentation, ServerToken, TravelClaims
+from edge.model.moment import ClockQuality, Moment
+from edge.model.trust import Band, Issuer, MatrixRow, TrustSnapshot
+from edge.model.verdict import Outcome, Reason, Verdict, Verification
+from edge.verify.verify import status_of
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The same credential was admitted here a little while ago.
+
+    Attributes:
+        ago_s: How long ago, seconds.
+    """
+
+    ago_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the gate stands.
+
+    Attributes:
+        region: GB/T 2260 code, six digits; rows of the matrix are chosen by it.
+    """
+
+    region: str
+
+
+REFERRED: Final = frozenset(
+    {
+        Reason.CREDENTIAL_SERVER_TOKEN,
+        Reason.KIND_NOT_ADMITTED,
+        Reason.CLOCK_DOUBTFUL,
+        Reason.STATUS_SUSPENDED,
+        Reason.STATUS_UNAVAILABLE,
+        Reason.STATUS_STALE,
+        Reason.HEALTH_YELLOW,
+        Reason.HEALTH_POPUP,
+        Reason.HEALTH_UNKNOWN,
+        Reason.HEALTH_NONE,
+        Reason.TRAVEL_LISTED_AREA,
+        Reason.TRAVEL_WINDOW,
+        Reason.REPEAT_RECENT,
+    }
+)
+"""Reasons that send a person to be looked at; every other reason but OK refuses."""
+
+_HEALTH: Final = {
+    "yellow": Reason.HEALTH_YELLOW,
+    "red": Reason.HEALTH_RED,
+    "popup": Reason.HEALTH_POPUP,
+    "none": Reason.HEALTH_NONE,
+}
+_HEALTH_REASONS: Final = frozenset((*_HEALTH.values(), Reason.HEALTH_UNKNOWN))
+
+
+def decide(verification: Verification, trust: TrustSnapshot, moment: Moment, *, place: Place) -> Verdict:
+    """Return the verdict on a verified credential nobody has seen before; the one maker of ACCEPT.
+
+    The repeat rule comes after it (`repeated`): only what would pass can be a repetition.
+    """
+    reason, row, details = _reason(verification, trust, moment, place)
+    return Verdict(
+        Outcome.ACCEPT if reason is Reason.OK else refused_outcome(reason, row),
+        reason,
+        verification.credential,
+        verification.issuer,
+        is_authentic=verification.is_authentic,
+        health=row.health if row is not None else "",
+        kind=verification.credential.kind,
+        policy_version=trust.policy.version,
+        trust_version=trust.versions.timestamp,
+        details=details,
+        warnings=verification.warnings,
+    )
+
+
+def refused_outcome(reason: Reason, row: MatrixRow | None = None) -> Outcome:
+    """Return what staff should do about a reason other than OK.
+
+    Args:
+        reason: Any reason but OK.
+        row: The row of the matrix that gave it, if one did.
+
+    Raises:
+        ValueError: The reason is OK: success is said elsewhere, never implied.
+    """
+    if reason is Reason.OK:
+        raise ValueError("OK is no reason to refuse")
+    if row is not None and reason in _HEALTH_REASONS:
+        return Outcome.REFER if row.outcome == "refer" else Outcome.REJECT
+    return Outcome.REFER if reason in REFERRED else Outcome.REJECT
+
+
+def _reason(
+    verification: Verification, trust: TrustSnapshot, moment: Moment, place: Place
+) -> tuple[Reason, MatrixRow | None, dict[str, str | int]]:
+    reason = _trust_reason(trust, moment)
+    if reason is Reason.OK:
+        reason = verification.reason
+    if reason is not Reason.OK:
+        return reason, None, {}
+    reason = _admitted(verification, trust)
+    if reason is not Reason.OK:
+        return reason, None, {}
+    row = matrix_row(verification, trust, place)
+    reason, details = _recognised(verification, trust, row)
+    if reason is Reason.OK and _needs_revocation(verification, trust) and trust.band(moment.unix_s) is Band.STALE:
+        reason = Reason.STATUS_STALE
+    if reason is Reason.OK and moment.quality is ClockQuality.DOUBTFUL:
+        reason = Reason.CLOCK_DOUBTFUL
+    return reason, row, details
+
+
+def _trust_reason(trust: TrustSnapshot, moment: Moment) -> Reason:
+    # A clock that may be years ahead must not end the policy or age the trust: everything is capped at REFER instead.
+    if moment.quality is ClockQuality.DOUBTFUL:
+        return Reason.OK
+    if moment.unix_s >= trust.policy.ends_at:
+        return Reason.POLICY_ENDED
+    return Reason.TRUST_TOO_OLD if trust.band(moment.unix_s) is Band.TOO_OLD else Reason.OK
+
+
+def _admitted(verification: Verification, trust: TrustSnapshot) -> Reason:
+    if verification.credential.format not in trust.policy.formats:
+        return Reason.FORMAT_NOT_ADMITTED
+    return Reason.OK if verification.credential.kind in trust.policy.kinds else Reason.KIND_NOT_ADMITTED
+
+
+def matrix_row(verification: Verification, trust: TrustSnapshot, place: Place) -> MatrixRow | None:
+    """Return the row of the recognition matrix for this issuer's status at this place: the most local one."""
+    rows = trust.matrix.get((verification.credential.issuer, status_of(verification.credential)), ())
+    local = [row for row in rows if place.region.startswith(row.area)]
+    return max(local, key=lambda row: len(row.area), default=None)
+
+
+def _recognised(
+    verification: Verification, trust: TrustSnapshot, row: MatrixRow | None
+) -> tuple[Reason, dict[str, str | int]]:
+    if row is None:
+        return Reason.MATRIX_UNLISTED, {}
+    if row.outcome != "accept":
+        return _HEALTH.get(row.health, Reason.HEALTH_UNKNOWN), _status_details(verification)
+    claims = verification.credential.claims
+    if isinstance(claims, TravelClaims):
+        return _travel(claims, trust)
+    return Reason.OK, {}
+
+
+def _status_details(verification: Verification) -> dict[str, str | int]:
+    status = status_of(verification.credential)
+    return {} if status is None else {"status": status}
+
+
+def _travel(claims: TravelClaims, trust: TrustSnapshot) -> tuple[Reason, dict[str, str | int]]:
+    if claims.days < trust.policy.travel_days:
+        return Reason.TRAVEL_WINDOW, {"days": claims.days, "wanted": trust.policy.travel_days}
+    for area in trust.policy.listed_areas:
+        if any(str(region).startswith(area) for region in claims.regions):
+            return Reason.TRAVEL_LISTED_AREA, {"area": area}
+    return Reason.OK, {}
+
+
+def _needs_revocation(verification: Verification, trust: TrustSnapshot) -> bool:
+    credential = verification.credential
+    if credential.kind is PassKind.VENUE:
+        return False
+    return credential.expires_at - credential.issued_at > trust.policy.short_lived_s
+
+
+def repeated(verdict: Verdict, sighting: Sighting | None) -> Verdict:
+    """Return the verdict after the repeat rule: what would pass but was admitted here just now is referred."""
+    if verdict.outcome is not Outcome.ACCEPT or sighting is None:
+        return verdict
+    return refused(Reason.REPEAT_RECENT, verdict, details={"ago_s": sighting.ago_s})
+
+
+def refused(reason: Reason, found: Verdict, *, details: dict[str, str | int]) -> Verdict:
+    """Return `found` turned into a refusal for `reason`, keeping what was found."""
+    return Verdict(
+        refused_outcome(reason),
+        reason,
+        found.presentation,
+        found.issuer,
+        is_authentic=found.is_authentic,
+        health=found.health,
+        kind=found.kind,
+        policy_version=found.policy_version,
+        trust_version=found.trust_version,
+        details=details,
+        warnings=found.warnings,
+    )
+
+
+def unverified(
+    reason: Reason,
+    trust: TrustSnapshot | None,
+    *,
+    presentation: Presentation | None = None,
+    issuer: Issuer | None = None,
+) -> Verdict:
+    """Return the refusal of something whose signature nobody checked or could check."""
+    details: dict[str, str | int] = {"family": presentation.family} if isinstance(presentation, ServerToken) else {}
+    return Verdict(
+        refused_outcome(reason),
+        reason,
+        presentation,
+        issuer,
+        policy_version=trust.policy.version if trust is not None else 0,
+        trust_version=trust.versions.timestamp if trust is not None else 0,
+        details=details,
+    )

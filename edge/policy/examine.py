@@ -1,0 +1,76 @@
+"""Any bytes to a verdict: parse, verify, decide, repeat rule. Total: whatever is shown, a verdict comes back.
+
+Recording and showing it are left to `edge.gate.line`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.credentials.format import Format, parse
+from edge.errors import CredentialError
+from edge.model.credential import ServerToken
+from edge.model.moment import Moment
+from edge.model.trust import TrustSnapshot
+from edge.model.verdict import Reason, Verdict
+from edge.policy.decide import Place, Sighting, decide, repeated, unverified
+from edge.verify.verify import verify
+
+
+class Sightings(Protocol):
+    """Who was admitted here lately.
+
+    Promises: pure look-up, total, in constant time; knows credentials by identity only.
+    """
+
+    def seen(self, identity: bytes, moment: Moment) -> Sighting | None:
+        """Return when this identity was admitted within the policy's repeat window, or None."""
+
+
+class NobodySeen:
+    """Sightings of a verifier that remembers nobody (`edge verify`)."""
+
+    def seen(self, identity: bytes, moment: Moment) -> Sighting | None:  # noqa: ARG002  # the protocol's shape
+        """Return None."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a verdict depends on besides the presented bytes.
+
+    Attributes:
+        formats: Credential formats, tried in order.
+        trust: The trust snapshot in force, or None where there is none yet.
+        moment: The time of the decision.
+        place: Where the gate stands.
+        sightings: Who was admitted here lately.
+    """
+
+    formats: Sequence[Format]
+    trust: TrustSnapshot | None
+    moment: Moment
+    place: Place
+    sightings: Sightings
+
+
+def examine(raw: bytes, context: Context) -> Verdict:
+    """Return the verdict on a presented code: any bytes get one, none raise."""
+    try:
+        return _examine(raw, context)
+    except CredentialError as refusal:
+        return unverified(refusal.reason, context.trust)
+    except Exception:  # noqa: BLE001  # law 1: a fault of ours refuses this code and is counted; it never stops the gate
+        return unverified(Reason.INTERNAL_FAULT, context.trust)
+
+
+def _examine(raw: bytes, context: Context) -> Verdict:
+    presented = parse(raw, context.formats)
+    trust = context.trust
+    if trust is None:
+        return unverified(Reason.TRUST_MISSING, None, presentation=presented)
+    if isinstance(presented, ServerToken):
+        known = trust.issuers.get(presented.issuer)
+        return unverified(Reason.CREDENTIAL_SERVER_TOKEN, trust, presentation=presented, issuer=known)
+    verdict = decide(verify(presented, trust, context.moment), trust, context.moment, place=context.place)
+    return repeated(verdict, context.sightings.seen(presented.identity, context.moment))

@@ -1,0 +1,113 @@
+"""Does a credential hold, given trust and time? Issuer, key, signature, what the key may say, time, status.
+
+Checks run from cheap to dear and stop at the first that fails. Everything is an argument; nothing raises. Whether a
+credential that holds may pass *here* is left to `edge.policy`.
+"""
+
+from typing import Final
+
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError
+
+from edge.model.credential import Credential, PassKind, PersonClaims, TravelClaims, VenueClaims
+from edge.model.moment import ClockQuality, Moment
+from edge.model.trust import EDDSA, IssuerKey, Status, TrustSnapshot
+from edge.model.verdict import Reason, Verification
+
+MAX_KEYS: Final = 4
+"""Keys of one (issuer, key id) that are tried: key ids are short and may collide, but never all keys are tried."""
+LEEWAY_S: Final = 60
+"""A pass issued this far in the gate's future is still valid: two honest clocks differ (RFC 8392, 3.1.5)."""
+
+
+def verify(credential: Credential, trust: TrustSnapshot, moment: Moment) -> Verification:
+    """Return whether `credential` holds at `moment` under `trust`, and which check failed first."""
+    issuer = trust.issuers.get(credential.issuer)
+    if issuer is None:
+        return Verification(credential, Reason.ISSUER_UNKNOWN)
+    key, reason = _signing_key(credential, trust)
+    if key is None:
+        return Verification(credential, reason, issuer)
+    reason = _within_bounds(credential, key, trust)
+    if reason is not Reason.OK:
+        return Verification(credential, reason, issuer, key)
+    reason, warnings = _in_time(credential, moment)
+    if reason in {Reason.OK, Reason.CLOCK_DOUBTFUL}:
+        # A doubted clock hides no revocation.
+        status = _status(credential, key, trust)
+        reason = reason if status is Reason.OK else status
+    return Verification(credential, reason, issuer, key, warnings)
+
+
+def _signing_key(credential: Credential, trust: TrustSnapshot) -> tuple[IssuerKey | None, Reason]:
+    candidates = trust.keys.get((credential.issuer, credential.key_id), ())
+    if not candidates:
+        return None, Reason.KEY_UNKNOWN
+    reason = Reason.KEY_ALGORITHM
+    for key in candidates[:MAX_KEYS]:
+        # The algorithm comes from the key record; a header that says another is refused, never obeyed.
+        if key.algorithm != credential.algorithm or key.algorithm != EDDSA:
+            continue
+        reason = Reason.SIGNATURE_INVALID
+        try:
+            crypto_sign_open(credential.signature + credential.signed, key.public)
+        except (BadSignatureError, ValueError):
+            continue
+        return key, Reason.OK
+    return None, reason
+
+
+def _within_bounds(credential: Credential, key: IssuerKey, trust: TrustSnapshot) -> Reason:
+    if credential.kind not in key.kinds:
+        return Reason.KEY_KIND
+    if not key.not_before <= credential.issued_at < key.not_after:
+        return Reason.KEY_NOT_CURRENT
+    if credential.expires_at - credential.issued_at > key.max_validity_s:
+        return Reason.KEY_VALIDITY
+    region = region_of(credential)
+    if region and not any(str(region).startswith(prefix) for prefix in key.regions):
+        return Reason.KEY_REGION
+    if region and not trust.region_name(region):
+        return Reason.REGION_UNKNOWN
+    return Reason.OK
+
+
+def region_of(credential: Credential) -> int:
+    """Return the region a pass speaks of, GB/T 2260, or 0 for a travel pass."""
+    claims = credential.claims
+    return 0 if isinstance(claims, TravelClaims) else claims.region
+
+
+def status_of(credential: Credential) -> int | None:
+    """Return the issuer's own status number, or None for a pass without one."""
+    claims = credential.claims
+    return claims.status if isinstance(claims, PersonClaims) else None
+
+
+def _in_time(credential: Credential, moment: Moment) -> tuple[Reason, tuple[Reason, ...]]:
+    now = moment.unix_s
+    if now >= credential.expires_at:
+        # A clock that may be years ahead must not refuse everybody.
+        doubtful = moment.quality is ClockQuality.DOUBTFUL
+        return (Reason.CLOCK_DOUBTFUL if doubtful else Reason.TIME_EXPIRED), ()
+    if now + LEEWAY_S < credential.issued_at:
+        # Time stands at a floor: the real time is later, so "not yet" cannot be told.
+        if moment.quality is ClockQuality.FLOOR:
+            return Reason.OK, (Reason.TIME_NOT_YET_VALID,)
+        return Reason.TIME_NOT_YET_VALID, ()
+    return Reason.OK, ()
+
+
+def _status(credential: Credential, key: IssuerKey, trust: TrustSnapshot) -> Reason:
+    claims = credential.claims
+    if isinstance(claims, VenueClaims) or credential.kind is PassKind.VENUE:
+        return Reason.OK
+    listed = trust.status_lists.get((credential.issuer, key.status_list))
+    status = None if listed is None else listed.status(claims.index)
+    if status is None:
+        # No answer is not "valid"; a short-lived pass needs none (docs/adr/0013-short-lived-passes.md).
+        short = credential.expires_at - credential.issued_at <= trust.policy.short_lived_s
+        return Reason.OK if short else Reason.STATUS_UNAVAILABLE
+    if status == Status.VALID:
+        return Reason.OK
+    return Reason.STATUS_SUSPENDED if status == Status.SUSPENDED else Reason.STATUS_REVOKED
