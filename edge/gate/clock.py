@@ -29,8 +29,8 @@ class Clock:
     def moment(self, trust: TrustSnapshot | None) -> Moment:
         """Return the time of a decision made now under `trust`.
 
-        Behind the newest signed issue time the clock is wrong and time stands at that floor; past every signed expiry it
-        may be wrong by years and is doubted. No unsigned clock ever raises the floor.
+        Behind the newest signed issue time the clock is wrong and time stands at that floor; past every signed expiry
+        it may be wrong by years and is doubted. No unsigned clock ever raises the floor.
         """
         now = now_ms()
         if trust is not None:

@@ -51,6 +51,7 @@ REFERRED: Final = frozenset(
         Reason.TRAVEL_LISTED_AREA,
         Reason.TRAVEL_WINDOW,
         Reason.REPEAT_RECENT,
+        Reason.LOG_UNWRITABLE,
     }
 )
 """Reasons that send a person to be looked at; every other reason but OK refuses."""

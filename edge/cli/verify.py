@@ -1,0 +1,62 @@
+"""`edge verify INPUT...`: verdicts offline, with the functions a gate uses. A code is never repeated in the output."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+TRUST: Final = "/var/lib/edge/trust"
+_MISSPELT: Final = re.compile(r"--[a-z][a-z-]*(=.*)?")
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path),
+    help=f"A gate's trust folder, an authority's folder or a publication.  [default: {TRUST}]",
+)
+@click.option("--at", metavar="TIME", help="Decide as of TIME (2026-11-23T08:00:00Z, or Unix seconds).")
+@click.option("--region", default="000000", show_default=True, help="GB/T 2260 code of the place to decide for.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
+def verify(inputs: tuple[str, ...], trust: Path | None, at: str | None, region: str, as_json: bool) -> None:  # noqa: FBT001
+    """Give the verdict on each INPUT, offline, as a gate would.
+
+    \b
+    An existing path is a picture or a text file (a code a line),
+    - is standard input (a code a line),
+    anything else is the code itself.
+
+    One line an input. The exit code is 0 only if every input is accepted. Nothing is recorded.
+    """
+    for given in inputs:
+        # Options that do not exist arrive here as inputs; a code never looks like one.
+        if _MISSPELT.fullmatch(given):
+            raise click.UsageError(f"there is no option {given.partition('=')[0]}; put -- before a code like this one")
+    from edge.gate.verifier import Verifier, read_inputs
+
+    verifier = Verifier.open(trust, at=at, region=region, default=Path(TRUST))
+    if verifier.note:
+        click.echo(f"edge: {verifier.note}", err=True)
+    accepted = True
+    for name, read in read_inputs(inputs, sys.stdin.buffer):
+        row = verifier.row(name, read)
+        accepted = accepted and row["outcome"] == "accept"
+        click.echo(_json(row) if as_json else _words(row))
+    raise SystemExit(0 if accepted else 1)
+
+
+def _json(row: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _words(row: dict[str, Any]) -> str:
+    from edge.words.catalogue import reason_words
+
+    words = reason_words("en", row["reason"], row["details"])
+    issuer = f"  issuer {row['issuer']}" if row["issuer"] else ""
+    return f"{row['outcome'].upper():6}  {row['input']}  {row['reason']}{issuer}  {words.title}. {words.next_step}".rstrip()

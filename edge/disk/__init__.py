@@ -1,0 +1,1 @@
+"""Files that are whole or not there; shared by every part that keeps small files."""

@@ -1,0 +1,53 @@
+"""Files that are whole or not there, also after a power cut."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write `data` to `path` atomically: staged beside it, synced, renamed, and the folder synced.
+
+    Args:
+        path: The file; its folder exists.
+        data: Its content.
+        mode: Its permissions; the staged file never has more.
+
+    Raises:
+        OSError: The file system refuses; what stood at `path` stays.
+    """
+    handle, staged = tempfile.mkstemp(dir=path.parent, prefix=".staged-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(staged).replace(path)
+    except BaseException:
+        Path(staged).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable.
+
+    Raises:
+        OSError: The file system refuses.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_staged(folder: Path) -> None:
+    """Remove what a power cut left half-written in `folder`; call it only while nobody else writes there.
+
+    Raises:
+        OSError: The file system refuses.
+    """
+    for left in folder.glob(".staged-*"):
+        left.unlink(missing_ok=True)

@@ -1,0 +1,181 @@
+"""The straight line: symbol -> verdict -> entry on disk -> event. One frame at a time, one thread, no way back.
+
+Law 3: an accept is published only after its entry is durable; what cannot be recorded is never green. Codes that nobody
+known signed are counted by the flood guard, so that nobody can fill the disk or delay the next person.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edge.credentials.format import Format
+from edge.errors import LogUnwritable
+from edge.gate.clock import Clock
+from edge.gate.events import Shown, verdict_event
+from edge.gate.sightings import Memory
+from edge.model.credential import Credential
+from edge.model.finding import Finding, Severity
+from edge.model.moment import Moment
+from edge.model.scan import EntryType, Facts
+from edge.model.symbol import Symbol
+from edge.model.trust import TrustSnapshot
+from edge.model.verdict import Outcome, Reason, Verdict
+from edge.policy.decide import Place, refused
+from edge.policy.examine import Context, examine
+from edge.scanlog.flood import FloodGate
+from edge.scanlog.log import ScanLog
+from edge.verify.verify import region_of, status_of
+
+
+@dataclass(slots=True)
+class Trusted:
+    """The trust snapshot in force; replaced whole by the watcher, read once per symbol."""
+
+    snapshot: TrustSnapshot | None = None
+
+
+class Line:
+    """Presents symbols to the policy, the log and whoever listens.
+
+    Args:
+        formats: Credential formats, tried in order.
+        place: Where the gate stands.
+        log: The scan log, this thread its only writer.
+        memory: Who was admitted here lately.
+        trusted: The trust in force.
+        clock: The clock.
+        publish: Called with each event; never blocks, never raises.
+    """
+
+    def __init__(
+        self,
+        *,
+        formats: Sequence[Format],
+        place: Place,
+        log: ScanLog,
+        memory: Memory,
+        trusted: Trusted,
+        clock: Clock,
+        publish: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._formats = formats
+        self._place = place
+        self._log = log
+        self._memory = memory
+        self._trusted = trusted
+        self._clock = clock
+        self._publish = publish
+        self._flood = FloodGate()
+        self.counts = {"accept": 0, "refer": 0, "reject": 0}
+        self.is_recording = True
+
+    def present(self, symbols: Sequence[Symbol]) -> None:
+        """Answer the symbols of one frame, in order; each is recorded before it is published."""
+        for symbol in symbols:
+            self._present(symbol, len(symbols))
+
+    def _present(self, symbol: Symbol, together: int) -> None:
+        trust = self._trusted.snapshot
+        moment = self._clock.moment(trust)
+        if trust is not None:
+            self._memory.window_s = trust.policy.repeat_window_s
+        verdict = examine(symbol.raw, Context(self._formats, trust, moment, self._place, self._memory))
+        try:
+            seq = self._record(verdict, symbol, moment)
+            self.is_recording = True
+        except LogUnwritable:
+            # Verification goes on being shown, admission stops (law 3).
+            self.is_recording = False
+            seq = self._log.head.seq
+            verdict = unrecorded(verdict)
+        self.counts[verdict.outcome.name.lower()] += 1
+        taken_ms = (time.monotonic_ns() - symbol.taken_ns) / 1e6 if symbol.taken_ns else None
+        shown = Shown(seq, self.is_recording, moment.unix_ms, taken_ms, symbol.source, together)
+        self._publish(verdict_event(verdict, shown, trust))
+
+    def _record(self, verdict: Verdict, symbol: Symbol, moment: Moment) -> int:
+        facts = facts_of(verdict, symbol, moment)
+        if not verdict.is_authentic:
+            return self._count(facts)
+        presented = verdict.presentation
+        if not isinstance(presented, Credential):
+            raise TypeError("an authentic verdict without a credential")
+        token = self._memory.token(presented.identity, moment)
+        seq = self._log.append(facts, token=token).seq
+        if verdict.outcome is Outcome.ACCEPT:
+            self._memory.admit(token, moment)
+        return seq
+
+    def _count(self, facts: Facts) -> int:
+        admitted = self._flood.offer(facts)
+        return self._log.head.seq if admitted is None else self._log.append(admitted).seq
+
+    def rest(self) -> None:
+        """Do what waits while nobody stands there: counted codes and the write-ahead log."""
+        waiting = self._flood.pending(self._clock.moment(self._trusted.snapshot).unix_ms)
+        try:
+            if waiting is not None:
+                self._log.append(waiting)
+            self._log.checkpoint()
+            self.is_recording = True
+        except LogUnwritable:
+            self.is_recording = False
+
+    def staff(self, facts: Facts) -> int:
+        """Record what staff did and return the entry's number.
+
+        Raises:
+            LogUnwritable: It could not be made durable.
+        """
+        trust = self._trusted.snapshot
+        moment = self._clock.moment(trust)
+        versions = (trust.versions.timestamp, trust.policy.version) if trust is not None else (0, 0)
+        return self._log.append(
+            replace(
+                facts,
+                at_ms=moment.unix_ms,
+                quality=int(moment.quality),
+                trust_version=versions[0],
+                policy_version=versions[1],
+            )
+        ).seq
+
+    @property
+    def last_seq(self) -> int:
+        """Sequence number of the last entry."""
+        return self._log.head.seq
+
+    def findings(self) -> list[Finding]:
+        """Return the line's own conditions."""
+        return [] if self.is_recording else [Finding("log.unwritable", Severity.STOP)]
+
+
+def unrecorded(verdict: Verdict) -> Verdict:
+    """Return a verdict that could not be recorded: what would be an accept is referred, the rest stands."""
+    if verdict.outcome is not Outcome.ACCEPT:
+        return verdict
+    return refused(Reason.LOG_UNWRITABLE, verdict, details={})
+
+
+def facts_of(verdict: Verdict, symbol: Symbol, moment: Moment) -> Facts:
+    """Return what the log states of a verdict: nothing personal, and of an unauthentic code only that it was one."""
+    presented = verdict.presentation
+    authentic = presented if isinstance(presented, Credential) and verdict.is_authentic else None
+    duration_ms = (time.monotonic_ns() - symbol.taken_ns) // 1_000_000 if symbol.taken_ns else 0
+    return Facts(
+        EntryType.SCAN,
+        moment.unix_ms,
+        quality=int(moment.quality),
+        outcome=int(verdict.outcome),
+        reason=str(verdict.reason),
+        format=presented.format if presented is not None else "",
+        issuer=authentic.issuer if authentic is not None else "",
+        kind=int(authentic.kind) if authentic is not None else None,
+        status=status_of(authentic) if authentic is not None else None,
+        region=region_of(authentic) if authentic is not None else 0,
+        trust_version=verdict.trust_version,
+        policy_version=verdict.policy_version,
+        duration_ms=min(duration_ms, 600_000),
+        source=symbol.source,
+    )

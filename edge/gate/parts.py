@@ -1,0 +1,29 @@
+"""The three parts of a gate by name; each imports what it needs only when it runs."""
+
+import threading
+
+from edge.gate.clock import now_ms
+from edge.model.settings import Settings
+
+
+def run_part(name: str, settings: Settings, stop: threading.Event) -> None:
+    """Run one part until `stop` is set.
+
+    Raises:
+        EdgeError: It cannot start; the message names what to do.
+        ValueError: There is no such part.
+    """
+    if name == "scanner":
+        from edge.gate.scanner_part import run  # noqa: PLC0415  # a part's libraries are its own
+
+        run(settings, stop)
+    elif name == "web":
+        from edge.gate.web_part import run as run_web  # noqa: PLC0415
+
+        run_web(settings, stop)
+    elif name == "sync":
+        from edge.sync.part import run as run_sync  # noqa: PLC0415
+
+        run_sync(settings, stop, now_ms=now_ms)
+    else:
+        raise ValueError(f"there is no part {name}")

@@ -1,0 +1,257 @@
+"""The scanner part: camera, verdicts, the only writer of the scan log, the gate's socket. Here its classes are chosen.
+
+It works without the other two: no page, no network, no enrolment; what it cannot know it says as a finding.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from nacl.utils import random as random_bytes
+
+from edge.errors import EdgeError, EnrolmentError, TrustMissing
+from edge.gate.bus import Bus
+from edge.gate.clock import Clock, now_ms
+from edge.gate.events import Standing, state_event
+from edge.gate.formats import load_formats
+from edge.gate.line import Line, Trusted
+from edge.gate.sightings import Memory, load_day_key
+from edge.gate.staff import Staff
+from edge.identity.identity import Enrolment, gate_id, load_enrolment
+from edge.ledger.tokens import DayKey, day_of
+from edge.model.finding import Finding, Severity
+from edge.model.moment import ClockQuality
+from edge.model.settings import PlaceSettings, Settings
+from edge.model.trust import Band
+from edge.policy.decide import Place
+from edge.scanlog.log import ScanLog
+from edge.scanner.scanner import Scanner
+from edge.trust.store import TrustStore
+
+_FRAME_WAIT_S: Final = 0.05
+_STATE_EVERY_S: Final = 1.0
+_TRUST_EVERY_S: Final = 1.0
+_FIRST_WINDOW_S: Final = 300
+"""Repeat window until the first policy is known."""
+_DAY_S: Final = 86_400
+
+
+class TrustWatcher:
+    """Loads the trust store beside the line and swaps the snapshot in whole.
+
+    Args:
+        folder: The trust store.
+        trusted: Where the snapshot in force stands.
+    """
+
+    def __init__(self, folder: Path, trusted: Trusted) -> None:
+        self._folder = folder
+        self._trusted = trusted
+        self._generation: object = None
+        self._finding: Finding | None = Finding("trust.missing", Severity.STOP)
+
+    def look(self) -> None:
+        """Load the store if it changed since the last look; what is in force stays where it does not verify."""
+        store = TrustStore(self._folder)
+        generation = store.generation()
+        if generation == self._generation:
+            return
+        try:
+            self._trusted.snapshot = store.load()
+            self._finding = None
+        except TrustMissing:
+            self._finding = Finding("trust.missing", Severity.STOP)
+        except EdgeError as error:
+            self._finding = Finding("trust.damaged", Severity.WARNING, {"message": str(error)})
+        self._generation = generation
+
+    def findings(self) -> list[Finding]:
+        """Return what is wrong with the store."""
+        return [] if self._finding is None else [self._finding]
+
+
+class ScannerPart:
+    """Everything of the scanner part, joined.
+
+    Args:
+        settings: The gate's settings.
+
+    Raises:
+        EdgeError: The state folder, log, socket or a source cannot be had.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        state = Path(settings.state)
+        make_state_folder(state)
+        self._settings = settings
+        self._gate = gate_id(state)
+        self._enrolment, self._enrolment_findings = read_enrolment(state)
+        self._clock = Clock()
+        self._trusted = Trusted()
+        self._watcher = TrustWatcher(state / "trust", self._trusted)
+        self._scanner = Scanner(settings.scanner)
+        # The camera opens while the rest is loaded.
+        self._scanner.start()
+        self._watcher.look()
+        self._log = ScanLog.open(state / "scans.db")
+        self._memory = self._remember(state)
+        self._bus = Bus(state / "gate.sock")
+        self._place = place_of(settings.place, self._enrolment)
+        self._line = Line(
+            formats=load_formats(),
+            place=Place(self._place.region),
+            log=self._log,
+            memory=self._memory,
+            trusted=self._trusted,
+            clock=self._clock,
+            publish=self._bus.publish,
+        )
+        self._line.counts.update(self._log.counts(start_of_day_ms()))
+        pin = settings.staff.pin_file
+        self._staff = Staff(self._line, Path(pin) if pin else None, preview=self._scanner.preview, report=self._report)
+        self._stated_at = 0.0
+
+    def _remember(self, state: Path) -> Memory:
+        at_ms = now_ms()
+        own = DayKey(day_of(at_ms), random_bytes(32))
+        key = load_day_key(state / "token.key", self._enrolment.seed if self._enrolment is not None else own)
+        memory = Memory(key, state / "token.key", window_s=_FIRST_WINDOW_S)
+        memory.recall(self._log.recent_tokens(at_ms - _DAY_S * 1000))
+        return memory
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop` is set."""
+        self._bus.start()
+        watching = threading.Thread(target=self._watch, args=(stop,), name="trust", daemon=True)
+        watching.start()
+        try:
+            while not stop.is_set():
+                symbols = self._scanner.presentations(_FRAME_WAIT_S)
+                if symbols:
+                    self._line.present(symbols)
+                self._serve_staff()
+                self._tell(has_event=bool(symbols))
+        finally:
+            stop.set()
+            self._scanner.close()
+            with contextlib.suppress(EdgeError):
+                self._line.rest()
+            self._bus.close()
+            self._log.close()
+
+    def _watch(self, stop: threading.Event) -> None:
+        while not stop.wait(_TRUST_EVERY_S):
+            self._watcher.look()
+
+    def _serve_staff(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._staff.serve(self._bus.commands.get_nowait())
+        self._staff.serve_checked()
+
+    def _tell(self, *, has_event: bool) -> None:
+        elapsed = time.monotonic() - self._stated_at
+        if not has_event and elapsed < _STATE_EVERY_S:
+            return
+        if not has_event:
+            self._line.rest()
+        self._stated_at = time.monotonic()
+        self._bus.publish(self.state())
+
+    def state(self) -> dict[str, Any]:
+        """Return the state event."""
+        trust = self._trusted.snapshot
+        moment = self._clock.moment(trust)
+        findings = [*self._scanner.findings(), *self._line.findings(), *self._watcher.findings()]
+        findings += [*self._enrolment_findings, *clock_findings(moment.quality)]
+        if trust is not None:
+            findings += trust_findings(trust.band(moment.unix_s), ended=moment.unix_s >= trust.policy.ends_at)
+        standing = Standing(
+            gate=self._gate,
+            place=self._place,
+            counts=dict(self._line.counts),
+            findings=findings,
+            admitting=not any(finding.severity is Severity.STOP for finding in findings),
+            frame_age_ms=self._scanner.frame_age_ms(),
+            last_seq=self._line.last_seq,
+        )
+        return state_event(standing, trust, moment)
+
+    def _report(self) -> dict[str, Any]:
+        since_ms = start_of_day_ms()
+        return {
+            "since_ms": since_ms,
+            "until_ms": now_ms(),
+            "counts": self._log.counts(since_ms),
+            "last_seq": self._line.last_seq,
+            "state": self.state(),
+        }
+
+
+def clock_findings(quality: ClockQuality) -> list[Finding]:
+    """Return what staff should know about the clock."""
+    if quality is ClockQuality.DOUBTFUL:
+        return [Finding("clock.doubtful")]
+    return [Finding("clock.floor")] if quality is ClockQuality.FLOOR else []
+
+
+def trust_findings(band: Band, *, ended: bool) -> list[Finding]:
+    """Return what staff should know about the age of trust."""
+    if ended:
+        return [Finding("policy.ended", Severity.STOP)]
+    codes: dict[Band, Callable[[], list[Finding]]] = {
+        Band.STALE: lambda: [Finding("trust.stale")],
+        Band.TOO_OLD: lambda: [Finding("trust.too_old", Severity.STOP)],
+    }
+    return codes.get(band, list)()
+
+
+def read_enrolment(state: Path) -> tuple[Enrolment | None, list[Finding]]:
+    """Return the enrolment and what is wrong with it; a gate without one still verifies and records."""
+    try:
+        enrolment = load_enrolment(state)
+    except EnrolmentError as error:
+        return None, [Finding("gate.not_enrolled", Severity.WARNING, {"message": str(error)})]
+    return enrolment, [] if enrolment is not None else [Finding("gate.not_enrolled")]
+
+
+def place_of(place: PlaceSettings, enrolled: Enrolment | None) -> PlaceSettings:
+    """Return the gate's place: what stands in the file wins over what was enrolled."""
+    if enrolled is None:
+        return place
+    region = place.region if place.region != "000000" else enrolled.region
+    return PlaceSettings(place.site or enrolled.site, place.lane or enrolled.lane, region, place.direction)
+
+
+def start_of_day_ms() -> int:
+    """Return the local midnight that today's shift counts begin at, Unix milliseconds."""
+    today = time.localtime(now_ms() / 1000)
+    return int(time.mktime((today.tm_year, today.tm_mon, today.tm_mday, 0, 0, 0, 0, 0, -1))) * 1000
+
+
+def make_state_folder(state: Path) -> None:
+    """Make the gate's state folder, for its own user only.
+
+    Raises:
+        EnrolmentError: It cannot be made or written.
+    """
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnrolmentError(
+            f"The state folder {state} cannot be made: {error.strerror}.",
+            "Run as the gate's user (edge), or set state = ... in gate.toml.",
+        ) from error
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Run the scanner part until `stop` is set.
+
+    Raises:
+        EdgeError: It cannot start; the message names what to do.
+    """
+    ScannerPart(settings).run(stop)
