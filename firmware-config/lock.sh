@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes both locks from pyproject.toml: ./firmware-config/lock.sh [--upgrade | --upgrade-package NAME]...
-# Pins that still fit are kept. The locks hold versions and hashes and no address: the machine's own settings say where from.
+# Pins that still fit are kept. The locks hold versions and hashes and no address: the machine's settings say where from.
 set -euo pipefail
 
 speaker="edge lock"

@@ -30,11 +30,13 @@ package_names() {
   for list in "$@"; do sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$folder/packages/$list.txt"; done
 }
 
-# missing_packages LIST...: those not installed. A name that an installed package provides counts (libzbar0t64 for libzbar0).
+# missing_packages LIST...: those not installed. A name that an installed package provides counts: libzbar0t64 stands for
+# libzbar0 on newer Debians.
 missing_packages() {
   local name known
   # shellcheck disable=SC2016  # the braces are dpkg-query's
-  known=$(dpkg-query --show --showformat='${db:Status-Status}, ${Package}, ${Provides},\n' | sed -n 's/^installed,//p')
+  known=$(dpkg-query --show --showformat='${db:Status-Status}, ${Package}, ${Provides},\n' 2>/dev/null \
+    | sed -n 's/^installed,//p')
   known=" $(tr -d '\n' <<<"$known")"
   while read -r name; do
     [[ $known == *" $name,"* || $known == *" $name ("* ]] || printf '%s\n' "$name"
@@ -114,14 +116,20 @@ run_pip() {
 
 explain_pip() {
   local said
+  local unreachable='NewConnectionError|establish a new connection|Temporary failure|Network is unreachable|NameResolution'
+  unreachable+='|ConnectTimeout|ReadTimeout|Connection timed out|timed out'
   said=$(<"$log")
   if grep -qE 'DO NOT MATCH THE HASHES' <<<"$said"; then
     fail "a downloaded package is not the one whose hash stands in the lock: it was not installed." \
       "Try again on another network. If that does not help, tell the maintainers what follows:" \
       "$(grep -A 12 'DO NOT MATCH THE HASHES' <<<"$said")"
-  elif grep -qE 'NewConnectionError|Failed to establish a new connection|Temporary failure|Network is unreachable|NameResolutionError|ConnectTimeout|ReadTimeout' <<<"$said"; then
+  elif grep -qE "$unreachable" <<<"$said"; then
     fail "Python packages are still to be fetched and the network cannot be reached." \
       "Connect this machine once and run the same command again; what was fetched is kept."
+  elif grep -qE 'CERTIFICATE_VERIFY_FAILED' <<<"$said"; then
+    fail "somebody on the way to the package index shows a certificate that pip does not trust." \
+      "Behind a proxy that inspects traffic, name its certificates: PIP_CERT=/etc/ssl/certs/ca-certificates.crt" \
+      "Otherwise check this machine's clock: $(date --iso-8601=minutes)"
   elif grep -qE 'No space left on device' <<<"$said"; then
     fail "the disk is full." "Free 500 MB and run the same command again; what was fetched is kept."
   fi

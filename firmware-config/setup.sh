@@ -2,8 +2,8 @@
 # Makes this clone ready and runs COMMAND in it: ./firmware-config/setup.sh COMMAND [ARGUMENT]...
 #
 # It may be run any number of times: what is there is left alone, what is missing is installed (Debian packages with apt,
-# through sudo where needed; Python packages from the hashed lock into .venv), what was interrupted goes on. Once it has
-# succeeded it needs no network. COMMAND runs in the caller's folder with .venv/bin first in PATH.
+# through sudo where needed; Python packages from the hashed lock into .venv), what was interrupted goes on. Once it
+# has succeeded it needs no network. COMMAND runs in the caller's folder with .venv/bin first in PATH.
 set -euo pipefail
 
 speaker="edge set-up"
