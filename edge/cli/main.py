@@ -38,7 +38,7 @@ class Nouns(click.Group):
         """Return every noun."""
         return list(NOUNS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return a noun's command, or None where there is no such noun."""
         if cmd_name not in NOUNS:
             return None

@@ -22,7 +22,7 @@ _MISSPELT: Final = re.compile(r"--[a-z][a-z-]*(=.*)?")
 @click.option("--region", default="000000", show_default=True, help="GB/T 2260 code of the place to decide for.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
 def verify(inputs: tuple[str, ...], trust: Path | None, at: str | None, region: str, as_json: bool) -> None:  # noqa: FBT001
-    """Give the verdict on each INPUT, offline, as a gate would.
+    r"""Give the verdict on each INPUT, offline, as a gate would.
 
     \b
     An existing path is a picture or a text file (a code a line),
@@ -59,4 +59,5 @@ def _words(row: dict[str, Any]) -> str:
 
     words = reason_words("en", row["reason"], row["details"])
     issuer = f"  issuer {row['issuer']}" if row["issuer"] else ""
-    return f"{row['outcome'].upper():6}  {row['input']}  {row['reason']}{issuer}  {words.title}. {words.next_step}".rstrip()
+    verdict = f"{row['outcome'].upper():6}  {row['input']}  {row['reason']}{issuer}"
+    return f"{verdict}  {row['problem'] or f'{words.title}. {words.next_step}'}".rstrip()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 from edge.errors import ConfigError, SourceError
 from edge.gate.clock import now_ms
@@ -154,7 +154,7 @@ class _Pictures:
     def __init__(self) -> None:
         self._reader: StillReader | None = None
 
-    def __enter__(self) -> "_Pictures":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

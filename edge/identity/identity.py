@@ -1,7 +1,7 @@
 """The device key and the enrolment of a gate, as files of its state folder.
 
-`device.key` holds the Ed25519 seed, 32 raw bytes; `enrolment.json` what the hub answered. Both have mode 0600. Talking to
-a hub is left to `edge.provision`.
+`device.key` holds the Ed25519 seed, 32 raw bytes; `enrolment.json` what the hub answered. Both have mode 0600. Talking
+to a hub is left to `edge.provision`.
 """
 
 import json
