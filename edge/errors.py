@@ -151,7 +151,18 @@ class ConfigError(SetupError):
 
 
 class SourceError(SetupError):
-    """A frame source cannot be opened or was lost."""
+    """A frame source cannot be opened or was lost.
+
+    Args:
+        message: What was met.
+        next_step: What the technician should do.
+        cause: Stable word for the case: `missing`, `denied`, `busy`, `lost`, `stalled`, `unreachable`, `not_a_stream`,
+            `not_a_picture`, `failed`.
+    """
+
+    def __init__(self, message: str, next_step: str = "", *, cause: str = "lost") -> None:
+        super().__init__(message, next_step)
+        self.cause = cause
 
 
 class LibraryMissing(SetupError):  # noqa: N818

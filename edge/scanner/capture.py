@@ -1,0 +1,162 @@
+"""One thread a source: opens it, takes its frames at the configured rate and opens it anew when it is lost.
+
+Whatever a source does, the thread goes on and says what is wrong; it raises nothing. Which frames are read is settled
+in `edge.scanner.slots`, the wording of a finding in `edge.words`.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from edge.errors import EdgeError, SetupError, SourceError
+from edge.model.settings import ScannerSettings
+from edge.scanner.slots import Slots
+from edge.scanner.sources.base import Frame, Source, label, opener, split_spec
+
+RETRY_S = 0.5
+"""Between attempts to open a lost source: with a connection's two seconds it is back within three of its return."""
+
+SILENT_NS = 3_000_000_000
+"""An open source without a frame for this long has stalled."""
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureState:
+    """How a source is doing.
+
+    Attributes:
+        source: Its number.
+        name: Its name, fit to be shown.
+        cause: Why it gives no frames (`SourceError.cause`), empty while it does.
+        is_finished: A file came to its end.
+    """
+
+    source: int
+    name: str
+    cause: str
+    is_finished: bool
+
+
+class Pace:
+    """Says which frames are due at a rate, forgiving a camera's jitter.
+
+    Args:
+        fps: Frames a second at most.
+    """
+
+    def __init__(self, fps: int) -> None:
+        self._interval_ns = _NS // max(fps, 1)
+        self._due_ns = 0
+
+    def wait_ns(self, now_ns: int) -> int:
+        """Return how long until the next frame is due, 0 if it is."""
+        early_ns = self._due_ns - now_ns
+        return early_ns if early_ns > self._interval_ns // 4 else 0
+
+    def count(self, now_ns: int) -> None:
+        """Take note that a frame was taken."""
+        # A camera that was away owes nothing: its frames are not made up for in a burst.
+        self._due_ns = max(self._due_ns, now_ns - self._interval_ns) + self._interval_ns
+
+
+class Capture:
+    """Takes the frames of one source.
+
+    Args:
+        spec: The source as configured.
+        source: Its number.
+        settings: Size and rate.
+        slots: Where frames go.
+
+    Raises:
+        ConfigError: The kind of source is unknown.
+    """
+
+    def __init__(self, spec: str, source: int, settings: ScannerSettings, slots: Slots) -> None:
+        self._kind, self._target = split_spec(spec)
+        self._name = label(spec)
+        self._source = source
+        self._settings = settings
+        self._slots = slots
+        self._pace = Pace(settings.fps)
+        self._stop = threading.Event()
+        self._cause = ""
+        self._finished = False
+        self._last_ns = time.monotonic_ns()
+        self._thread = threading.Thread(target=self._run, name=f"capture-{source}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._last_ns = time.monotonic_ns()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; `join` waits for it."""
+        self._stop.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread, at most so long: a source that hangs ends with the process."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def state(self, now_ns: int) -> CaptureState:
+        """Return how the source is doing at a moment of the monotonic clock."""
+        cause = self._cause
+        if not cause and not self._finished and now_ns - self._last_ns > SILENT_NS:
+            cause = "stalled"
+        return CaptureState(self._source, self._name, cause, self._finished)
+
+    def _run(self) -> None:
+        while not self._stop.is_set() and not self._finished:
+            try:
+                self._session()
+            except SourceError as lost:
+                self._cause = lost.cause
+            except EdgeError:
+                self._cause = "failed"
+            self._stop.wait(RETRY_S)
+
+    def _session(self) -> None:
+        """Open the source and take its frames until it ends.
+
+        Raises:
+            SourceError: It cannot be opened or was lost.
+            SetupError: Its plug-in does not load.
+        """
+        source: Source | None = None
+        try:
+            source = opener(self._kind)(self._target, self._source, self._settings)
+            self._pump(source)
+        except SetupError:
+            # A file is not begun again after some of its frames were read: each is delivered once.
+            self._finished = source is not None and not source.is_live
+            raise
+        except Exception as foreign:
+            # A stranger's plug-in must not end the thread: the gate would be blind and not know it.
+            raise SourceError(f"{self._name} failed: {type(foreign).__name__}.", cause="failed") from foreign
+        finally:
+            if source is not None:
+                source.close()
+
+    def _pump(self, source: Source) -> None:
+        while not self._stop.is_set():
+            if not source.is_live:
+                self._stop.wait(self._pace.wait_ns(time.monotonic_ns()) / _NS)
+            frame = source.read()
+            if frame is not None:
+                self._hand_over(frame, is_live=source.is_live)
+            elif source.is_finished:
+                self._finished = True
+                return
+
+    def _hand_over(self, frame: Frame, *, is_live: bool) -> None:
+        self._last_ns = time.monotonic_ns()
+        self._cause = ""
+        if not is_live:
+            self._pace.count(self._last_ns)
+            self._slots.put_after(frame)
+        elif self._pace.wait_ns(self._last_ns) == 0:
+            self._pace.count(self._last_ns)
+            self._slots.put(frame)

@@ -1,0 +1,112 @@
+"""What is wrong with seeing, as findings: one place that turns states and readings into codes.
+
+Pure: the time is an argument and nothing is asked of any device. The sentence and next step of each code stand in
+`edge.words`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edge.model.finding import Finding, Severity
+from edge.scanner.capture import CaptureState
+from edge.scanner.decode import Health, Reading
+from edge.scanner.handover import Status
+
+COVERED_LOOKS = 3
+"""Looks in a row, a second apart, before a camera counts as covered: a hand before the lens is not a fault."""
+
+BAD_FRAMES = 5
+"""Frames in a row that are no picture before it is said: one damaged frame is not a fault."""
+
+RESTART_SHOWN_NS = 600 * 1_000_000_000
+"""A lost child is shown for ten minutes."""
+
+_DARK_MEAN, _DARK_SPREAD = 24.0, 10.0
+_FLAT_SPREAD = 2.5
+"""The emptiest real wall has noise and a fall of light; measured on frames without light: `tests/bench/decode.py`."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the last frames of one source were."""
+
+    covered: int = 0
+    bad: int = 0
+    too_big: int = 0
+
+
+def is_covered(mean: float, spread: float) -> bool:
+    """Return whether brightness of this mean and standard deviation (0 to 255) shows nothing at all."""
+    return spread < _FLAT_SPREAD or (mean < _DARK_MEAN and spread < _DARK_SPREAD)
+
+
+class Conditions:
+    """Keeps what the last frames of each source were.
+
+    Args:
+        count: How many sources there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._seen = [_Seen() for _ in range(count)]
+
+    def note(self, source: int, reading: Reading) -> None:
+        """Take note of a frame that was read."""
+        seen = self._seen[source]
+        if reading.status in {Status.READ, Status.UNREADABLE, Status.TOO_BIG}:
+            seen.bad = seen.bad + 1 if reading.status is Status.UNREADABLE else 0
+            seen.too_big = seen.too_big + 1 if reading.status is Status.TOO_BIG else 0
+        if reading.symbols:
+            seen.covered = 0
+        elif reading.spread >= 0:
+            seen.covered = seen.covered + 1 if is_covered(reading.mean, reading.spread) else 0
+
+    def findings(self, captures: Iterable[CaptureState], health: Health, now_ns: int) -> list[Finding]:
+        """Return what is wrong at a moment of the monotonic clock, most urgent first."""
+        states = list(captures)
+        away = [state for state in states if state.cause]
+        # With no source left nobody can be admitted; with one left the lane goes on.
+        urgency = Severity.STOP if states and len(away) == len(states) else Severity.WARNING
+        found = [_away(state, urgency) for state in away]
+        for state in states:
+            found += self._of_source(state)
+        found += _of_decoder(health, now_ns)
+        return sorted(found, key=lambda one: one.severity is not Severity.STOP)
+
+    def _of_source(self, state: CaptureState) -> list[Finding]:
+        seen = self._seen[state.source]
+        found = []
+        if state.is_finished and not state.cause:
+            found.append(_about(state, "source.finished", Severity.INFO))
+        if state.cause or state.is_finished:
+            return found
+        if seen.too_big >= BAD_FRAMES:
+            found.append(_about(state, "stream.frame_too_big", Severity.WARNING))
+        elif seen.bad >= BAD_FRAMES:
+            found.append(_about(state, "stream.unreadable", Severity.WARNING))
+        elif seen.covered >= COVERED_LOOKS:
+            found.append(_about(state, "camera.covered", Severity.WARNING))
+        return found
+
+
+def _about(state: CaptureState, code: str, severity: Severity) -> Finding:
+    return Finding(code, severity, {"source": state.source, "name": state.name})
+
+
+def _away(state: CaptureState, severity: Severity) -> Finding:
+    if state.cause == "stalled":
+        return _about(state, "stream.stalled", severity)
+    return Finding("camera.lost", severity, {"source": state.source, "name": state.name, "cause": state.cause})
+
+
+def _of_decoder(health: Health, now_ns: int) -> list[Finding]:
+    found = []
+    if health.is_absent:
+        found.append(Finding("scanner.child_absent", Severity.STOP))
+    if health.restarts and now_ns - health.last_restart_ns < RESTART_SHOWN_NS:
+        found.append(Finding("scanner.child_restarted", Severity.WARNING, {"count": health.restarts}))
+    if health.is_second_missing:
+        found.append(Finding("scanner.pyzbar_missing", Severity.WARNING))
+    if health.second_failures:
+        found.append(Finding("scanner.pyzbar_failed", Severity.INFO, {"count": health.second_failures}))
+    return found

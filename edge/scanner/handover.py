@@ -1,0 +1,190 @@
+"""What the decoder and its child say to each other: fixed structures, no pickles.
+
+Pixels and encoded pictures lie in the shared slot; only these messages go through the socket, one message a packet.
+The child reads hostile pictures, so its parent unpacks an answer as strictly as any other input. Starting the child,
+time limits and what an answer means are left to `edge.scanner.decode`.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+SLOT_BYTES = 64 << 20
+"""Size of the shared slot. Only pages that were written take memory."""
+
+USUAL_BYTES = 8 << 20
+"""A frame above this is rare: the pages beyond are given back once it was read."""
+
+MAX_SYMBOLS = 16
+"""Symbols of one frame that are answered, nearest the centre first; a wall of posters is not a queue of people."""
+
+MAX_RAW = 7089
+"""Characters of the largest QR code (ISO/IEC 18004, table 1: 40-L, numeric)."""
+
+MAX_PREVIEW = 60_000
+MAX_REPLY = 180_000
+"""Below the kernel's default packet limit of 212 992 bytes."""
+
+READY = b"ready"
+
+_REQUEST = struct.Struct("<IBBBBIII")
+_REPLY = struct.Struct("<IBBHIIffI")
+_SYMBOL = struct.Struct("<BxHfff")
+
+_ENGINES = ("zxing", "pyzbar")
+
+
+class Kind(IntEnum):
+    """How a frame lies in the slot."""
+
+    ENCODED = 1
+    PIXELS = 2
+
+
+class Want(IntFlag):
+    """What is asked besides symbols."""
+
+    NOTHING = 0
+    PREVIEW = 1
+    LOOK = 2
+    """Mean and spread of the brightness."""
+    STILL = 4
+    """One picture, taken with all care; there is no next frame."""
+
+
+class Status(IntEnum):
+    """What became of a frame."""
+
+    READ = 0
+    UNREADABLE = 1
+    """It is no picture, or a damaged one."""
+    TOO_BIG = 2
+    LOST = 3
+    """The child died or was killed over it."""
+    ABSENT = 4
+    """There is no child: it does not start."""
+
+
+class Notice(IntFlag):
+    """What the child noticed about itself."""
+
+    NOTHING = 0
+    SECOND_MISSING = 1
+    """pyzbar or libzbar0 is not installed."""
+    SECOND_FAILED = 2
+    """pyzbar raised on this frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One frame to read.
+
+    Attributes:
+        seq: Number of the request; the reply repeats it.
+        kind: How it lies in the slot.
+        want: What is asked besides symbols.
+        item: Bytes of one sample (pixels).
+        channels: Samples of one pixel (pixels).
+        width: Pixels.
+        height: Pixels.
+        length: Bytes used in the slot.
+    """
+
+    seq: int
+    kind: Kind
+    want: Want
+    item: int
+    channels: int
+    width: int
+    height: int
+    length: int
+
+    def pack(self) -> bytes:
+        """Return the message."""
+        head = (self.seq, self.kind, self.want, self.item, self.channels)
+        return _REQUEST.pack(*head, self.width, self.height, self.length)
+
+    @classmethod
+    def unpack(cls, message: bytes) -> "Request":
+        """Read a message of the parent.
+
+        Raises:
+            ValueError: It is not one.
+        """
+        if len(message) != _REQUEST.size:
+            raise ValueError("request of a wrong size")
+        seq, kind, want, item, channels, width, height, length = _REQUEST.unpack(message)
+        return cls(seq, Kind(kind), Want(want), item, channels, width, height, length)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One symbol as the child saw it: its bytes, centre, pixels per module and the engine that read it."""
+
+    raw: bytes
+    x: float
+    y: float
+    module_px: float
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the child found in one frame.
+
+    Attributes:
+        seq: The number of the request.
+        status: What became of the frame.
+        notice: What the child noticed about itself.
+        width: Pixels of the decoded picture, 0 where there was none.
+        height: The same.
+        mean: Mean brightness, 0 to 255; -1 where it was not asked.
+        spread: Standard deviation of the brightness; -1 where it was not asked.
+        sightings: Symbols, nearest the centre first.
+        preview: A small JPEG, empty where it was not asked.
+    """
+
+    seq: int
+    status: Status
+    notice: Notice = Notice.NOTHING
+    width: int = 0
+    height: int = 0
+    mean: float = -1.0
+    spread: float = -1.0
+    sightings: tuple[Sighting, ...] = ()
+    preview: bytes = b""
+
+    def pack(self) -> bytes:
+        """Return the message, at most `MAX_REPLY` bytes."""
+        preview = self.preview if len(self.preview) <= MAX_PREVIEW else b""
+        sightings = [seen for seen in self.sightings if 0 < len(seen.raw) <= MAX_RAW][:MAX_SYMBOLS]
+        head = (self.seq, self.status, len(sightings), self.notice, self.width, self.height)
+        out = [_REPLY.pack(*head, self.mean, self.spread, len(preview))]
+        for seen in sightings:
+            engine = _ENGINES.index(seen.engine)
+            out += [_SYMBOL.pack(engine, len(seen.raw), seen.x, seen.y, seen.module_px), seen.raw]
+        return b"".join([*out, preview])
+
+    @classmethod
+    def unpack(cls, message: bytes | memoryview) -> "Reply":
+        """Read a message of the child.
+
+        Raises:
+            ValueError: It is not one; the child is not to be trusted with another frame.
+        """
+        try:
+            seq, status, count, notice, width, height, mean, spread, preview = _REPLY.unpack_from(message)
+            at = _REPLY.size
+            sightings = []
+            for _ in range(count):
+                engine, length, x, y, module_px = _SYMBOL.unpack_from(message, at)
+                at += _SYMBOL.size
+                sightings.append(Sighting(bytes(message[at : at + length]), x, y, module_px, _ENGINES[engine]))
+                at += length
+        except (struct.error, IndexError) as broken:
+            raise ValueError("reply of a wrong form") from broken
+        if at + preview != len(message) or count > MAX_SYMBOLS:
+            raise ValueError("reply of a wrong size")
+        picture = bytes(message[at:])
+        kept = tuple(sightings)
+        return cls(seq, Status(status), Notice(notice), width, height, mean, spread, kept, picture)

@@ -1,0 +1,126 @@
+"""The scanner of a gate: its sources, decoder and steady rule behind five questions.
+
+`presentations` is the line's clock: it waits for the next frame and returns the codes presented anew in it. Everything
+else may be asked from any thread. What a code means is left to `edge.credentials` and those below it.
+"""
+
+import time
+
+from edge.model.finding import Finding
+from edge.model.settings import ScannerSettings
+from edge.model.symbol import Symbol
+from edge.scanner.capture import Capture
+from edge.scanner.conditions import Conditions
+from edge.scanner.decode import Decoder, Limits, Reading
+from edge.scanner.handover import Want
+from edge.scanner.slots import Slots
+from edge.scanner.steady import Steady
+
+_MS = 1_000_000
+LOOK_NS = 1_000 * _MS
+"""Between two looks at whether a camera is covered."""
+
+PREVIEW_NS = 200 * _MS
+"""Between two previews: five a second at most."""
+
+PREVIEW_WANTED_NS = 2_000 * _MS
+"""Previews are made for this long after they were last asked for."""
+
+PREVIEW_STALE_NS = 1_500 * _MS
+
+_CLOSE_S = 3.0
+
+
+class Scanner:
+    """Sees and reads.
+
+    Args:
+        settings: Sources, size, rate and limits.
+
+    Raises:
+        ConfigError: A source is of an unknown kind.
+    """
+
+    def __init__(self, settings: ScannerSettings) -> None:
+        count = len(settings.sources)
+        self._slots = Slots(count)
+        self._captures = [Capture(spec, n, settings, self._slots) for n, spec in enumerate(settings.sources)]
+        self._decoder = Decoder(Limits(settings.watchdog_s), second_engine_every=settings.second_engine_every)
+        self._steady = Steady(settings.same_code_s)
+        self._conditions = Conditions(count)
+        self._looked_ns = [0] * count
+        self._wanted_ns = 0
+        self._preview: tuple[int, bytes] = (0, b"")
+
+    def start(self) -> None:
+        """Start the decoder and open the sources; waits for neither. A source that is away is a finding.
+
+        Raises:
+            LibraryMissing: A decoder is not installed.
+        """
+        self._decoder.start()
+        for capture in self._captures:
+            capture.start()
+
+    def presentations(self, timeout_s: float) -> list[Symbol]:
+        """Return the codes presented anew in the next frame, nearest its centre first.
+
+        One thread asks. A frame that hangs the decoder takes `watchdog_s` and is empty.
+
+        Args:
+            timeout_s: How long to wait for a frame.
+        """
+        frame = self._slots.take(timeout_s)
+        if frame is None:
+            return []
+        want = self._want(frame.source, time.monotonic_ns())
+        reading = self._decoder.read(frame, want)
+        self._note(frame.source, reading, want)
+        return self._steady.presentations(reading.symbols, frame.taken_ns)
+
+    def _want(self, source: int, now_ns: int) -> Want:
+        want = Want.NOTHING
+        if now_ns - self._looked_ns[source] >= LOOK_NS:
+            want |= Want.LOOK
+        asked = self._wanted_ns and now_ns - self._wanted_ns < PREVIEW_WANTED_NS
+        if asked and now_ns - self._preview[0] >= PREVIEW_NS:
+            want |= Want.PREVIEW
+        return want
+
+    def _note(self, source: int, reading: Reading, want: Want) -> None:
+        now_ns = time.monotonic_ns()
+        if want & Want.LOOK and reading.spread >= 0:
+            self._looked_ns[source] = now_ns
+        if reading.preview:
+            self._preview = (now_ns, reading.preview)
+        self._conditions.note(source, reading)
+
+    def findings(self) -> list[Finding]:
+        """Return what is wrong with seeing now, most urgent first; empty where all is well."""
+        now_ns = time.monotonic_ns()
+        states = [capture.state(now_ns) for capture in self._captures]
+        return self._conditions.findings(states, self._decoder.health, now_ns)
+
+    def preview(self) -> bytes | None:
+        """Return a small JPEG of what the camera sees; does not wait.
+
+        Previews are made only while somebody asks, five a second at most: the first question gets None.
+        """
+        now_ns = time.monotonic_ns()
+        self._wanted_ns = now_ns
+        made_ns, jpeg = self._preview
+        return jpeg if jpeg and now_ns - made_ns < PREVIEW_STALE_NS else None
+
+    def frame_age_ms(self) -> float | None:
+        """Return how old the newest frame of any source is, milliseconds; None before the first."""
+        newest_ns = self._slots.newest_ns
+        return None if newest_ns is None else (time.monotonic_ns() - newest_ns) / _MS
+
+    def close(self) -> None:
+        """End the threads and the decoder, at the latest after a few seconds. A second time does nothing."""
+        self._slots.close()
+        for capture in self._captures:
+            capture.stop()
+        for capture in self._captures:
+            capture.join(_CLOSE_S)
+        self._decoder.close()
