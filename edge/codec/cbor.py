@@ -19,7 +19,6 @@ _WIDTH: Final = {24: 1, 25: 2, 26: 4, 27: 8}
 # The smallest argument each width may carry: anything below has a shorter form (RFC 8949, 4.2.1).
 _LEAST: Final = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 _SIMPLE: Final = {0xF4: False, 0xF5: True, 0xF6: None}
-_SHORT_HEADS: Final = tuple(bytes((_BYTES << 5 | length,)) for length in range(24))
 _KEYS: Final = frozenset((int, str, bytes))
 
 
@@ -56,6 +55,8 @@ def decode_first(data: bytes, start: int = 0, *, max_items: int = MAX_ITEMS) -> 
 def _item(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[Any, int]:
     lead = data[pos]
     pos += 1
+    if lead < 24:
+        return lead, pos
     major = lead >> 5
     argument = lead & 31
     if argument >= 24 and major <= _MAP:
@@ -71,9 +72,31 @@ def _item(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[Any, in
         return (data[pos:end] if major == _BYTES else data[pos:end].decode()), end
     if major <= _MAP:
         return _container(data, pos, (major, argument, depth), budget)
-    if lead in _SIMPLE:
-        return _SIMPLE[lead], pos
-    raise EncodingRefused("a CBOR tag, float or simple value is not admitted")
+    return _simple(lead), pos
+
+
+def _simple(lead: int) -> bool | None:
+    if lead not in _SIMPLE:
+        raise EncodingRefused("a CBOR tag, float or simple value is not admitted")
+    return _SIMPLE[lead]
+
+
+def byte_string_end(data: bytes, start: int) -> tuple[int, int]:
+    """Return where the content of the byte string at `start` begins and ends.
+
+    Raises:
+        EncodingRefused: No byte string in its shortest form stands there whole.
+    """
+    if start >= len(data) or data[start] >> 5 != _BYTES:
+        raise EncodingRefused("a CBOR byte string is missing")
+    begin = start + 1
+    argument = data[start] & 31
+    if argument >= 24:
+        argument, begin = _argument(data, begin, argument)
+    end = begin + argument
+    if end > len(data):
+        raise EncodingRefused("a CBOR string is longer than the data")
+    return begin, end
 
 
 def _argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
@@ -131,15 +154,6 @@ def encode(value: Any) -> bytes:
     """
     out = bytearray()
     _write(out, value)
-    return bytes(out)
-
-
-def head_bytes(length: int) -> bytes:
-    """Return the head of a byte string of `length` bytes."""
-    if length < 24:
-        return _SHORT_HEADS[length]
-    out = bytearray()
-    _write_head(out, _BYTES, length)
     return bytes(out)
 
 

@@ -15,6 +15,9 @@ _ALG: Final = 1
 _KID: Final = 4
 _SIGNATURE_BYTES: Final = 64
 _CONTEXT: Final = b"\x84\x6aSignature1"
+_NO_EXTERNAL: Final = b"\x40"
+_FOUR: Final = b"\x84"
+_EMPTY_MAP: Final = b"\xa0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,7 @@ class Sign1:
 
 def to_be_signed(protected: bytes, payload: bytes) -> bytes:
     """Return the Sig_structure of a COSE_Sign1 without external data (RFC 9052, 4.4)."""
-    return b"".join(
-        (_CONTEXT, cbor.head_bytes(len(protected)), protected, b"\x40", cbor.head_bytes(len(payload)), payload)
-    )
+    return _CONTEXT + cbor.encode(protected) + _NO_EXTERNAL + cbor.encode(payload)
 
 
 def protected_header(key_id: bytes, algorithm: int = EDDSA) -> bytes:
@@ -59,17 +60,25 @@ def parse(data: bytes) -> Sign1:
     Raises:
         EncodingRefused: It is anything but `[bstr .cbor {1: int, 4: bstr .size (1..8)}, {}, bstr, bstr .size 64]`.
     """
-    message = cbor.decode(data)
-    if not isinstance(message, list) or len(message) != 4:
+    # The message is read where it stands: its strings are in their one form, so the Sig_structure is made of slices.
+    if data[:1] != _FOUR:
         raise EncodingRefused("not a COSE_Sign1")
-    protected, unprotected, payload, signature = message
+    protected_at, protected_end = cbor.byte_string_end(data, 1)
     # An unprotected header is where a stranger could add bytes that nobody signed: there is none.
-    if not (isinstance(protected, bytes) and isinstance(payload, bytes) and unprotected == {}):
+    if data[protected_end : protected_end + 1] != _EMPTY_MAP:
         raise EncodingRefused("not a COSE_Sign1 with an empty unprotected header")
-    if not isinstance(signature, bytes) or len(signature) != _SIGNATURE_BYTES:
-        raise EncodingRefused("the signature does not have 64 bytes")
-    algorithm, key_id = _header(protected)
-    return Sign1(algorithm, key_id, payload, signature, to_be_signed(protected, payload))
+    payload_at, payload_end = cbor.byte_string_end(data, protected_end + 1)
+    signature_at, signature_end = cbor.byte_string_end(data, payload_end)
+    if signature_end != len(data) or signature_end - signature_at != _SIGNATURE_BYTES:
+        raise EncodingRefused("the signature does not have 64 bytes, or bytes follow it")
+    algorithm, key_id = _header(data[protected_at:protected_end])
+    return Sign1(
+        algorithm,
+        key_id,
+        data[payload_at:payload_end],
+        data[signature_at:],
+        b"".join((_CONTEXT, data[1:protected_end], _NO_EXTERNAL, data[protected_end + 1 : payload_end])),
+    )
 
 
 # An issuer's passes share one header a key, and a gate meets few keys: decoded once each.

@@ -1,6 +1,7 @@
 """The three parts of a gate by name; each imports what it needs only when it runs."""
 
 import threading
+from pathlib import Path
 
 from edge.gate.clock import now_ms
 from edge.model.settings import Settings
@@ -18,9 +19,10 @@ def run_part(name: str, settings: Settings, stop: threading.Event) -> None:
 
         run(settings, stop)
     elif name == "web":
-        from edge.gate.web_part import run as run_web  # noqa: PLC0415
+        from edge.kiosk.serve import serve  # noqa: PLC0415
 
-        run_web(settings, stop)
+        # It stops by the signals that set `stop`: waitress wants its own way out.
+        serve(settings, Path(settings.state))
     elif name == "sync":
         from edge.sync.part import run as run_sync  # noqa: PLC0415
 

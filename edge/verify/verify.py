@@ -32,7 +32,7 @@ def verify(credential: Credential, trust: TrustSnapshot, moment: Moment) -> Veri
     if reason is not Reason.OK:
         return Verification(credential, reason, issuer, key)
     reason, warnings = _in_time(credential, moment)
-    if reason in {Reason.OK, Reason.CLOCK_DOUBTFUL}:
+    if reason is Reason.OK or reason is Reason.CLOCK_DOUBTFUL:
         # A doubted clock hides no revocation.
         status = _status(credential, key, trust)
         reason = reason if status is Reason.OK else status
@@ -65,7 +65,7 @@ def _within_bounds(credential: Credential, key: IssuerKey, trust: TrustSnapshot)
     if credential.expires_at - credential.issued_at > key.max_validity_s:
         return Reason.KEY_VALIDITY
     region = region_of(credential)
-    if region and not any(str(region).startswith(prefix) for prefix in key.regions):
+    if region and not str(region).startswith(key.regions):
         return Reason.KEY_REGION
     if region and not trust.region_name(region):
         return Reason.REGION_UNKNOWN
