@@ -1,0 +1,239 @@
+"""Where a publication is fetched from: an HTTP mirror or a folder (a USB stick, the authority's own disk).
+
+Both carry the same tree and change no rule. Nothing that comes back is believed here; only its size and the time it may
+take are bounded. Verifying is left to `edge.trust.workflow`.
+"""
+
+import http.client
+import os
+import socket
+import ssl
+import stat
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Protocol, Self
+from urllib.parse import quote, urlsplit
+
+from edge.errors import AnswerRefused, ConfigError, Unreachable
+
+_NOT_FOUND: Final = 404
+_OK: Final = 200
+_CHUNK: Final = 64 << 10
+_MAX_ERROR_BYTES: Final = 64 << 10
+
+
+class Fetcher(Protocol):
+    """Something that holds a publication.
+
+    Promises: returns at most `max_bytes` bytes, within a bounded time, of exactly the file named; follows no pointer
+    to anywhere else; raises nothing but `TransportError`.
+    """
+
+    def fetch(self, path: str, max_bytes: int) -> bytes:
+        """Return one file of the publication.
+
+        Args:
+            path: Path below the publication's root (`metadata/timestamp.json`), without `..`.
+            max_bytes: Most bytes to take.
+
+        Raises:
+            Unreachable: Nobody answered, or not in time.
+            AnswerRefused: Something else came back; `status` 404 where there is no such file, 413 where it is longer.
+        """
+
+
+class HttpFetcher:
+    """A publication behind HTTP or HTTPS. One connection is kept for all files of a refresh.
+
+    Args:
+        base_url: Address of the publication's root.
+        timeout_s: Most seconds for one file, from connecting to its last byte.
+
+    Raises:
+        ConfigError: `base_url` is no http or https address.
+    """
+
+    def __init__(self, base_url: str, timeout_s: float = 10.0) -> None:
+        parts = urlsplit(base_url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1 or parts.username is not None:
+            raise ConfigError(
+                "The address of the publication is not of the form http://host[:port]/path.",
+                "Set [trust] url in gate.toml, or enrol the gate again.",
+            )
+        self._host, self._port = parts.hostname, port
+        self._is_tls = parts.scheme == "https"
+        self._prefix = parts.path.rstrip("/")
+        self._timeout_s = timeout_s
+        self._connection: http.client.HTTPConnection | None = None
+
+    def fetch(self, path: str, max_bytes: int) -> bytes:
+        """Return one file; see `Fetcher`.
+
+        Raises:
+            Unreachable: Nobody answered, or not in time.
+            AnswerRefused: Something else came back.
+        """
+        is_reused = self._connection is not None
+        try:
+            return self._exchange(path, max_bytes)
+        except Unreachable:
+            # A kept connection may have been closed at the far side meanwhile: one new one.
+            if not is_reused:
+                raise
+            return self._exchange(path, max_bytes)
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _exchange(self, path: str, max_bytes: int) -> bytes:
+        connection, self._connection = self._connection, None
+        try:
+            connection = connection or self._connected()
+            return self._answer(connection, path, max_bytes)
+        # A host name that cannot be encoded is a UnicodeError.
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            raise Unreachable(
+                f"The publication at {self._host} did not answer.", "Check the network; the trust in force stays."
+            ) from error
+        finally:
+            if connection is not None and connection is not self._connection:
+                connection.close()
+
+    def _answer(self, connection: http.client.HTTPConnection, path: str, max_bytes: int) -> bytes:
+        # The socket's own time-out starts again with every byte; a dripping peer is cut off by this one.
+        with _Deadline(connection.sock, self._timeout_s) as deadline:
+            connection.request("GET", f"{self._prefix}/{quote(path)}", headers={"Accept-Encoding": "identity"})
+            # A response that closes its connection owns the socket: it is closed here, whatever comes.
+            with connection.getresponse() as response:
+                data = _body(response, max_bytes if response.status == _OK else _MAX_ERROR_BYTES)
+        if deadline.has_passed:
+            # Where no length was announced, a cut looks like the end of the file.
+            raise TimeoutError
+        if not response.will_close and data is not None:
+            self._connection = connection
+        # A redirect leads elsewhere, often to a login page: it is an answer like any other wrong one.
+        if response.status != _OK:
+            raise AnswerRefused(
+                f"{self._host} answered with HTTP {response.status} instead of the file.",
+                _ELSE,
+                status=response.status,
+            )
+        if data is None:
+            raise AnswerRefused(f"A file of the publication is longer than {max_bytes} bytes.", _ELSE, status=413)
+        return data
+
+    def _connected(self) -> http.client.HTTPConnection:
+        connection = (
+            http.client.HTTPSConnection(
+                self._host, self._port, timeout=self._timeout_s, context=ssl.create_default_context()
+            )
+            if self._is_tls
+            else http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+        )
+        connection.connect()
+        return connection
+
+
+class _Deadline:
+    """Shuts a socket down once a time has passed, whatever still drips through it."""
+
+    def __init__(self, peer: socket.socket, seconds: float) -> None:
+        self.has_passed = False
+        self._peer = peer
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _cut(self) -> None:
+        self.has_passed = True
+        # Closed meanwhile: then there is nothing left to cut.
+        with suppress(OSError):
+            self._peer.shutdown(socket.SHUT_RDWR)
+
+
+def _body(response: http.client.HTTPResponse, max_bytes: int) -> bytes | None:
+    """Return the body, or None where it is longer than `max_bytes`."""
+    received = bytearray()
+    while len(received) <= max_bytes:
+        chunk = response.read(min(_CHUNK, max_bytes + 1 - len(received)))
+        if not chunk:
+            if response.length:
+                raise http.client.IncompleteRead(bytes(received), response.length)
+            return bytes(received)
+        received += chunk
+    return None
+
+
+_ELSE: Final = "Check that the address is the authority's publication, and that no login page answers for it."
+
+
+class FolderFetcher:
+    """A publication in a folder: a USB stick or the authority's own disk.
+
+    Args:
+        folder: The publication's root.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def fetch(self, path: str, max_bytes: int) -> bytes:
+        """Return one file; see `Fetcher`.
+
+        Raises:
+            Unreachable: The folder cannot be read.
+            AnswerRefused: There is no such file, it is longer, or it is no plain file inside the folder.
+        """
+        place = self._folder / path
+        try:
+            self._refuse_outside(place)
+            handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            raise AnswerRefused(f"{self._folder} has no {path}.", _STICK, status=_NOT_FOUND) from None
+        # A loop of links is a RuntimeError before Python 3.13.
+        except (OSError, RuntimeError) as error:
+            raise Unreachable(f"{self._folder} cannot be read.", _STICK) from error
+        try:
+            return self._read(handle, path, max_bytes)
+        finally:
+            os.close(handle)
+
+    def _refuse_outside(self, place: Path) -> None:
+        if not self._folder.is_dir():
+            raise Unreachable(f"{self._folder} is not a folder.", "Insert the stick or name the publication's folder.")
+        # A hostile stick may hold links that lead out of it, pipes that never end, or devices.
+        if ".." in place.parts or not place.parent.resolve().is_relative_to(self._folder.resolve()):
+            raise AnswerRefused("A file of the publication lies outside it.", _STICK, status=_NOT_FOUND)
+
+    def _read(self, handle: int, path: str, max_bytes: int) -> bytes:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise AnswerRefused(f"{path} is not a plain file.", _STICK)
+        if found.st_size > max_bytes:
+            raise AnswerRefused(f"{path} is longer than {max_bytes} bytes.", _STICK, status=413)
+        try:
+            data = b""
+            while len(data) <= max_bytes and (chunk := os.read(handle, max_bytes + 1 - len(data))):
+                data += chunk
+        except OSError as error:
+            raise Unreachable(f"{self._folder} cannot be read: {error.strerror}.", _STICK) from error
+        if len(data) > max_bytes:
+            raise AnswerRefused(f"{path} is longer than {max_bytes} bytes.", _STICK, status=413)
+        return data
+
+
+_STICK: Final = "Copy the publication again."

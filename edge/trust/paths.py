@@ -1,0 +1,60 @@
+"""The target paths of a publication (ADR 0004): final since the first one.
+
+A gate takes these and ignores every other path, so a path can neither leave a folder nor name anything unexpected.
+"""
+
+import re
+from typing import Final
+
+POLICY: Final = "national/policy.json"
+MATRIX: Final = "national/matrix.json"
+ISSUERS: Final = "national/issuers.json"
+REGIONS: Final = "national/regions.json"
+VENUES: Final = "national/venues.json"
+HUBS: Final = "national/hubs.json"
+AUDITOR: Final = "national/auditor.json"
+
+REQUIRED: Final = (POLICY, MATRIX, ISSUERS, REGIONS)
+_NATIONAL: Final = frozenset((*REQUIRED, HUBS, AUDITOR))
+
+# The shortest GB/T 2260 prefix, or a national name.
+_ISSUER_ID: Final = re.compile(r"(?:[0-9]{2}|[0-9]{4}|[0-9]{6}|[a-z][a-z0-9-]{1,15})")
+_KEYS: Final = re.compile(rf"issuers/({_ISSUER_ID.pattern})/keys\.json")
+_STATUS: Final = re.compile(rf"issuers/({_ISSUER_ID.pattern})/status/([1-9][0-9]{{0,5}})\.cbor")
+
+
+def is_issuer_id(text: str) -> bool:
+    """Whether `text` can name an issuer."""
+    return _ISSUER_ID.fullmatch(text) is not None
+
+
+def keys_path(issuer: str) -> str:
+    """Return the path of an issuer's keys."""
+    return f"issuers/{issuer}/keys.json"
+
+
+def status_path(issuer: str, number: int) -> str:
+    """Return the path of a status list."""
+    return f"issuers/{issuer}/status/{number}.cbor"
+
+
+def status_uri(issuer: str, number: int) -> str:
+    """Return the stable name of a status list: a pass carries the index alone, this names the list it counts in."""
+    return f"issuers/{issuer}/status/{number}"
+
+
+def keys_of(path: str) -> str | None:
+    """Return the issuer whose keys stand at `path`, or None."""
+    found = _KEYS.fullmatch(path)
+    return found[1] if found else None
+
+
+def status_of(path: str) -> tuple[str, int] | None:
+    """Return the issuer and number of the status list at `path`, or None."""
+    found = _STATUS.fullmatch(path)
+    return (found[1], int(found[2])) if found else None
+
+
+def is_gate_target(path: str) -> bool:
+    """Whether a gate reads the target at `path`."""
+    return path in _NATIONAL or keys_of(path) is not None or status_of(path) is not None

@@ -1,0 +1,90 @@
+"""Verified targets become one immutable `TrustSnapshot`.
+
+Nothing is verified here: `edge.trust.store` hands over bytes whose hashes a threshold of keys has signed.
+"""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from edge.errors import TrustError
+from edge.model.trust import IssuerKey, StatusList, TrustSnapshot, TrustVersions
+from edge.trust import paths, status_list, targets
+from edge.trust.fields import Document
+
+MAX_LISTS_BYTES: Final = 64 << 20
+"""All status lists of a gate together, inflated: they stay in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the signed metadata says about a set of targets.
+
+    Attributes:
+        versions: Version of each top-level role.
+        digest: SHA-256 of the snapshot metadata.
+        issued_at: Signed issue time, Unix seconds, 0 where there is none.
+        newest_expiry: Latest expiry among the metadata, Unix seconds.
+        next_expiry: Earliest expiry among the metadata, Unix seconds.
+    """
+
+    versions: TrustVersions
+    digest: bytes
+    issued_at: int
+    newest_expiry: int
+    next_expiry: int
+
+
+def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
+    """Return the snapshot.
+
+    Args:
+        provenance: What the metadata says.
+        files: The bytes of every gate target, by target path.
+
+    Raises:
+        TrustError: A target is missing or its content is not of its form.
+    """
+    for path in paths.REQUIRED:
+        if path not in files:
+            raise TrustError(f"{path} is missing from the publication.")
+    issuers = targets.issuers(Document(files[paths.ISSUERS], paths.ISSUERS))
+    return TrustSnapshot(
+        versions=provenance.versions,
+        digest=provenance.digest,
+        issued_at=provenance.issued_at,
+        newest_expiry=provenance.newest_expiry,
+        issuers=issuers,
+        keys=_keys(files, issuers),
+        status_lists=_status_lists(files, issuers),
+        matrix=targets.matrix(Document(files[paths.MATRIX], paths.MATRIX)),
+        policy=targets.policy(Document(files[paths.POLICY], paths.POLICY)),
+        regions=targets.regions(Document(files[paths.REGIONS], paths.REGIONS)),
+        hub_keys=targets.hub_keys(Document(files[paths.HUBS], paths.HUBS))
+        if paths.HUBS in files
+        else MappingProxyType({}),
+        auditor_key=targets.auditor(Document(files[paths.AUDITOR], paths.AUDITOR)) if paths.AUDITOR in files else None,
+    )
+
+
+def _keys(files: Mapping[str, bytes], issuers: Container[str]) -> Mapping[tuple[str, bytes], tuple[IssuerKey, ...]]:
+    found: dict[tuple[str, bytes], tuple[IssuerKey, ...]] = {}
+    for path, data in files.items():
+        issuer = paths.keys_of(path)
+        # An issuer that is not in the registry has left it: its keys say nothing.
+        if issuer is not None and issuer in issuers:
+            for key in targets.keys(Document(data, path), issuer):
+                found[issuer, key.key_id] = (*found.get((issuer, key.key_id), ()), key)
+    return MappingProxyType(found)
+
+
+def _status_lists(files: Mapping[str, bytes], issuers: Container[str]) -> Mapping[tuple[str, int], StatusList]:
+    found: dict[tuple[str, int], StatusList] = {}
+    for path, data in files.items():
+        named = paths.status_of(path)
+        if named is not None and named[0] in issuers:
+            found[named] = status_list.parse(data, paths.status_uri(*named))
+            if sum(len(list_.entries) for list_ in found.values()) > MAX_LISTS_BYTES:
+                raise TrustError(f"The status lists together are longer than {MAX_LISTS_BYTES} bytes.")
+    return MappingProxyType(found)

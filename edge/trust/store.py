@@ -1,0 +1,195 @@
+"""A gate's trust store: the last good view, usable with no network, and the floors below which nothing is accepted.
+
+One process refreshes it (sync), others read it (scanner, CLI); a reader sees a whole view or the one before. The seam
+is three verbs: `init` pins the first root, `refresh` runs the TUF client workflow, `load` verifies what is kept without
+any network or clock. How old a view may be is the signed policy's to say, not this folder's.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from edge.errors import TrustDamaged, TrustError, TrustMissing, TrustRefused
+from edge.model.trust import TrustSnapshot
+from edge.trust import database, state, workflow
+from edge.trust.database import Database, Stored
+from edge.trust.fetchers import Fetcher
+from edge.trust.files import REPAIR, TargetFiles, wanted
+from edge.trust.refresh import Refresh, RefreshResult, View
+from edge.trust.snapshot import Provenance, build
+from edge.trust.workflow import Floors, RootFloor
+
+DATABASE: Final = "trust.db"
+_LOCK: Final = "refresh.lock"
+_TRIES: Final = 5
+
+
+class TrustStore:
+    """The folder `trust/` of a gate.
+
+    Args:
+        folder: Where it is; `init` makes it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._database = Database(folder / DATABASE)
+        self._files = TargetFiles(folder / "targets")
+
+    @classmethod
+    def init(cls, folder: Path, root_bytes: bytes) -> "TrustStore":
+        """Pin the first root and return the store; a store that already trusts this root is left as it is.
+
+        A database that cannot be read is set aside: whoever holds a root from an authenticated invitation may begin
+        again, nobody else can.
+
+        Args:
+            folder: The store's folder, made where it is missing.
+            root_bytes: The root metadata, trusted because of where it came from.
+
+        Raises:
+            TrustRefused: It is no root metadata, or the store belongs to another authority.
+            TrustError: The folder cannot be written.
+        """
+        root = workflow.first_root(root_bytes)
+        store = cls(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrustError(f"{folder} cannot be made: {error.strerror}.", "Check permissions.") from error
+        try:
+            store._refuse_other(root_bytes)
+        except TrustMissing:
+            pass
+        except TrustDamaged:
+            store._database.set_aside()
+        else:
+            return store
+        floors = Floors(RootFloor(root.signed.version, root.digest))
+        store._database.create(
+            {database.PINNED: root_bytes, state.ROOT: root_bytes, database.FLOORS: state.encode(floors)}
+        )
+        return store
+
+    def _refuse_other(self, root_bytes: bytes) -> None:
+        stored = self._database.read()
+        if root_bytes in (stored.need(database.PINNED), stored.get(state.ROOT)):
+            return
+        raise TrustRefused(
+            f"{self.folder} already trusts another root.",
+            f"To hand this gate to another authority, remove {self.folder} and enrol again.",
+        )
+
+    def generation(self) -> int:
+        """Return a number that changes whenever `load` would return something else; one small read.
+
+        Raises:
+            TrustMissing: There is no store.
+            TrustDamaged: It cannot be read.
+            TrustError: It is in use by a writer for too long.
+        """
+        return self._database.generation()
+
+    def load(self) -> TrustSnapshot:
+        """Return the view in force, every signature, hash and version verified from the disk alone.
+
+        Expiry is not judged: metadata that ran out while a gate was offline stays usable within the policy's bands of
+        age (`TrustSnapshot.band`), counted from the signed issue time.
+
+        Raises:
+            TrustMissing: There is no store, or it has never been refreshed.
+            TrustDamaged: Something kept does not verify; the message names the file.
+            TrustError: The store is in use by a writer for too long.
+        """
+        for _ in range(_TRIES):
+            before = self.generation()
+            try:
+                return self._load()
+            except TrustDamaged:
+                # A refresh may have swapped the view, and removed the old one's files, while we were reading.
+                if self.generation() == before:
+                    raise
+        return self._load()
+
+    def provenance(self) -> Provenance:
+        """Return versions, issue time and expiries of the view in force, its metadata verified.
+
+        Raises:
+            TrustMissing: There is no store, or it has never been refreshed.
+            TrustDamaged: Something kept does not verify.
+            TrustError: The store is in use by a writer for too long.
+        """
+        return self._view(self._database.read()).provenance()
+
+    def refresh(self, fetcher: Fetcher, now: int) -> RefreshResult:
+        """Run the TUF client workflow; the view in force is swapped only when all of the new one has verified.
+
+        Newer metadata that verified is kept even where the rest fails, and raises the floors.
+
+        Args:
+            fetcher: Where the update comes from.
+            now: The system clock, Unix seconds, not raised to any floor: the store applies its own.
+
+        Raises:
+            TrustRefused: What was offered does not verify, is expired or older; the view in force stays.
+            TransportError: Nobody answered, or something is missing there; the view in force stays.
+            TrustMissing: There is no store.
+            TrustDamaged: The floors or the pinned root are damaged.
+            TrustError: The store cannot be written, or another refresh is under way.
+        """
+        with self._locked():
+            return Refresh(self._database, self._files, fetcher, now).run()
+
+    def _load(self) -> TrustSnapshot:
+        view = self._view(self._database.read())
+        try:
+            files = {path: self._files.read(target) for path, target in wanted(view.targets.signed).items()}
+            return build(view.provenance(), files)
+        except TrustDamaged:
+            raise
+        except TrustError as error:
+            raise TrustDamaged(f"The trust data in {self.folder} cannot be read: {error.message}", REPAIR) from error
+
+    def _view(self, stored: Stored) -> View:
+        floors = state.decode(stored.need(database.FLOORS))
+        if not floors.view:
+            raise TrustMissing(
+                f"The trust store {self.folder} has a root and nothing else yet.",
+                "Fetch the rest: edge trust refresh --from ADDRESS, or connect the gate.",
+            )
+        raws: dict[str, bytes] = {}
+        for role, record in state.VIEW.items():
+            raw = stored.get(record)
+            if raw is None:
+                raise TrustDamaged(f"The {role} metadata in {stored.path} is damaged.", REPAIR)
+            raws[role] = raw
+        try:
+            root = workflow.first_root(raws[state.ROOT])
+            timestamp = workflow.opened_timestamp(root, raws[state.TIMESTAMP])
+            snapshot = workflow.opened_snapshot(root, timestamp.signed, raws[state.SNAPSHOT])
+            targets = workflow.opened_targets(root, snapshot.signed, raws[state.TARGETS])
+        except TrustRefused as error:
+            raise TrustDamaged(f"What {stored.path} holds does not verify: {error.message}", REPAIR) from error
+        # The swap wrote both in one commit: anything else was put there by another hand.
+        if timestamp.digest != floors.view or root.signed.version > floors.root.version:
+            raise TrustDamaged(f"The view in {stored.path} is not the one that was put in force.", REPAIR)
+        return View(root, timestamp, snapshot, targets)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            lock = (self.folder / _LOCK).open("wb")
+        except FileNotFoundError:
+            raise TrustMissing(
+                f"There is no trust data at {self.folder}.", "Enrol this gate: edge provision enroll."
+            ) from None
+        except OSError as error:
+            raise TrustError(f"{self.folder} cannot be written: {error.strerror}.", "Check permissions.") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise TrustError(f"Another refresh of {self.folder} is under way.", "Try again in a moment.") from error
+            yield

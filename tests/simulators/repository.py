@@ -1,0 +1,214 @@
+"""An authority in memory: a TUF repository with real Ed25519 signatures that misbehaves on request.
+
+It is a `Fetcher`, so a store refreshes from it without a socket. Every request is noted in `requests`; a file put into
+`instead` is served in place of the true one.
+"""
+
+import copy
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from nacl.signing import SigningKey
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+
+from edge.errors import AnswerRefused
+from edge.trust import status_list
+from edge.trust.workflow import ISSUED_AT
+
+NOW = 1_767_225_600
+"""2026-01-01T00:00:00Z, where every test begins."""
+DAY = 86_400
+ROLES = ("root", "targets", "snapshot", "timestamp")
+
+
+def document(**members: Any) -> bytes:
+    """Return a target of schema 1."""
+    return json.dumps({"schema": 1, **members}, ensure_ascii=False).encode()
+
+
+def words(zh: str, en: str) -> dict[str, str]:
+    """Return a text by language."""
+    return {"zh": zh, "en": en}
+
+
+POLICY: Mapping[str, Any] = {
+    "version": 1,
+    "purpose": words("防疫", "Epidemic control"),
+    "ends_at": "2027-01-01T00:00:00Z",
+    "formats": ["hp1"],
+    "kinds": ["person", "travel"],
+    "repeat_window_s": 900,
+    "short_lived_s": 86400,
+    "stale_after_s": 86400,
+    "too_old_after_s": 2592000,
+    "retention_s": 2592000,
+    "travel_days": 14,
+    "listed_areas": [],
+}
+
+
+def key_row(public: bytes, **changes: Any) -> dict[str, Any]:
+    """Return one row of `issuers/<id>/keys.json`."""
+    row = {
+        "kid": "0badcafe",
+        "alg": "EdDSA",
+        "public": public.hex(),
+        "kinds": ["person"],
+        "regions": ["44"],
+        "max_validity_s": 31 * DAY,
+        "not_before": "2025-12-01T00:00:00Z",
+        "not_after": "2027-12-01T00:00:00Z",
+        "status_list": 1,
+    }
+    return {**row, **changes}
+
+
+def keys_document(*rows: dict[str, Any], issuer: str = "44") -> bytes:
+    """Return `issuers/<id>/keys.json`."""
+    return document(issuer=issuer, keys=list(rows))
+
+
+def small_targets() -> dict[str, bytes]:
+    """Return a whole small publication: one issuer, one key, one list."""
+    public = bytes(SigningKey(bytes(range(32))).verify_key)
+    return {
+        "national/policy.json": document(**POLICY),
+        "national/matrix.json": document(
+            rows=[{"issuer": "44", "status": 0, "area": "", "health": "green", "outcome": "accept"}]
+        ),
+        "national/issuers.json": document(
+            issuers=[{"id": "44", "names": words("粤康码", "Yuekang Code"), "region": 440000}]
+        ),
+        "national/regions.json": document(regions=[{"code": 440000, "names": words("广东省", "Guangdong")}]),
+        "issuers/44/keys.json": keys_document(key_row(public)),
+        "issuers/44/status/1.cbor": status_list.build(1024, 2, {7: 1, 8: 2}),
+    }
+
+
+class Repository:
+    """The repository. Change `targets`, call `publish`, hand it to `TrustStore.refresh`."""
+
+    def __init__(self, now: int = NOW) -> None:
+        self.now = now
+        self.signers = {role: [CryptoSigner.generate_ed25519()] for role in ROLES}
+        self.signers["root"] = [CryptoSigner.generate_ed25519() for _ in range(3)]
+        self.versions = dict.fromkeys(ROLES, 0)
+        self.lifetimes = {"root": 365 * DAY, "targets": 90 * DAY, "snapshot": 30 * DAY, "timestamp": 30 * DAY}
+        self.issued_at: int | None = now
+        self.targets = small_targets()
+        self.files: dict[str, bytes] = {}
+        self.instead: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.root = Root(consistent_snapshot=True)
+        self.root.roles["root"].threshold = 2
+        for role in ROLES:
+            for signer in self.signers[role]:
+                self.root.add_key(signer.public_key, role)
+        self.publish_root()
+        self.publish()
+
+    # A Fetcher
+
+    def fetch(self, path: str, max_bytes: int) -> bytes:
+        """Serve a file."""
+        self.requests.append(path)
+        data = self.instead.get(path, self.files.get(path))
+        if data is None:
+            raise AnswerRefused(f"no {path}", status=404)
+        if len(data) > max_bytes:
+            raise AnswerRefused("too long", status=413)
+        return data
+
+    def write(self, folder: Path) -> Path:
+        """Lay the tree into a folder, as a stick carries it."""
+        for path, data in {**self.files, **self.instead}.items():
+            place = folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+        return folder
+
+    def copy(self) -> "Repository":
+        """Return the repository as it stands now: tomorrow's old stick."""
+        found = copy.copy(self)
+        found.files, found.instead, found.requests = dict(self.files), dict(self.instead), []
+        return found
+
+    # Publishing
+
+    def _expires(self, role: str) -> datetime:
+        return datetime.fromtimestamp(self.now, UTC) + timedelta(seconds=self.lifetimes[role])
+
+    def _signed(self, role: str, payload: Any, signers: list[CryptoSigner] | None = None) -> bytes:
+        metadata = Metadata(payload)
+        for signer in self.signers[role] if signers is None else signers:
+            metadata.sign(signer, append=True)
+        return metadata.to_bytes()
+
+    def publish_root(self, *, signers: list[CryptoSigner] | None = None) -> bytes:
+        """Sign the next root with `signers`, or with all of its own."""
+        self.versions["root"] += 1
+        self.root.version, self.root.expires = self.versions["root"], self._expires("root")
+        data = self._signed("root", self.root, signers)
+        self.files[f"metadata/{self.root.version}.root.json"] = data
+        return data
+
+    def rotate(self, role: str) -> None:
+        """Give a role a new key and publish the root; a root key is followed by the next root as TUF wants it."""
+        old = self.signers[role].pop(0)
+        new = CryptoSigner.generate_ed25519()
+        self.root.revoke_key(old.public_key.keyid, role)
+        self.root.add_key(new.public_key, role)
+        self.signers[role].append(new)
+        self.publish_root(signers=[*self.signers["root"], old] if role == "root" else None)
+
+    def publish(self) -> None:
+        """Publish `targets`, a new snapshot and a new timestamp."""
+        self.publish_targets()
+        self.publish_snapshot()
+        self.publish_timestamp()
+
+    def publish_targets(self) -> None:
+        """Sign the targets metadata and lay out the files."""
+        listed = {path: TargetFile.from_data(path, data) for path, data in self.targets.items()}
+        self.versions["targets"] += 1
+        payload = Targets(self.versions["targets"], expires=self._expires("targets"), targets=listed)
+        self.files[f"metadata/{payload.version}.targets.json"] = self._signed("targets", payload)
+        for path, target in listed.items():
+            self.files[f"targets/{target.get_prefixed_paths()[0]}"] = self.targets[path]
+
+    def publish_snapshot(self) -> None:
+        """Sign a snapshot of the newest targets metadata."""
+        self.versions["snapshot"] += 1
+        version = self.versions["targets"]
+        meta = MetaFile.from_data(version, self.files[f"metadata/{version}.targets.json"], ["sha256"])
+        payload = Snapshot(self.versions["snapshot"], expires=self._expires("snapshot"), meta={"targets.json": meta})
+        self.files[f"metadata/{payload.version}.snapshot.json"] = self._signed("snapshot", payload)
+
+    def publish_timestamp(self, **changes: Any) -> None:
+        """Sign a timestamp of the newest snapshot."""
+        self.versions["timestamp"] += 1
+        version = self.versions["snapshot"]
+        meta = MetaFile.from_data(version, self.files[f"metadata/{version}.snapshot.json"], ["sha256"])
+        issued = datetime.fromtimestamp(self.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        payload = Timestamp(
+            self.versions["timestamp"],
+            expires=self._expires("timestamp"),
+            snapshot_meta=meta,
+            unrecognized_fields={ISSUED_AT: issued, **changes},
+        )
+        self.files["metadata/timestamp.json"] = self._signed("timestamp", payload)
+
+    def pass_time(self, seconds: int) -> int:
+        """Let time go by and publish a fresh timestamp; return the new time."""
+        self.now += seconds
+        self.publish_timestamp()
+        return self.now
+
+    @property
+    def first_root(self) -> bytes:
+        """The root a gate is enrolled with."""
+        return self.files["metadata/1.root.json"]

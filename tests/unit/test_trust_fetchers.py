@@ -1,0 +1,284 @@
+"""Both fetchers keep the same promises; each also meets the peers and sticks that do not."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.errors import AnswerRefused, ConfigError, Unreachable
+from edge.trust.fetchers import Fetcher, FolderFetcher, HttpFetcher
+from edge.trust.store import TrustStore
+from tests.simulators.repository import NOW, Repository
+
+
+@pytest.fixture
+def publication(tmp_path: Path) -> Path:
+    """A publication as files."""
+    return Repository().write(tmp_path / "publication")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    connections: set[Any] = set()  # noqa: RUF012
+
+    def handle(self) -> None:
+        self.connections.add(self.client_address)
+        super().handle()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Say no and keep the connection, as real mirrors do."""
+        self.send_response(code, message)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Any], str]]:
+    """Start an HTTP server on a free loopback port and return its address."""
+    running: list[ThreadingHTTPServer] = []
+
+    def start(handler: Any) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        running.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(params=["http", "folder"])
+def fetcher(request: pytest.FixtureRequest, publication: Path, serve: Callable[[Any], str]) -> Iterator[Fetcher]:
+    """Each implementation over the same publication."""
+    if request.param == "folder":
+        yield FolderFetcher(publication)
+        return
+    found = HttpFetcher(serve(lambda *args: Quiet(*args, directory=str(publication))))
+    yield found
+    found.close()
+
+
+def responding(respond: Callable[[BaseHTTPRequestHandler], None]) -> type[BaseHTTPRequestHandler]:
+    """Return a handler that answers every GET by `respond`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            respond(self)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    return Handler
+
+
+# The promises
+
+
+def test_a_file_comes_back_whole(fetcher: Fetcher, publication: Path) -> None:
+    """The bytes are the file's, up to and including the bound."""
+    content = (publication / "metadata/timestamp.json").read_bytes()
+
+    assert fetcher.fetch("metadata/timestamp.json", len(content)) == content
+
+
+def test_a_longer_file_is_not_taken(fetcher: Fetcher, publication: Path) -> None:
+    """One byte above the bound is status 413."""
+    size = (publication / "metadata/timestamp.json").stat().st_size
+
+    with pytest.raises(AnswerRefused) as met:
+        fetcher.fetch("metadata/timestamp.json", size - 1)
+    assert met.value.status == 413
+
+
+def test_a_missing_file_is_404(fetcher: Fetcher) -> None:
+    """How the end of the chain of roots is told from a fault; the next file is served all the same."""
+    with pytest.raises(AnswerRefused) as met:
+        fetcher.fetch("metadata/2.root.json", 100)
+
+    assert met.value.status == 404
+    assert fetcher.fetch("metadata/1.root.json", 100_000)
+
+
+def test_a_store_refreshes_from_it(fetcher: Fetcher, publication: Path, tmp_path: Path) -> None:
+    """HTTP and stick are the same tree."""
+    store = TrustStore.init(tmp_path / "trust", (publication / "metadata/1.root.json").read_bytes())
+
+    store.refresh(fetcher, NOW)
+
+    assert store.load().issuers.keys() == {"44"}
+
+
+# HTTP
+
+
+def test_one_connection_serves_a_whole_refresh(publication: Path, serve: Callable[[Any], str], tmp_path: Path) -> None:
+    """Ten requests, one TCP connection."""
+    Quiet.connections.clear()
+    fetcher = HttpFetcher(serve(lambda *args: Quiet(*args, directory=str(publication))))
+    store = TrustStore.init(tmp_path / "trust", (publication / "metadata/1.root.json").read_bytes())
+
+    store.refresh(fetcher, NOW)
+    fetcher.close()
+
+    assert len(Quiet.connections) == 1
+
+
+def test_a_redirect_is_not_followed(serve: Callable[[Any], str]) -> None:
+    """A captive portal's 302 is an answer like any other wrong one."""
+
+    def redirect(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", "http://127.0.0.1:9/login")
+        handler.end_headers()
+
+    with pytest.raises(AnswerRefused) as met:
+        HttpFetcher(serve(responding(redirect))).fetch("metadata/timestamp.json", 100)
+    assert met.value.status == 302
+
+
+def test_an_answer_cut_short_is_unreachable(serve: Callable[[Any], str]) -> None:
+    """Fewer bytes than announced are no file."""
+
+    def half(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b"half")
+
+    with pytest.raises(Unreachable):
+        HttpFetcher(serve(responding(half))).fetch("metadata/timestamp.json", 2000)
+
+
+def test_an_endless_answer_is_cut_at_the_bound(serve: Callable[[Any], str]) -> None:
+    """Nobody announces a length; the bound holds all the same."""
+
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(1000):
+            handler.wfile.write(b"x" * 65536)
+
+    with pytest.raises(AnswerRefused) as met:
+        HttpFetcher(serve(responding(endless))).fetch("metadata/timestamp.json", 100_000)
+    assert met.value.status == 413
+
+
+def test_a_dripping_answer_is_cut_off_in_time() -> None:
+    """A byte now and then keeps a socket's own time-out at bay; the whole exchange has one too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stop = threading.Event()
+
+        def drip() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                peer.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+                while not stop.wait(0.05):
+                    try:
+                        peer.sendall(b"x")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        fetcher = HttpFetcher(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=0.4)
+        with pytest.raises(Unreachable):
+            fetcher.fetch("metadata/timestamp.json", 100_000)
+        elapsed = time.monotonic() - began
+        stop.set()
+        thread.join(5)
+
+    assert elapsed < 2.0
+
+
+def test_nobody_there_is_unreachable() -> None:
+    """A closed port, and a name that is none."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    for address in (f"http://127.0.0.1:{port}", "http://" + "a" * 70 + ".invalid"):
+        with pytest.raises(Unreachable):
+            HttpFetcher(address, timeout_s=2).fetch("metadata/timestamp.json", 100)
+
+
+def test_a_connection_closed_meanwhile_is_opened_again(publication: Path, serve: Callable[[Any], str]) -> None:
+    """Between two refreshes the mirror closes the kept connection; the next fetch does not fail for it."""
+
+    class Closing(Quiet):
+        def handle(self) -> None:
+            self.handle_one_request()
+
+    fetcher = HttpFetcher(serve(lambda *args: Closing(*args, directory=str(publication))))
+
+    assert all(fetcher.fetch("metadata/timestamp.json", 10_000) for _ in range(3))
+    fetcher.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["", "ftp://x/", "http://", "http://x:port/", "//x", "file:///etc", "http://user:secret@x/"]
+)
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    """Only http and https, with a host and no password in it; the message repeats none of it."""
+    with pytest.raises(ConfigError) as met:
+        HttpFetcher(address)
+    assert "secret" not in str(met.value)
+
+
+# Folder
+
+
+def test_no_stick_is_unreachable(tmp_path: Path) -> None:
+    """A stick that was pulled is a transport fault, not a refusal."""
+    with pytest.raises(Unreachable, match="not a folder"):
+        FolderFetcher(tmp_path / "stick").fetch("metadata/timestamp.json", 100)
+
+
+def _plant(kind: str, place: Path, outside: Path) -> None:
+    place.unlink()
+    match kind:
+        case "link":
+            place.symlink_to(outside)
+        case "pipe":
+            os.mkfifo(place)
+        case "loop":
+            place.symlink_to(place)
+        case _:
+            place.mkdir()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "loop", "folder"])
+def test_a_hostile_stick_leads_nowhere(publication: Path, tmp_path: Path, kind: str) -> None:
+    """Links out of the stick, pipes without end, loops and folders are no files, and nothing hangs."""
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"secret")
+    _plant(kind, publication / "metadata/timestamp.json", outside)
+
+    with pytest.raises((AnswerRefused, Unreachable)):
+        FolderFetcher(publication).fetch("metadata/timestamp.json", 100)
+
+
+def test_a_linked_folder_of_a_stick_leads_nowhere(publication: Path, tmp_path: Path) -> None:
+    """A folder that is a link out of the stick holds no file of it."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "x.json").write_bytes(b"secret")
+    (publication / "targets" / "elsewhere").symlink_to(tmp_path / "outside")
+
+    with pytest.raises(AnswerRefused, match="outside"):
+        FolderFetcher(publication).fetch("targets/elsewhere/x.json", 100)
+
+
+def test_a_path_upwards_leads_nowhere(publication: Path) -> None:
+    """Even where a caller were to ask for it."""
+    with pytest.raises(AnswerRefused, match="outside"):
+        FolderFetcher(publication).fetch("metadata/../../outside", 100)
