@@ -31,7 +31,7 @@ package_names() {
 }
 
 # missing_packages LIST...: those not installed. A name that an installed package provides counts: libzbar0t64 stands for
-# libzbar0 on newer Debians.
+# libzbar0 from Debian 13 on.
 missing_packages() {
   local name known
   # shellcheck disable=SC2016  # the braces are dpkg-query's
@@ -79,10 +79,13 @@ apt_install() {
     -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o Dpkg::Use-Pty=0)
   if ! "${apt[@]}" install --yes --no-install-recommends "$@" >"$log" 2>&1 </dev/null; then
     if ! { "${apt[@]}" update && "${apt[@]}" install --yes --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
+      if grep -qE 'Temporary failure resolving|Could not (resolve|connect)|Network is unreachable|timed out' "$log"; then
+        fail "Debian packages are still to be fetched and the network cannot be reached: $*" \
+          "Connect this machine once and run the same command again."
+      fi
       tail -n 8 "$log" >&2
       fail "Debian packages could not be installed (last lines above): $*" \
-        "Without a network: connect this machine once and run the same command again; nothing is lost." \
-        "Otherwise repair apt first: dpkg --configure -a && apt-get install --fix-broken"
+        "Often this repairs it: dpkg --configure -a && apt-get --fix-broken install"
     fi
   fi
 }

@@ -25,11 +25,12 @@ EDGE_PYTHON=/path/to/python chooses another Python (3.11 to 3.13, 64-bit) than t
 TEXT
 }
 
-# level_of COMMAND...: `test` needs the test suite's Debian packages and wheels, `lint` only the wheels, `run` neither.
+# level_of COMMAND...: `test` needs the test suite's Debian packages and wheels, `long` those of its long runs besides,
+# `lint` only the wheels, `run` neither.
 level_of() {
   local words=" $* "
   case "${1##*/}" in
-    pytest | py.test) echo test ;;
+    pytest | py.test) [[ $words == *" -m"*long* ]] && echo long || echo test ;;
     ruff | mypy | lint-imports | codespell) echo lint ;;
     python*)
       case "$words" in
@@ -71,7 +72,7 @@ require_writable() {
   for at in "$repository" "$venv"; do
     [[ ! -e $at || -w $at ]] && continue
     fail "$at belongs to $(stat -c %U "$at"), and this is $(id -un): set-up cannot go on in it." \
-      "$([[ $at == "$venv" ]] && echo "Remove it and run the same command again: sudo rm -r $venv" \
+      "$([[ $at == "$venv" ]] && echo "Remove it and run the same command again: sudo rm -r ${venv@Q}" \
         || echo "Clone the repository as $(id -un), or run the same command as $(stat -c %U "$at").")"
   done
 }
@@ -93,27 +94,34 @@ make_environment() {
 # get_ready LOCK: the stamp is written last, so whatever interrupts this leaves an environment known to be unfinished.
 get_ready() {
   require_writable
+  trap 'echo >&2; say "interrupted; the same command goes on from here"; exit 130' INT TERM
   is_usable || make_environment
   rm -f -- "$stamp"
   install_lock "$venv" "$repository/$1"
   install_edge "$venv" --editable "$repository"
   fingerprint "$1" >"$stamp.part"
   mv -- "$stamp.part" "$stamp"
+  trap - INT TERM
   say "ready"
 }
 
 main() {
   case "${1:-}" in
-    "" | -h | --help)
+    -h | --help)
       usage
-      exit $((${#1} == 0))
+      exit 0
+      ;;
+    "")
+      usage >&2
+      exit 2
       ;;
     -*) fail "unknown option $1" "$(usage)" ;;
   esac
   local level lock=requirements.lock lists=(runtime)
   level=$(level_of "$@")
   [[ $level == run ]] || lock=requirements-dev.lock
-  [[ $level != test ]] || lists+=(test)
+  [[ $level != test && $level != long ]] || lists+=(test)
+  [[ $level != long ]] || lists+=(long)
   install_packages "${lists[@]}"
   if ! is_ready "$lock"; then
     # Two set-ups at once would spoil each other's work: the second waits and finds it done.
@@ -128,4 +136,5 @@ main() {
   exec "$@"
 }
 
-main "$@"
+# Sourced, it only defines: the tests call single functions.
+[[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"
