@@ -7,7 +7,7 @@ known signed are counted by the flood guard, so that nobody can fill the disk or
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from edge.credentials.format import Format
 from edge.errors import LogUnwritable
@@ -21,11 +21,14 @@ from edge.model.scan import EntryType, Facts
 from edge.model.symbol import Symbol
 from edge.model.trust import TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict
-from edge.policy.decide import Place, refused
+from edge.policy.decide import Place, refused, unverified
 from edge.policy.examine import Context, examine
 from edge.scanlog.flood import FloodGate
 from edge.scanlog.log import ScanLog
 from edge.verify.verify import region_of, status_of
+
+RESUMED: Final = "recording_resumed"
+"""Note of the entry that ends a time in which nothing could be recorded."""
 
 
 @dataclass(slots=True)
@@ -108,19 +111,47 @@ class Line:
         return seq
 
     def _count(self, facts: Facts) -> int:
-        admitted = self._flood.offer(facts)
-        return self._log.head.seq if admitted is None else self._log.append(admitted).seq
+        reason = Reason(facts.reason)
+        standing_for = self._flood.offer(reason, time.monotonic())
+        if not standing_for:
+            return self._log.head.seq
+        return self._append_counted(facts, reason, standing_for)
+
+    def _append_counted(self, facts: Facts, reason: Reason, count: int) -> int:
+        kind = EntryType.SCAN if count == 1 else EntryType.UNKNOWN_CODES
+        try:
+            return self._log.append(replace(facts, type=kind, count=count)).seq
+        except LogUnwritable:
+            self._flood.put_back(reason, count)
+            raise
 
     def rest(self) -> None:
         """Do what waits while nobody stands there: counted codes and the write-ahead log."""
-        waiting = self._flood.pending(self._clock.moment(self._trusted.snapshot).unix_ms)
+        waiting = self._flood.flush(time.monotonic())
         try:
             if waiting is not None:
-                self._log.append(waiting)
+                self._append_counted(self._counted(waiting[0]), *waiting)
+            if not self.is_recording:
+                # The outage itself is worth an entry, and writing it is the only proof that writing works again.
+                self.staff(Facts(EntryType.NOTE, 0, note=RESUMED))
             self._log.checkpoint()
             self.is_recording = True
         except LogUnwritable:
             self.is_recording = False
+
+    def end(self) -> None:
+        """Write down what is counted, before the gate stops.
+
+        Raises:
+            LogUnwritable: It could not be made durable.
+        """
+        for reason, count in self._flood.drain():
+            self._append_counted(self._counted(reason), reason, count)
+
+    def _counted(self, reason: Reason) -> Facts:
+        trust = self._trusted.snapshot
+        moment = self._clock.moment(trust)
+        return facts_of(unverified(reason, trust), Symbol(b""), moment)
 
     def staff(self, facts: Facts) -> int:
         """Record what staff did and return the entry's number.

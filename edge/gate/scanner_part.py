@@ -19,7 +19,7 @@ from edge.gate.clock import Clock, now_ms
 from edge.gate.events import Standing, state_event
 from edge.gate.formats import load_formats
 from edge.gate.line import Line, Trusted
-from edge.gate.sightings import Memory, load_day_key
+from edge.gate.sightings import Memory, load_day_key, save_day_key
 from edge.gate.staff import Staff
 from edge.identity.identity import Enrolment, gate_id, load_enrolment
 from edge.ledger.tokens import DayKey, day_of
@@ -57,10 +57,11 @@ class TrustWatcher:
     def look(self) -> None:
         """Load the store if it changed since the last look; what is in force stays where it does not verify."""
         store = TrustStore(self._folder)
-        generation = store.generation()
-        if generation == self._generation:
-            return
+        generation: object = None
         try:
+            generation = store.generation()
+            if generation == self._generation:
+                return
             self._trusted.snapshot = store.load()
             self._finding = None
         except TrustMissing:
@@ -119,6 +120,8 @@ class ScannerPart:
         at_ms = now_ms()
         own = DayKey(day_of(at_ms), random_bytes(32))
         key = load_day_key(state / "token.key", self._enrolment.seed if self._enrolment is not None else own)
+        with contextlib.suppress(OSError):
+            save_day_key(state / "token.key", key)
         memory = Memory(key, state / "token.key", window_s=_FIRST_WINDOW_S)
         memory.recall(self._log.recent_tokens(at_ms - _DAY_S * 1000))
         return memory
@@ -139,7 +142,7 @@ class ScannerPart:
             stop.set()
             self._scanner.close()
             with contextlib.suppress(EdgeError):
-                self._line.rest()
+                self._line.end()
             self._bus.close()
             self._log.close()
 

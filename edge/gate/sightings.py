@@ -3,6 +3,7 @@
 Holds tokens, never identities; yesterday's key is kept only until the repeat window across midnight has closed.
 """
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -86,7 +87,9 @@ class Memory:
         if day > self._key.day:
             self._yesterday = self._key
             self._key = tokens.advance(self._key, day)
-            save_day_key(self._keep_at, self._key)
+            # Not worth a verdict: a restart ratchets the kept key to the same one; only its erasure waits.
+            with contextlib.suppress(OSError):
+                save_day_key(self._keep_at, self._key)
         elif self._yesterday is not None and moment.unix_ms % tokens.DAY_MS > self.window_s * 1000:
             self._yesterday = None
 
