@@ -117,6 +117,7 @@ class Decoder:
         self._is_ready = False
         self._is_closed = False
         self._retry_ns = 0
+        self._failed_starts = 0
         self._spawned_ns = 0
         self._seq = 0
         self._reply = bytearray(MAX_REPLY)
@@ -247,6 +248,7 @@ class Decoder:
         started = self._hear_ready()
         if started:
             self._is_ready = True
+            self._failed_starts = 0
             self._health = replace(self._health, is_absent=False)
         elif started is False or time.monotonic_ns() > self._spawned_ns + START_NS:
             self._absent()
@@ -265,9 +267,12 @@ class Decoder:
             return False
 
     def _absent(self) -> None:
+        """Take note that a start failed: once may be chance and is tried again at once, twice is a fault."""
         self._end_child()
-        self._retry_ns = time.monotonic_ns() + _RETRY_NS
-        self._health = replace(self._health, is_absent=True)
+        self._failed_starts += 1
+        if self._failed_starts > 1:
+            self._retry_ns = time.monotonic_ns() + _RETRY_NS
+            self._health = replace(self._health, is_absent=True)
 
     def _spawn(self) -> None:
         self._spawned_ns = time.monotonic_ns()

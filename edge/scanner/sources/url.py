@@ -179,12 +179,11 @@ def _answer(link: socket.socket, address: _Address) -> tuple[str, bytes]:
     try:
         link.sendall(ask.encode())
         while (end := buffer.find(b"\r\n\r\n")) < 0:
-            if len(buffer) > _MAX_HEAD or time.monotonic() >= until:
+            if len(buffer) > _MAX_HEAD:
                 raise SourceError(
                     f"{address.shown} does not answer as a camera does.", "Check the address.", cause="not_a_stream"
                 )
-            link.settimeout(max(until - time.monotonic(), 0.01))
-            data = link.recv(_READ)
+            data = _more(link, until)
             if not data:
                 raise _lost(address.shown)
             buffer += data
@@ -193,6 +192,19 @@ def _answer(link: socket.socket, address: _Address) -> tuple[str, bytes]:
     except OSError as broken:
         raise _lost(address.shown) from broken
     return _content_type(bytes(buffer[:end]), address), bytes(buffer[end + 4 :])
+
+
+def _more(link: socket.socket, until: float) -> bytes:
+    """Return the next bytes before a moment of the monotonic clock; empty at the end.
+
+    Raises:
+        TimeoutError: None came, or too little at a time.
+    """
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    link.settimeout(left)
+    return link.recv(_READ)
 
 
 def _content_type(head: bytes, address: _Address) -> str:
