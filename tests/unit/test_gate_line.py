@@ -1,0 +1,328 @@
+"""The straight line: recorded, then shown; what cannot be recorded is never green."""
+
+import os
+import sqlite3
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from edge.errors import LogUnwritable
+from edge.gate.clock import Clock
+from edge.gate.line import RESUMED, Line, Trusted
+from edge.gate.sightings import Memory, load_day_key, save_day_key
+from edge.ledger import facts
+from edge.ledger.tokens import DayKey, advance
+from edge.model.moment import ClockQuality
+from edge.model.scan import EntryType, Facts
+from edge.model.symbol import Symbol
+from edge.scanlog.log import ScanLog
+from tests.simulators import world
+from tests.simulators.world import NOW, at, make_pass, person
+
+SECRET = "9f3a6c"
+
+
+class Fixed(Clock):
+    """A clock a test sets."""
+
+    def __init__(self, moment=None):
+        super().__init__()
+        self.now = moment or at(NOW)
+
+    def moment(self, trust):
+        return self.now
+
+
+class Recorder:
+    """Listens like the page and notes, at each event, what the disk held by then."""
+
+    def __init__(self, path):
+        self.path = path
+        self.events = []
+        self.durable_at = []
+
+    def __call__(self, event):
+        self.events.append(event)
+        with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True) as other:
+            self.durable_at.append(other.execute("SELECT max(seq) FROM scan").fetchone()[0] or 0)
+
+
+class Gate:
+    """A line over a real log."""
+
+    def __init__(self, folder, trust=world.TRUST):
+        self.path = folder / "scans.db"
+        self.log = ScanLog.open(self.path)
+        self.heard = Recorder(self.path)
+        self.clock = Fixed()
+        self.memory = Memory(DayKey(NOW // 86_400, bytes(32)), folder / "token.key", window_s=300)
+        self.trusted = Trusted(trust)
+        self.line = Line(
+            formats=world.FORMATS,
+            place=world.PLACE,
+            log=self.log,
+            memory=self.memory,
+            trusted=self.trusted,
+            clock=self.clock,
+            publish=self.heard,
+        )
+
+    def show(self, *codes):
+        self.line.present([Symbol(code, taken_ns=time.monotonic_ns()) for code in codes])
+        return [(event["outcome"], event["reason"]) for event in self.heard.events[-len(codes) :]]
+
+    def facts(self):
+        return [facts.decode(entry.body) for entry in self.log.entries(1, 1000)]
+
+
+@pytest.fixture
+def gate(tmp_path):
+    made = Gate(tmp_path)
+    yield made
+    made.log.close()
+
+
+def test_law_3_an_accept_is_on_disk_before_anybody_hears_of_it(gate):
+    """Another connection finds the entry at the moment the event is published."""
+    gate.show(make_pass(), make_pass(person(status=1)), make_pass(person(status=10)))
+
+    assert gate.heard.durable_at == [event["seq"] for event in gate.heard.events] == [1, 2, 3]
+    assert all(event["recorded"] for event in gate.heard.events)
+
+
+class FullDisk:
+    """A log whose disk is full for a while."""
+
+    def __init__(self, log):
+        self.real = log
+        self.is_full = True
+
+    def append(self, *args, **options):
+        if self.is_full:
+            raise LogUnwritable("the disk is full")
+        return self.real.append(*args, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+
+def test_law_3_what_cannot_be_recorded_is_never_an_accept(gate):
+    """A full disk refers the valid and still refuses the rest; admission comes back with the disk."""
+    full = FullDisk(gate.log)
+    gate.line._log = full
+
+    assert gate.show(make_pass()) == [("refer", "log.unwritable")]
+    assert gate.show(make_pass(person(status=10))) == [("reject", "health.red")]
+    assert [finding.code for finding in gate.line.findings()] == ["log.unwritable"]
+    assert not any(event["recorded"] for event in gate.heard.events)
+
+    full.is_full = False
+    gate.line.rest()
+
+    assert gate.line.findings() == []
+    assert [entry.note for entry in gate.facts()] == [RESUMED]
+    assert gate.show(make_pass()) == [("accept", "ok")]
+
+
+def test_a_repeated_pass_is_referred_and_only_within_the_window(gate):
+    """The second showing is looked at; after the policy's window it passes again."""
+    code = make_pass()
+
+    assert gate.show(code) == [("accept", "ok")]
+    gate.clock.now = at(NOW + 200)
+    assert gate.show(code) == [("refer", "repeat.recent")]
+    assert gate.heard.events[-1]["details"] == {"ago_s": 200}
+    gate.clock.now = at(NOW + 301)
+    assert gate.show(code) == [("accept", "ok")]
+
+
+def test_law_4_another_encoding_of_the_same_signed_bytes_is_a_repetition(gate):
+    """The repeat rule knows credentials by the signed bytes: a re-signed twin is the same person again."""
+    code = make_pass()
+    gate.show(code)
+    seen = gate.memory.seen(world.FORMATS[0].parse(code).identity, at(NOW + 5))
+
+    assert seen.ago_s == 5
+
+
+def test_the_repeat_rule_holds_across_midnight(gate):
+    """A pass admitted a minute before midnight is a repetition a minute after, under another day's key."""
+    midnight = (NOW // 86_400 + 1) * 86_400
+    code = make_pass(validity=(midnight - 1000, midnight + 1000))
+    gate.clock.now = at(midnight - 60)
+    gate.show(code)
+    gate.clock.now = at(midnight + 60)
+
+    assert gate.show(code) == [("refer", "repeat.recent")]
+
+
+def test_a_restart_remembers_who_was_admitted(gate, tmp_path):
+    """Tokens come back from the log."""
+    code = make_pass()
+    gate.show(code)
+    memory = Memory(DayKey(NOW // 86_400, bytes(32)), tmp_path / "again.key", window_s=300)
+    memory.recall(gate.log.recent_tokens((NOW - 300) * 1000))
+
+    assert memory.seen(world.FORMATS[0].parse(code).identity, at(NOW + 9)) is not None
+
+
+def test_two_days_tokens_of_one_pass_differ(gate):
+    """A day's token says nothing about the next day's."""
+    identity = world.FORMATS[0].parse(make_pass()).identity
+    today = gate.memory.token(identity, at(NOW))
+    tomorrow = gate.memory.token(identity, at(NOW + 86_400))
+
+    assert today != tomorrow
+
+
+def test_the_day_key_survives_a_restart_and_a_newer_seed_wins(tmp_path):
+    """The kept key is taken up; a damaged file or a later enrolment replaces it."""
+    path, seed = tmp_path / "token.key", DayKey(10, bytes(32))
+    later = advance(seed, 12)
+    save_day_key(path, later)
+
+    assert load_day_key(path, seed) == later
+    assert load_day_key(path, DayKey(20, bytes(32))) == DayKey(20, bytes(32))
+    path.write_bytes(b"short")
+    assert load_day_key(path, seed) == seed
+
+
+def test_strangers_codes_are_counted_not_written_one_by_one(gate):
+    """Four hundred foreign codes in a moment make a handful of entries that count them all."""
+    for number in range(400):
+        gate.show(b"https://example.com/%d" % number)
+    gate.line.end()
+    written = gate.facts()
+
+    assert len(written) <= 13
+    assert sum(entry.count for entry in written) == 400
+    assert written[-1].type is EntryType.UNKNOWN_CODES
+
+
+def test_a_flood_delays_no_valid_pass(gate):
+    """Between strangers' codes a valid pass is recorded at once, in its own entry."""
+    for number in range(50):
+        gate.show(b"nonsense %d" % number)
+    before = gate.log.head.seq
+
+    assert gate.show(make_pass()) == [("accept", "ok")]
+    assert gate.log.head.seq == before + 1
+
+
+def test_the_log_holds_nothing_personal(gate):
+    """Surname, name, ID tail, pseudonym, index and the code itself are nowhere in the files."""
+    claims = person(
+        surname="欧阳娜娜", name="欧阳*娜", id_tail="9XQ7", pseudonym=bytes.fromhex(SECRET * 2), index=0xABCDEF
+    )
+    code = make_pass(claims)
+    gate.show(code, b"https://example.com/" + SECRET.encode())
+    gate.log.checkpoint()
+    stored = b"".join(path.read_bytes() for path in gate.path.parent.glob("scans.db*"))
+
+    for planted in (
+        "欧阳娜娜".encode(),
+        "欧阳*娜".encode(),
+        b"9XQ7",
+        bytes.fromhex(SECRET * 2),
+        b"\xab\xcd\xef",
+        code,
+        SECRET.encode(),
+    ):
+        assert planted not in stored
+
+
+def test_a_reject_shows_nothing_personal_and_a_forgery_nothing_at_all(gate):
+    """Holder fields leave the line only for an authentic accept or refer."""
+    forged = make_pass(key=world.SigningKey(bytes(32)))
+    gate.show(make_pass(person(status=10)), forged, make_pass())
+    red, fake, good = gate.heard.events
+
+    assert red["holder"] is None
+    assert (fake["holder"], fake["status"], fake["region"]) == (None, None, 0)
+    assert good["holder"] == {"surname": "张", "name": "张*伟", "birth_year": 1988, "id_tail": "3416"}
+
+
+def test_every_entry_names_the_policy_trust_and_clock_it_was_made_under(gate):
+    """Versions and clock quality stand in the log."""
+    gate.clock.now = at(NOW, ClockQuality.RTC)
+    gate.show(make_pass())
+    entry = gate.facts()[0]
+
+    assert (entry.policy_version, entry.trust_version, entry.quality) == (3, 9, 2)
+
+
+def test_new_trust_counts_from_the_next_symbol_on(gate):
+    """The watcher swaps the snapshot whole; the running line uses it at once."""
+    code = make_pass(person(index=9))
+    revoking = bytearray(world.status_list().entries)
+    revoking[9 // 4] |= 1 << 2 * (9 % 4)
+    lists = {("44", 1): replace(world.status_list(), entries=bytes(revoking))}
+
+    assert gate.show(code) == [("accept", "ok")]
+    gate.trusted.snapshot = replace(world.TRUST, status_lists=lists)
+    assert gate.show(code) == [("reject", "status.revoked")]
+
+
+def test_staff_entries_refer_to_the_entry_they_are_about(gate):
+    """A note is an entry of its own."""
+    gate.show(make_pass())
+    written = gate.line.staff(Facts(EntryType.NOTE, 0, refers_to=1, note="document_checked"))
+
+    assert written == 2
+    assert gate.facts()[1] == replace(
+        Facts(EntryType.NOTE, NOW * 1000, refers_to=1, note="document_checked"), trust_version=9, policy_version=3
+    )
+
+
+def test_a_disk_that_is_really_full_stops_admission_and_loses_nothing(tmp_path):
+    """On a file system without room the valid are referred; with room again they pass, and the chain holds."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    import subprocess
+
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(small)], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    try:
+        gate = Gate(small)
+        gate.show(make_pass())
+        with (small / "filling").open("wb", buffering=0) as filling:
+            try:
+                while True:
+                    filling.write(bytes(4096))
+            except OSError:
+                pass
+        outcomes = {gate.show(make_pass(person(index=100 + n)))[0] for n in range(3000)}
+        (small / "filling").unlink()
+        gate.line.rest()
+
+        assert outcomes <= {("accept", "ok"), ("refer", "log.unwritable")}
+        assert ("refer", "log.unwritable") in outcomes
+        assert gate.show(make_pass(person(index=99))) == [("accept", "ok")]
+        gate.log.verify()
+        gate.log.close()
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_the_line_runs_in_one_thread_while_readers_look_on(gate):
+    """A reader in another thread never makes an append fail."""
+    stop = threading.Event()
+
+    def look():
+        while not stop.is_set():
+            with sqlite3.connect(f"file:{gate.path}?mode=ro", uri=True) as other:
+                other.execute("SELECT count(*) FROM scan").fetchone()
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    try:
+        outcomes = [gate.show(make_pass(person(index=500 + number)))[0] for number in range(60)]
+    finally:
+        stop.set()
+        reader.join()
+
+    assert outcomes == [("accept", "ok")] * 60

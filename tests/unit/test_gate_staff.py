@@ -1,0 +1,108 @@
+"""Staff commands: each is an entry, none says anything about a person."""
+
+import time
+
+import pytest
+from nacl.pwhash.argon2id import MEMLIMIT_MIN, OPSLIMIT_MIN
+from nacl.pwhash.argon2id import str as hash_password
+
+from edge.gate.bus import Command
+from edge.gate.staff import Staff
+from edge.model.scan import EntryType
+from edge.words.catalogue import NOTES
+from tests.simulators.world import make_pass
+from tests.unit.test_gate_line import Gate
+
+
+@pytest.fixture
+def desk(tmp_path):
+    class Desk:
+        def __init__(self):
+            self.gate = Gate(tmp_path)
+            self.pin_file = tmp_path / "pin"
+            self.pin_file.write_bytes(hash_password(b"2468", opslimit=OPSLIMIT_MIN, memlimit=MEMLIMIT_MIN))
+            self.staff = Staff(self.gate.line, self.pin_file, preview=lambda: b"jpeg", report=lambda: {"n": 1})
+            self.gate.show(make_pass())
+
+        def ask(self, **body):
+            answers = []
+            self.staff.serve(Command(body, answers.append))
+            deadline = time.monotonic() + 5
+            while not answers and time.monotonic() < deadline:
+                self.staff.serve_checked()
+            return answers[0]
+
+    made = Desk()
+    yield made
+    made.gate.log.close()
+
+
+def test_not_the_holder_is_recorded_against_the_entry(desk):
+    """Staff say the person is another."""
+    answer = desk.ask(cmd="not_holder", seq=1)
+
+    assert answer == {"ok": True, "seq": 2}
+    assert (desk.gate.facts()[1].type, desk.gate.facts()[1].refers_to) == (EntryType.NOT_HOLDER, 1)
+
+
+def test_a_note_is_one_of_the_fixed_list(desk):
+    """Free text could be about a person, so there is none."""
+    assert desk.ask(cmd="note", seq=1, note=NOTES[0])["ok"]
+    assert desk.ask(cmd="note", seq=1, note="Mr Zhang coughs")["code"] == "note"
+    assert desk.ask(cmd="note", seq=1)["code"] == "note"
+
+
+@pytest.mark.parametrize("seq", [0, -1, 2, 10**30, True, "1", None, 1.0])
+def test_an_entry_that_does_not_exist_cannot_be_spoken_about(desk, seq):
+    """Numbers outside the log, and things that are no numbers."""
+    assert desk.ask(cmd="not_holder", seq=seq)["code"] == "seq"
+
+
+def test_an_override_needs_the_pin_and_a_note(desk):
+    """The right PIN records the override; the wrong one records nothing."""
+    assert desk.ask(cmd="override", seq=1, pin="1111", note="supervisor_present")["code"] == "pin"
+    assert desk.ask(cmd="override", seq=1, pin="2468")["code"] == "note"
+    assert desk.ask(cmd="override", seq=1, pin="2468", note="supervisor_present") == {"ok": True, "seq": 2}
+    assert desk.gate.facts()[1].type is EntryType.OVERRIDE
+
+
+def test_the_pin_is_guessed_five_times_a_minute_at_most(desk):
+    """The sixth wrong try is not even looked at."""
+    codes = [desk.ask(cmd="override", seq=1, pin=str(n), note="supervisor_present")["code"] for n in range(7)]
+
+    assert codes == ["pin"] * 5 + ["too_many"] * 2
+
+
+def test_without_a_pin_file_overrides_are_off(desk):
+    """No file in the settings, no override; a missing file is said."""
+    assert Staff(desk.gate.line, None, preview=lambda: None, report=dict).serve is not None
+    desk.staff._pin_file = None
+    assert desk.ask(cmd="override", seq=1, pin="2468", note="supervisor_present")["code"] == "off"
+    desk.staff._pin_file = desk.pin_file.with_name("gone")
+    assert desk.ask(cmd="override", seq=1, pin="2468", note="supervisor_present")["code"] == "pin_file"
+
+
+def test_what_was_just_done_can_be_undone_once(desk):
+    """Undo is an entry too."""
+    done = desk.ask(cmd="not_holder", seq=1)["seq"]
+
+    assert desk.ask(cmd="undo", seq=done)["ok"]
+    assert desk.ask(cmd="undo", seq=done)["code"] == "too_late"
+    assert desk.gate.facts()[-1].type is EntryType.UNDO
+
+
+def test_a_scan_cannot_be_undone(desk):
+    """Only staff entries can."""
+    assert desk.ask(cmd="undo", seq=1)["code"] == "too_late"
+
+
+def test_preview_and_report_are_answered(desk):
+    """The page's questions."""
+    assert desk.ask(cmd="preview") == {"ok": True, "jpeg": "anBlZw=="}
+    assert desk.ask(cmd="report") == {"ok": True, "report": {"n": 1}}
+
+
+@pytest.mark.parametrize("cmd", ["", "shutdown", None, 3, ["note"], {"a": 1}])
+def test_an_unknown_command_is_refused(desk, cmd):
+    """Whatever it is."""
+    assert desk.ask(cmd=cmd)["code"] == "unknown"
