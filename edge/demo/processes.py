@@ -1,0 +1,189 @@
+"""The demo's processes: commands that run and end, services that stay, and what clears up after all of them.
+
+Every service has its own process group and log file. They are ended by `edge.demo.leash`, whichever way the demo ends.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from edge.errors import SetupError
+
+EDGE: Final = (sys.executable, "-m", "edge")
+"""The command line of this very installation."""
+_TAIL_LINES: Final = 12
+_COMMAND_S: Final = 60.0
+
+
+@dataclass(slots=True)
+class Service:
+    """A process that stays.
+
+    Attributes:
+        name: What it is, for messages.
+        process: The process; its number is its group's.
+        log: Where it writes.
+    """
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """Kill it and all it started, as a power cut does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def tail(self) -> str:
+        """Return the last lines of its log."""
+        return tail(self.log)
+
+
+def tail(log: Path) -> str:
+    """Return the last lines of a log file."""
+    try:
+        text = log.read_bytes()[-8192:].decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+
+class Processes:
+    """Everything the demo starts.
+
+    Args:
+        folder: Where everything is kept; log files go to its `logs`.
+        is_kept: Whether the folder outlives the demo.
+    """
+
+    def __init__(self, folder: Path, *, is_kept: bool) -> None:
+        self._logs = folder / "logs"
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._leash = subprocess.Popen(
+            [sys.executable, "-m", "edge.demo.leash"], stdin=subprocess.PIPE, text=True, start_new_session=True
+        )
+        if not is_kept:
+            self._tell(f"={folder}")
+
+    def _tell(self, line: str) -> None:
+        pipe = self._leash.stdin
+        if pipe is not None:
+            with self._lock:
+                pipe.write(line + "\n")
+                pipe.flush()
+
+    def close(self) -> None:
+        """End every process and remove the folder unless it is kept; returns when that is done."""
+        if self._leash.stdin is not None:
+            self._leash.stdin.close()
+        self._leash.wait()
+
+    def command(self, *arguments: str, stdin: str = "") -> str:
+        """Run `edge` with some arguments and return its standard output.
+
+        Raises:
+            SetupError: It failed or took longer than a minute; what it said is in the message.
+        """
+        process = subprocess.Popen(
+            [*EDGE, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=_environment(),
+        )
+        self._tell(f"+{process.pid}")
+        shown = " ".join(arguments[:3])
+        try:
+            out, error = process.communicate(stdin, timeout=_COMMAND_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise SetupError(f"edge {shown} took longer than a minute.", "Try again on a less busy machine.") from None
+        finally:
+            self._tell(f"-{process.pid}")
+        with (self._logs / "commands.log").open("a", encoding="utf-8") as log:
+            log.write(f"$ edge {' '.join(arguments)}\n{error}")
+        if process.returncode != 0:
+            said = error.strip() or "nothing"
+            raise SetupError(f"edge {shown} ended with {process.returncode} and said:\n{said}")
+        return out
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        stdin: int | None = subprocess.DEVNULL,
+        stdout: int | IO[bytes] | None = None,
+    ) -> Service:
+        """Start a service.
+
+        Args:
+            name: What it is; its log file is named for it.
+            argv: The command and its arguments.
+            stdin: As `subprocess.Popen` takes it.
+            stdout: The same; its log file where none is given.
+        """
+        log = self._logs / f"{name}.log"
+        with log.open("ab") as file:
+            process = subprocess.Popen(
+                argv, stdin=stdin, stdout=stdout or file, stderr=file, start_new_session=True, env=_environment()
+            )
+        self._tell(f"+{process.pid}")
+        return Service(name, process, log)
+
+    def forget(self, service: Service) -> None:
+        """Take a service that has ended off the list of those to end."""
+        self._tell(f"-{service.process.pid}")
+
+
+def _environment() -> Mapping[str, str]:
+    # A service's messages reach its log file line by line.
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def wait_until(answers: Callable[[], bool], services: Sequence[Service], what: str, within_s: float) -> None:
+    """Wait until something holds.
+
+    Args:
+        answers: Asked every 30 ms; must not raise.
+        services: What it depends on; one that ends meanwhile is an error at once.
+        what: What is waited for, for the message.
+        within_s: How long.
+
+    Raises:
+        SetupError: A service ended or the time is over; the message has the end of its log.
+    """
+    until = time.monotonic() + within_s
+    while not answers():
+        for service in services:
+            if not service.is_running:
+                raise SetupError(
+                    f"The {service.name} ended with {service.process.returncode} while the demo waited for {what}:\n"
+                    f"{service.tail()}",
+                    f"Its whole log is {service.log} (run the demo with --keep).",
+                )
+        if time.monotonic() >= until:
+            tails = "\n".join(f"--- {service.name}\n{service.tail()}" for service in services)
+            raise SetupError(
+                f"After {within_s:.0f} s the demo still waits for {what}:\n{tails}",
+                "Run the demo again with --keep and read the logs in its folder.",
+            )
+        time.sleep(0.03)
