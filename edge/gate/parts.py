@@ -15,9 +15,17 @@ def run_part(name: str, settings: Settings, stop: threading.Event) -> None:
         ValueError: There is no such part.
     """
     if name == "scanner":
-        from edge.gate.scanner_part import run  # noqa: PLC0415  # a part's libraries are its own
+        from edge.scanner.scanner import Scanner  # noqa: PLC0415  # a part's libraries are its own
 
-        run(settings, stop)
+        scanner = Scanner(settings.scanner)
+        scanner.start()
+        try:
+            # The camera opens while the rest is still being imported.
+            from edge.gate.scanner_part import run  # noqa: PLC0415
+
+            run(settings, scanner, stop)
+        finally:
+            scanner.close()
     elif name == "web":
         from edge.kiosk.serve import serve  # noqa: PLC0415
 

@@ -80,12 +80,13 @@ class ScannerPart:
 
     Args:
         settings: The gate's settings.
+        scanner: The scanner, started.
 
     Raises:
-        EdgeError: The state folder, log, socket or a source cannot be had.
+        EdgeError: The state folder, log or socket cannot be had.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, scanner: Scanner) -> None:
         state = Path(settings.state)
         make_state_folder(state)
         self._settings = settings
@@ -94,9 +95,7 @@ class ScannerPart:
         self._clock = Clock()
         self._trusted = Trusted()
         self._watcher = TrustWatcher(state / "trust", self._trusted)
-        self._scanner = Scanner(settings.scanner)
-        # The camera opens while the rest is loaded.
-        self._scanner.start()
+        self._scanner = scanner
         self._watcher.look()
         self._log = ScanLog.open(state / "scans.db")
         self._memory = self._remember(state)
@@ -140,7 +139,6 @@ class ScannerPart:
                 self._tell(has_event=bool(symbols))
         finally:
             stop.set()
-            self._scanner.close()
             with contextlib.suppress(EdgeError):
                 self._line.end()
             self._bus.close()
@@ -251,10 +249,15 @@ def make_state_folder(state: Path) -> None:
         ) from error
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, scanner: Scanner, stop: threading.Event) -> None:
     """Run the scanner part until `stop` is set.
+
+    Args:
+        settings: The gate's settings.
+        scanner: The scanner, started; closing it is the caller's.
+        stop: Set to end.
 
     Raises:
         EdgeError: It cannot start; the message names what to do.
     """
-    ScannerPart(settings).run(stop)
+    ScannerPart(settings, scanner).run(stop)
