@@ -19,6 +19,9 @@ RETRY_S = 0.5
 SILENT_NS = 3_000_000_000
 """An open source without a frame for this long has stalled."""
 
+_IDLE_S = 0.005
+"""A source that says at once that there is nothing yet is not asked in a busy loop."""
+
 _NS = 1_000_000_000
 
 
@@ -150,6 +153,8 @@ class Capture:
             elif source.is_finished:
                 self._finished = True
                 return
+            else:
+                self._stop.wait(_IDLE_S)
 
     def _hand_over(self, frame: Frame, *, is_live: bool) -> None:
         self._last_ns = time.monotonic_ns()

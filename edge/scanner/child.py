@@ -248,7 +248,9 @@ def _through_alpha(picture: Pixels) -> list[Sighting]:
 
 def _confine(max_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's codes
-    resource.setrlimit(resource.RLIMIT_DATA, (max_bytes, max_bytes))  # a picture of a few bytes may unpack to gigabytes
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    most = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))  # a picture of a few bytes may unpack to gigabytes
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the gate, which then closes the socket
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(1)

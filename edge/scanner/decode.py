@@ -139,7 +139,7 @@ class Decoder:
         return child.pid if child is not None else None
 
     def start(self) -> None:
-        """Start the child; does not wait until it is ready.
+        """Start the child; does not wait until it is ready. A second time does nothing.
 
         Raises:
             LibraryMissing: zxing-cpp, OpenCV or numpy is not installed.
@@ -148,7 +148,13 @@ class Decoder:
             if importlib.util.find_spec(module) is None:
                 raise LibraryMissing(f"{package} is not installed.", f"python3 -m pip install {package}")
         with self._lock:
-            self._spawn()
+            if self._child is None and not self._is_closed:
+                self._spawn()
+
+    def is_ready(self, timeout_s: float) -> bool:
+        """Return whether a child is ready to read, waiting at most so long for one that starts."""
+        with self._lock:
+            return not self._is_closed and self._ensure_child(timeout_s)
 
     def read(self, frame: Frame, want: Want = Want.NOTHING) -> Reading:
         """Return what stands in a frame, within `watchdog_s` of the child being ready; never raises over a picture.
@@ -161,7 +167,7 @@ class Decoder:
         if isinstance(request, Status):
             return Reading(request)
         with self._lock:
-            if self._is_closed or not self._ensure_child():
+            if self._is_closed or not self._ensure_child(self._limits.watchdog_s):
                 return Reading(Status.ABSENT)
             self._seq = (self._seq + 1) & 0xFFFFFFFF
             request = replace(request, seq=self._seq)
@@ -237,7 +243,7 @@ class Decoder:
         )
         return Reading(reply.status, symbols, size, reply.mean, reply.spread, reply.preview)
 
-    def _ensure_child(self) -> bool:
+    def _ensure_child(self, timeout_s: float) -> bool:
         """Return whether a child is ready, waiting for the one that starts."""
         if self._child is None:
             if time.monotonic_ns() < self._retry_ns:
@@ -245,7 +251,7 @@ class Decoder:
             self._spawn()
         if self._is_ready:
             return True
-        started = self._hear_ready()
+        started = self._hear_ready(timeout_s)
         if started:
             self._is_ready = True
             self._failed_starts = 0
@@ -254,11 +260,11 @@ class Decoder:
             self._absent()
         return self._is_ready
 
-    def _hear_ready(self) -> bool | None:
+    def _hear_ready(self, timeout_s: float) -> bool | None:
         """Return whether the child is ready; None if it has not said so yet."""
         if self._link is None:
             return False
-        self._link.settimeout(self._limits.watchdog_s)
+        self._link.settimeout(max(timeout_s, 0.001))
         try:
             return self._link.recv(len(READY)) == READY
         except TimeoutError:

@@ -29,6 +29,8 @@ PREVIEW_WANTED_NS = 2_000 * _MS
 PREVIEW_STALE_NS = 1_500 * _MS
 
 _CLOSE_S = 3.0
+_ABSENT_S = 0.05
+"""Without a decoder the line is not kept in a busy loop."""
 
 
 class Scanner:
@@ -63,13 +65,17 @@ class Scanner:
             capture.start()
 
     def presentations(self, timeout_s: float) -> list[Symbol]:
-        """Return the codes presented anew in the next frame, nearest its centre first.
+        """Return the codes presented anew in the next frame, nearest its centre first; empty where there are none.
 
-        One thread asks. A frame that hangs the decoder takes `watchdog_s` and is empty.
+        One thread asks. A frame that hangs the decoder takes `watchdog_s` besides, and is empty.
 
         Args:
             timeout_s: How long to wait for a frame.
         """
+        # A frame waits for a decoder that starts: a picture of a file is not lost to it, a camera's is overwritten.
+        if not self._decoder.is_ready(timeout_s):
+            time.sleep(min(timeout_s, _ABSENT_S))
+            return []
         frame = self._slots.take(timeout_s)
         if frame is None:
             return []

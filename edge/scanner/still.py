@@ -17,7 +17,7 @@ _LIMITS = Limits(watchdog_s=20.0, pixels=64 << 20, memory=1 << 30)
 _STEP = "Give a PNG or JPEG picture, or the code itself as text."
 _WRONG = {
     Status.UNREADABLE: ("This is not a picture, or a damaged one.", _STEP),
-    Status.TOO_BIG: ("The picture is too big: 64 megapixels are read at most.", "Make it smaller."),
+    Status.TOO_BIG: ("The picture is too big: 64 megapixels or 64 MiB are read at most.", "Make it smaller."),
     Status.LOST: ("The picture could not be read: the decoder ended over it.", "Take it again, as PNG or JPEG."),
     Status.ABSENT: ("The decoder does not start.", "`python3 -m edge.scanner.child` says why."),
 }
