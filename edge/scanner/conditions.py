@@ -23,7 +23,7 @@ RESTART_SHOWN_NS = 600 * 1_000_000_000
 
 _DARK_MEAN, _DARK_SPREAD = 24.0, 5.0
 _FLAT_SPREAD = 2.5
-"""The darkest frames in which a code is still read have a mean of 17 and a spread of 9; a wall has its fall of light."""
+"""The darkest frames with a code still read have a mean of 17 and a spread of 9; a wall has its fall of light."""
 
 
 @dataclass(slots=True)
