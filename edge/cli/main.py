@@ -12,7 +12,7 @@ from typing import Final
 
 import click
 
-from edge.errors import EdgeError, SetupError
+from edge.errors import EdgeError, LogDamaged, SetupError
 
 NOUNS: Final = {
     "authority": ("edge.cli.authority", "Keep a national trust root: issuers, passes, revocations, publication."),
@@ -27,7 +27,7 @@ NOUNS: Final = {
     "verify": ("edge.cli.verify", "Give the verdict on codes, pictures or files, offline."),
 }
 SETUP_EXIT: Final = 3
-"""What this machine lacks (configuration, port, library): trying again without a change does not help."""
+"""What a person must put right first (configuration, port, library, a damaged log): trying again does not help."""
 _FAILED: Final = 1
 
 
@@ -75,7 +75,7 @@ def main() -> None:
         click.echo(f"edge: {error.message}", err=True)
         if error.next_step:
             click.echo(f"  -> {error.next_step}", err=True)
-        sys.exit(SETUP_EXIT if isinstance(error, SetupError) else _FAILED)
+        sys.exit(SETUP_EXIT if isinstance(error, SetupError | LogDamaged) else _FAILED)
     except BrokenPipeError:
         # The reader left (`| head`): nothing to say, and nothing to flush into.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,6 @@
 """`edge verify INPUT...`: verdicts offline, with the functions a gate uses. A code is never repeated in the output."""
 
+import difflib
 import re
 import sys
 from pathlib import Path
@@ -11,7 +12,23 @@ TRUST: Final = "/var/lib/edge/trust"
 _MISSPELT: Final = re.compile(r"--[a-z][a-z-]*(=.*)?")
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+class _Inputs(click.Command):
+    """A command whose inputs may begin with a hyphen, and that still knows a misspelt option from a code."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse options that do not exist; what follows `--` is never looked at."""
+        known = {name for option in self.get_params(ctx) for name in (*option.opts, *option.secondary_opts)}
+        words = args[: args.index("--")] if "--" in args else args
+        for word in words:
+            name = word.partition("=")[0]
+            if _MISSPELT.fullmatch(word) and name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]}?" if close else "a code like this one goes behind --"
+                ctx.fail(f"there is no option {name}; {hint}")
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Inputs, context_settings={"ignore_unknown_options": True})
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
     "--trust",
@@ -31,10 +48,6 @@ def verify(inputs: tuple[str, ...], trust: Path | None, at: str | None, region: 
 
     One line an input. The exit code is 0 only if every input is accepted. Nothing is recorded.
     """
-    for given in inputs:
-        # Options that do not exist arrive here as inputs; a code never looks like one.
-        if _MISSPELT.fullmatch(given):
-            raise click.UsageError(f"there is no option {given.partition('=')[0]}; put -- before a code like this one")
     from edge.gate.verifier import Verifier, read_inputs
 
     verifier = Verifier.open(trust, at=at, region=region, default=Path(TRUST))
