@@ -28,7 +28,7 @@ class _Inputs(click.Command):
         return super().parse_args(ctx, args)
 
 
-@click.command(cls=_Inputs, context_settings={"ignore_unknown_options": True})
+@click.command(cls=_Inputs, context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
     "--trust",
