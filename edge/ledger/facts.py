@@ -3,6 +3,8 @@
 The number of a key is never used again for something else; a reader keeps what it does not know in the bytes.
 """
 
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from edge.codec import cbor
@@ -31,18 +33,47 @@ KEYS: Final = {
 MAX_BODY: Final = 1024
 """No entry's facts are longer, bytes."""
 
-_DEFAULTS: Final = {name: getattr(Facts(EntryType.SCAN, 0), name) for name in KEYS if name not in {"type", "at_ms"}}
 _TEXTS: Final = frozenset(("reason", "format", "issuer", "note"))
+_LASTING: Final = tuple(name for name in KEYS if name not in {"type", "at_ms", "duration_ms"})
+"""Fields that differ little from one entry to the next; each is left out where it has its default."""
+_lasting = attrgetter(*_LASTING)
+_DEFAULTS: Final = _lasting(Facts(EntryType.SCAN, 0))
+_MAP_HEADS: Final = tuple(bytes((0xA0 | pairs,)) for pairs in range(len(KEYS) + 1))
 
 
 def encode(facts: Facts) -> bytes:
-    """Return the canonical body of an entry: equal facts have equal bytes."""
-    body: dict[int, Any] = {1: int(facts.type), 2: facts.at_ms}
-    for name, default in _DEFAULTS.items():
-        value = getattr(facts, name)
-        if value != default:
-            body[KEYS[name]] = value if isinstance(value, str) else int(value)
-    return cbor.encode(body)
+    """Return the canonical body of an entry: equal facts have equal bytes.
+
+    Raises:
+        ValueError: A number is negative: no reader would take it.
+    """
+    at_ms = facts.at_ms
+    pairs, middle, end = _parts(_lasting(facts))
+    duration = _pair(13, facts.duration_ms) if facts.duration_ms else b""
+    # From February 1970 on eight bytes: the shortest form there is (RFC 8949, 4.2.1).
+    time = b"\x02\x1b" + at_ms.to_bytes(8, "big") if at_ms >> 32 > 0 else _pair(2, at_ms)
+    # The type as a plain number: an enum's hash is a function in Python.
+    kind = _pair(1, int(facts.type))
+    return b"".join((_MAP_HEADS[pairs + 2 + bool(duration)], kind, time, middle, duration, end))
+
+
+# Between two passes at one gate little but the time differs: a sixth of the time of a plain encoding, which would be a
+# tenth of the whole durable commit (tests/bench/record.py).
+@lru_cache(maxsize=1024)
+def _parts(lasting: tuple[int | str | None, ...]) -> tuple[int, bytes, bytes]:
+    """Return the number of pairs that are stated, their bytes before the duration and those behind it."""
+    named = zip(_LASTING, lasting, _DEFAULTS, strict=True)
+    stated = [(KEYS[name], value) for name, value, default in named if value is not None and value != default]
+    middle = [_pair(key, value) for key, value in stated if key < KEYS["duration_ms"]]
+    end = [_pair(key, value) for key, value in stated if key > KEYS["duration_ms"]]
+    return len(stated), b"".join(middle), b"".join(end)
+
+
+@lru_cache(maxsize=1024)
+def _pair(key: int, value: int | str) -> bytes:
+    if not isinstance(value, str) and value < 0:
+        raise ValueError("an entry's numbers are not negative")
+    return cbor.encode(key) + cbor.encode(value if isinstance(value, str) else int(value))
 
 
 def decode(body: bytes) -> Facts:
