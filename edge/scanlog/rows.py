@@ -1,0 +1,174 @@
+"""Reading the scan log's rows: the same for the writer and for readers in other processes.
+
+What is handed out has been checked to follow: a damaged entry is named, never passed on to be signed. Connections and
+the one place that writes are left to `edge.scanlog.connection` and `edge.scanlog.log`.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlite_utils import Database
+
+from edge.codec import cbor
+from edge.errors import EncodingRefused, LogDamaged
+from edge.ledger import chain, facts
+from edge.model.scan import Entry, EntryType, Facts, Head
+from edge.model.verdict import Outcome
+from edge.scanlog.schema import ASIDE, Meta
+
+_COLUMNS: Final = "seq, body, head, token, sealed"
+_TYPES: Final = ((int,), (bytes,), (bytes,), (bytes, type(None)), (bytes, type(None)))
+_PAGE: Final = 1000
+_AT_MS: Final = facts.KEYS["at_ms"]
+_PRESENTATIONS: Final = frozenset((EntryType.SCAN, EntryType.UNKNOWN_CODES))
+_OUTCOMES: Final = {int(outcome): outcome.name.lower() for outcome in Outcome}
+
+
+def head_of(db: Database, meta: Meta) -> Head:
+    """Return where the log stands.
+
+    Raises:
+        LogDamaged: The newest entry is not one.
+    """
+    row = db.execute("SELECT seq, head FROM scan ORDER BY seq DESC LIMIT 1").fetchone()
+    if row is None:
+        return Head(meta.epoch, meta.purged_seq, meta.purged_head)
+    seq, head = row
+    if type(seq) is not int or not isinstance(head, bytes) or seq <= meta.purged_seq:
+        raise LogDamaged("The newest entry of the scan log is damaged.", ASIDE)
+    return Head(meta.epoch, seq, head)
+
+
+def head_at(db: Database, meta: Meta, seq: int) -> bytes | None:
+    """Return the chain hash at an entry, or None where the log does not hold it (gone, or not written yet)."""
+    if seq == meta.purged_seq:
+        return meta.purged_head
+    row = db.execute("SELECT head FROM scan WHERE seq = ?", (seq,)).fetchone()
+    return row[0] if row is not None and isinstance(row[0], bytes) else None
+
+
+def entries(db: Database, meta: Meta, first: int, limit: int) -> list[Entry]:
+    """Return at most `limit` entries from number `first` on, oldest first; those that were purged are passed over.
+
+    Raises:
+        LogDamaged: One of them does not follow the one before it.
+    """
+    first = max(first, meta.purged_seq + 1)
+    rows = db.execute(f"SELECT {_COLUMNS} FROM scan WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))  # noqa: S608
+    found = [_entry(row) for row in rows.fetchall()]
+    if not found:
+        return found
+    previous = head_at(db, meta, first - 1)
+    if previous is None:
+        raise _damaged(f"entry {first - 1} is missing")
+    _follow(found, previous, first)
+    return found
+
+
+def latest(db: Database, meta: Meta, count: int) -> list[Entry]:
+    """Return the newest `count` entries, newest first.
+
+    Raises:
+        LogDamaged: One of them does not follow the one before it.
+    """
+    return entries(db, meta, head_of(db, meta).seq - count + 1, count)[::-1]
+
+
+def walk(db: Database, meta: Meta) -> Head:
+    """Check the database's own structure and every entry from the first that is left, and return where the log stands.
+
+    Raises:
+        LogDamaged: It names the first entry that does not hold.
+    """
+    for (problem,) in db.execute("PRAGMA integrity_check(1)"):
+        if problem != "ok":
+            raise _damaged(str(problem))
+    seq, head = meta.purged_seq, meta.purged_head
+    for row in _pages(db, seq):
+        entry = _entry(row[:-1])
+        head = _follow([entry], head, seq + 1)
+        seq = entry.seq
+        if _stated_at_ms(entry) != row[-1]:
+            raise _damaged(f"the time column of entry {seq} is not what the entry states")
+    stands = head_of(db, meta)
+    if (stands.seq, stands.head) != (seq, head):
+        raise _damaged(f"entries after {seq} are missing")
+    return stands
+
+
+def counts(db: Database, since_ms: int) -> dict[str, int]:
+    """Return how many presentations had each outcome since a moment, by `accept`, `refer` and `reject`."""
+    found = no_counts()
+    for (body,) in db.execute("SELECT body FROM scan WHERE at_ms >= ?", (since_ms,)):
+        stated = _facts(body)
+        if stated is not None and stated.type in _PRESENTATIONS and stated.outcome in _OUTCOMES:
+            found[_OUTCOMES[stated.outcome]] += stated.count
+    return found
+
+
+def no_counts() -> dict[str, int]:
+    """Return the counts of a log in which nothing was presented."""
+    return dict.fromkeys(_OUTCOMES.values(), 0)
+
+
+def accepted_tokens(db: Database, since_ms: int) -> list[tuple[bytes, int]]:
+    """Return (token, Unix milliseconds) of every accepted scan since a moment, oldest first."""
+    rows = db.execute(
+        "SELECT token, at_ms, body FROM scan WHERE token IS NOT NULL AND at_ms >= ? ORDER BY seq", (since_ms,)
+    )
+    found = []
+    for token, at_ms, body in rows.fetchall():
+        stated = _facts(body)
+        if stated is not None and stated.type is EntryType.SCAN and stated.outcome == Outcome.ACCEPT:
+            found.append((token, at_ms))
+    return found
+
+
+def _pages(db: Database, after: int) -> Iterator[tuple[Any, ...]]:
+    """Walk all rows in bounded memory."""
+    while rows := db.execute(
+        f"SELECT {_COLUMNS}, at_ms FROM scan WHERE seq > ? ORDER BY seq LIMIT {_PAGE}",  # noqa: S608 - constants
+        (after,),
+    ).fetchall():
+        yield from rows
+        after = rows[-1][0]
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    # A STRICT table holds its types when written; a flipped bit changes them behind its back.
+    if not all(type(value) in allowed for value, allowed in zip(row, _TYPES, strict=True)):
+        raise _damaged(f"entry {row[0]!r} holds values of another type")
+    return Entry(*row)
+
+
+def _follow(found: list[Entry], previous: bytes, first: int) -> bytes:
+    try:
+        return chain.follow(found, previous, first=first)
+    except LogDamaged as bad:
+        raise _damaged(bad.message) from bad
+
+
+def _stated_at_ms(entry: Entry) -> int | None:
+    try:
+        stated = cbor.decode(entry.body)
+    except EncodingRefused:
+        return None
+    found = stated.get(_AT_MS) if isinstance(stated, dict) else None
+    return found if type(found) is int else None
+
+
+def stated_by(entry: Entry) -> Facts | None:
+    """Return what an entry states, or None for a type that only a later version knows."""
+    return _facts(entry.body)
+
+
+def _facts(body: Any) -> Facts | None:
+    """Return what a body states, or None for a type of entry that only a later version knows."""
+    try:
+        return facts.decode(body)
+    except (EncodingRefused, TypeError):
+        return None
+
+
+def _damaged(what: str) -> LogDamaged:
+    return LogDamaged(f"The scan log does not verify: {what}.", ASIDE)
