@@ -1,0 +1,243 @@
+"""Which batch goes next, and what a receipt, a refusal or a watermark changes: scan log, `sync.db` and key, joined.
+
+Laws (docs/adr/0011-sync-session.md): a batch is durable before it is sent and keeps its bytes; nothing is let go but
+under a receipt whose head is our own; a refused batch is set aside with the reason and the later ones go on. No network
+and no clock here: times are arguments.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from nacl.signing import SigningKey
+
+from edge.errors import LogDamaged, ReceiptRefused
+from edge.ledger import batch, chain, device
+from edge.ledger.batch import Cut
+from edge.ledger.enrolment import Watermark
+from edge.model.scan import Entry, Head, Receipt
+from edge.sync.session import Demand
+from edge.sync.store import Kept, Mark, SyncStore
+
+UNANSWERED: Final = "unanswered"
+"""Kind of a batch that never got an answer while the hub answered everything else."""
+NO_LOG: Final = Head(bytes(8), 0, chain.GENESIS)
+
+
+class Log(Protocol):
+    """The scan log as the outbox reads it (`edge.scanlog.reader.ScanLogReader`)."""
+
+    @property
+    def head(self) -> Head | None:
+        """Where the log stands, or None where there is none yet."""
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest entry that is left."""
+
+    def head_at(self, seq: int) -> bytes | None:
+        """Return the chain hash at an entry, or None where the log lacks it."""
+
+    def entries(self, first: int, limit: int) -> list[Entry]:
+        """Return at most `limit` entries from number `first` on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of this gate's scans the hub does not have.
+
+    Attributes:
+        head: Where the log stands.
+        backlog: Entries that no receipt covers.
+        parked: Those of them that the hub refused.
+        needs_mark: Nothing can be cut before the hub says how far it holds the log.
+    """
+
+    head: Head
+    backlog: int
+    parked: int
+    needs_mark: bool
+
+    @property
+    def demand(self) -> Demand:
+        """What there is to do for the session."""
+        return Demand(self.backlog - self.parked, self.parked, self.needs_mark)
+
+
+class Outbox:
+    """Scans on their way to the hub.
+
+    Args:
+        store: `sync.db`.
+        log: The scan log.
+        key: The device key.
+    """
+
+    def __init__(self, store: SyncStore, log: Log, key: SigningKey) -> None:
+        self.store = store
+        self._log = log
+        self._key = key
+        self._gate = device.gate_id(key.verify_key.encode())
+        self._trust: tuple[bytes, tuple[int, int]] = (b"", (0, 0))
+
+    def set_trust(self, digest: bytes, versions: tuple[int, int]) -> None:
+        """Name the trust snapshot that batches cut from now on were made under."""
+        self._trust = (digest, versions)
+
+    def standing(self) -> Standing:
+        """Return what waits.
+
+        Raises:
+            LedgerError: The scan log or `sync.db` cannot be read.
+        """
+        head = self._log.head or NO_LOG
+        mark = self.store.mark(head.epoch)
+        in_batches = parked = of_this_log = 0
+        for epoch, entries, refused in self.store.totals():
+            in_batches, parked = in_batches + entries, parked + refused
+            of_this_log += entries if epoch == head.epoch else 0
+        uncut = head.seq - (mark.last if mark else 0) - of_this_log
+        return Standing(head, in_batches + max(0, uncut), parked, needs_mark=mark is None and head is not NO_LOG)
+
+    def next(self, passed_over: frozenset[int] = frozenset()) -> Kept | None:
+        """Return the batch to send now, durable, or None where nothing waits.
+
+        Args:
+            passed_over: Rows not to send: unanswered ones that were just tried.
+
+        Raises:
+            LogDamaged: The log does not lead on from what the hub holds.
+            LedgerError: The scan log or `sync.db` cannot be read or written.
+        """
+        head = self._log.head or NO_LOG
+        with self.store.writing():
+            mine: list[Kept] = []
+            for kept in self.store.batches():
+                if kept.epoch == head.epoch:
+                    mine.append(kept)
+                elif _goes(kept, passed_over):
+                    # What an older log left: nothing of it is cut any more.
+                    return kept
+            mark = self.store.mark(head.epoch)
+            return self._next_of_log(head, mark, mine, passed_over) if mark is not None else None
+
+    def next_parked(self, passed_over: frozenset[int]) -> Kept | None:
+        """Return a refused batch to send again, or None: of each log the oldest, the others follow from it.
+
+        Args:
+            passed_over: Rows that were tried in this round.
+
+        Raises:
+            LedgerError: `sync.db` cannot be read.
+        """
+        seen: set[bytes] = set()
+        for kept in self.store.batches():
+            if not kept.kind or kept.epoch in seen:
+                continue
+            if kept.number not in passed_over:
+                return kept
+            seen.add(kept.epoch)
+        return None
+
+    def settle(self, kept: Kept, receipt: Receipt, taken_ms: int) -> bool:
+        """Take the receipt of a batch that was sent; return whether refused ones only waited for it.
+
+        Args:
+            kept: The batch.
+            receipt: Its receipt, signed by our hub.
+            taken_ms: The time, Unix milliseconds.
+
+        Raises:
+            ReceiptRefused: It is for another gate, log or head, or does not cover the batch: nothing changes.
+            LedgerError: The scan log or `sync.db` cannot be read or written.
+        """
+        if receipt.gate != self._gate or receipt.epoch != kept.epoch:
+            raise ReceiptRefused("the receipt is for another gate or another log")
+        if receipt.last < kept.last:
+            raise ReceiptRefused("the receipt does not cover the batch")
+        if receipt.head != self._own_head(kept, receipt.last):
+            raise ReceiptRefused("the receipt names another head than this gate's log has there")
+        with self.store.writing():
+            self.store.settle(receipt, taken_ms)
+            mark = self.store.mark(kept.epoch)
+            if mark is None or mark.last < receipt.last:
+                self.store.set_mark(kept.epoch, Mark(receipt.last, receipt.head))
+            return any(other.kind == "gap" and other.epoch == kept.epoch for other in self.store.batches())
+
+    def learn(self, watermark: Watermark) -> str:
+        """Take in how far the hub says it holds the log.
+
+        Returns:
+            Empty, or what is wrong: `rollback` (the hub holds more than this log has), `fork` (it holds another log
+            under our name), `gap` (it lost entries that are no longer here).
+
+        Raises:
+            ReceiptRefused: It speaks of another gate or log.
+            LedgerError: The scan log or `sync.db` cannot be read or written.
+        """
+        head = self._log.head or NO_LOG
+        if watermark.gate != self._gate or watermark.epoch not in {head.epoch, NO_LOG.epoch}:
+            raise ReceiptRefused("the watermark is for another gate or another log")
+        if watermark.epoch == NO_LOG.epoch:
+            # Asked before the log began.
+            return ""
+        ours = self._log.head_at(watermark.last)
+        mark = self.store.mark(head.epoch)
+        if ours == watermark.head:
+            if mark is None or watermark.last < mark.last:
+                # First word of this hub, or it lost what it had (a restored backup): begin where it stands. Being told
+                # so falsely costs a repetition and nothing else.
+                self.store.set_mark(head.epoch, Mark(watermark.last, watermark.head))
+            return ""
+        if mark is None:
+            # Where the two part is the hub's to find out: it gets all there is, and keeps the evidence.
+            first = self._log.first
+            self.store.set_mark(head.epoch, Mark(first - 1, self._log.head_at(first - 1) or chain.GENESIS))
+        if watermark.last > head.seq:
+            return "rollback"
+        return "fork" if ours is not None else "gap"
+
+    def _next_of_log(self, head: Head, mark: Mark, mine: list[Kept], passed_over: frozenset[int]) -> Kept | None:
+        at = mark
+        for kept in mine:
+            if kept.first > at.last + 1:
+                # The hub lost what stood here: cut anew, before what follows it.
+                return self._cut(head, at, kept.first - 1)
+            if _goes(kept, passed_over):
+                return kept
+            at = Mark(kept.last, kept.head)
+        return self._cut(head, at, head.seq) if head.seq > at.last else None
+
+    def _cut(self, head: Head, at: Mark, last: int) -> Kept:
+        entries = self._log.entries(at.last + 1, min(batch.MAX_ENTRIES, last - at.last))
+        if entries and entries[0].seq > at.last + 1:
+            # Purged under a receipt that the hub no longer remembers: it gets what is left, and says what it lacks.
+            at = Mark(entries[0].seq - 1, self._log.head_at(entries[0].seq - 1) or chain.GENESIS)
+            entries = [entry for entry in entries if entry.seq <= last]
+        now = self._log.head
+        if now is None or now.epoch != head.epoch:
+            raise LogDamaged("The scan log was replaced while it was read.", "Nothing to do: it is read again.")
+        if not entries or chain.follow(entries, at.head, first=at.last + 1) != entries[-1].head:
+            raise LogDamaged(
+                f"The scan log lacks entry {at.last + 1}.",
+                "Look at it with: edge scans verify. Nothing was sent or removed.",
+            )
+        cut = Cut(self._gate, head.epoch, at.head, *self._trust)
+        wire = batch.make(entries, cut, self._key)
+        while len(wire) > batch.MAX_WIRE:
+            entries = entries[: (len(entries) + 1) // 2]
+            wire = batch.make(entries, cut, self._key)
+        return self.store.keep(head.epoch, entries[0].seq, Mark(entries[-1].seq, entries[-1].head), wire)
+
+    def _own_head(self, kept: Kept, seq: int) -> bytes | None:
+        if seq == kept.last:
+            return kept.head
+        for other in self.store.batches():
+            if other.epoch == kept.epoch and other.last == seq:
+                return other.head
+        head = self._log.head
+        return self._log.head_at(seq) if head is not None and head.epoch == kept.epoch else None
+
+
+def _goes(kept: Kept, passed_over: frozenset[int]) -> bool:
+    # An unanswered one goes before those behind it, always: the hub must not see a gap that we made.
+    return kept.number not in passed_over and kept.kind in {"", UNANSWERED}

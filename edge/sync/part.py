@@ -1,0 +1,126 @@
+"""The sync part of a gate, the only one with a network: it waits for the enrolment and serves it until told to stop."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from edge.errors import EdgeError, EnrolmentError, LedgerError, LogUnwritable
+from edge.identity.identity import ENROLMENT_FILE, KEY_FILE, load_enrolment, load_identity
+from edge.ledger import device
+from edge.model.finding import Finding
+from edge.model.settings import Settings
+from edge.scanlog.reader import ScanLogReader
+from edge.sync.link import LinkFile, LinkState
+from edge.sync.service import SCANS, Identity, Service
+from edge.sync.session import Link
+from edge.sync.transports.http import HttpTransport
+
+_LOOK_EVERY_S: Final = 1.0
+_AGAIN_S: Final = 5.0
+
+_LOG: Final = logging.getLogger("edge.sync")
+
+
+def run(settings: Settings, stop: threading.Event, *, now_ms: Callable[[], int]) -> None:
+    """Run the sync part until `stop` is set; a gate that is not enrolled yet is served as soon as it is.
+
+    Args:
+        settings: The gate's settings.
+        stop: Set to end it; it ends within two seconds.
+        now_ms: The clock, Unix milliseconds.
+
+    Raises:
+        ConfigError: The address of the hub is none.
+    """
+    SyncPart(settings, now_ms).run(stop)
+
+
+class SyncPart:
+    """The part, from start to stop.
+
+    Args:
+        settings: The gate's settings.
+        now_ms: The clock, Unix milliseconds.
+    """
+
+    def __init__(self, settings: Settings, now_ms: Callable[[], int]) -> None:
+        self._settings = settings
+        self._state = Path(settings.state)
+        self._now_ms = now_ms
+        self._link = LinkFile(self._state, now_ms())
+
+    def run(self, stop: threading.Event) -> None:
+        """Run until `stop` is set.
+
+        Raises:
+            ConfigError: The address of the hub is none.
+        """
+        while not stop.is_set():
+            files = self._identity_files()
+            identity = self._identity()
+            if isinstance(identity, Finding):
+                self._idle(identity)
+                stop.wait(_LOOK_EVERY_S)
+                continue
+            try:
+                self._serve(identity, lambda: stop.is_set() or self._identity_files() != files)  # noqa: B023  # ends before the next round
+            except (LedgerError, OSError) as error:
+                self._fail(error)
+                stop.wait(_AGAIN_S)
+        if self._link.shown.link is Link.ONLINE:
+            # Nobody watches the link any more.
+            self._show(replace(self._link.shown, link=Link.OFFLINE, since_ms=self._now_ms(), findings=()))
+
+    def _serve(self, identity: Identity, is_over: Callable[[], bool]) -> None:
+        sync = self._settings.sync
+        transport = HttpTransport(sync.hub or identity.enrolment.hub_url, sync.timeout_s)
+        service = Service(self._settings, identity, transport=transport, link=self._link, now_ms=self._now_ms)
+        with closing(service):
+            service.serve(is_over)
+
+    def _identity(self) -> Identity | Finding:
+        """Return who this gate is, or why nobody knows yet."""
+        try:
+            enrolment = load_enrolment(self._state)
+            if enrolment is None:
+                return Finding("gate.not_enrolled")
+            key = load_identity(self._state)
+        except EnrolmentError as error:
+            return Finding("gate.not_enrolled", params={"message": str(error)})
+        if device.gate_id(key.verify_key.encode()) != enrolment.gate:
+            message = f"{KEY_FILE} is not the key that {ENROLMENT_FILE} was made for."
+            return Finding("gate.not_enrolled", params={"message": message})
+        return Identity(key, enrolment)
+
+    def _identity_files(self) -> tuple[object, ...]:
+        """Return what changes when the gate is enrolled anew."""
+        found: list[object] = []
+        for name in (KEY_FILE, ENROLMENT_FILE):
+            with suppress(OSError):
+                status = (self._state / name).stat()
+                found += [status.st_ino, status.st_mtime_ns, status.st_size]
+        return tuple(found)
+
+    def _idle(self, why: Finding) -> None:
+        backlog = 0
+        with suppress(EdgeError):
+            # The scanner part says what is wrong with the log; here it only counts.
+            head = ScanLogReader(self._state / SCANS).head
+            backlog = head.seq if head is not None else 0
+        self._show(LinkState(Link.NEVER, self._now_ms(), backlog, findings=(why,)))
+
+    def _fail(self, error: LedgerError | OSError) -> None:
+        _LOG.error("sync stopped, tried again: %s", error)
+        known = error if isinstance(error, LedgerError) else LogUnwritable(f"The state folder fails: {error.strerror}.")
+        self._show(replace(self._link.shown, findings=(Finding("sync.failed", params={"message": str(known)}),)))
+
+    def _show(self, state: LinkState) -> None:
+        try:
+            self._link.show(state, time.monotonic())
+        except OSError as error:
+            _LOG.error("link.json cannot be written: %s", error.strerror)
