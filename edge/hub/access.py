@@ -1,0 +1,136 @@
+"""Who may read: tokens by role, sessions of the page, and patience with those who guess.
+
+Tokens are 32 random bytes; the database knows their SHA-256 only, and a stolen copy of it opens nothing. Roles follow
+the architecture: operators and auditors pull scans, technicians see the page and the status.
+"""
+
+import hmac
+import secrets
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+ROLES: Final = ("operator", "auditor", "technician")
+PULLERS: Final = frozenset(("operator", "auditor"))
+
+_MAX_TOKEN: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Somebody with a token.
+
+    Attributes:
+        role: One of `ROLES`.
+        token: First characters of the token's hash, to name it in the audit trail.
+    """
+
+    role: str
+    token: str
+
+
+def add(connection: sqlite3.Connection, role: str, token: str, now_ms: int) -> None:
+    """Let a token in as `role`."""
+    connection.execute("INSERT INTO access VALUES (?, ?, ?)", (_hash(token), role, now_ms))
+
+
+def find(connection: sqlite3.Connection, token: str) -> Reader | None:
+    """Return who the token belongs to, or None."""
+    if not 0 < len(token) <= _MAX_TOKEN:
+        return None
+    wanted = _hash(token)
+    reader = None
+    # All are compared, in constant time each: neither the answer's time nor an index says how near a guess came.
+    for kept, role in connection.execute("SELECT token_hash, role FROM access").fetchall():
+        if hmac.compare_digest(kept, wanted):
+            reader = Reader(role, wanted.hex()[:8])
+    return reader
+
+
+class Patience:
+    """How often a peer may name a wrong token: a few times a minute.
+
+    Args:
+        monotonic: Seconds that never go back.
+        most: Failures a peer has in a window.
+        window_s: Length of the window.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], *, most: int = 10, window_s: float = 60.0) -> None:
+        self._monotonic = monotonic
+        self._most = most
+        self._window_s = window_s
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def wait_s(self, peer: str) -> int:
+        """Return how many seconds the peer has to wait before it may try again, 0 for none."""
+        with self._lock:
+            count, ends = self._failures.get(peer, (0, 0.0))
+            left = ends - self._monotonic()
+            return max(1, round(left)) if count >= self._most and left > 0 else 0
+
+    def failed(self, peer: str) -> None:
+        """Count a failure."""
+        with self._lock:
+            now = self._monotonic()
+            count, ends = self._failures.pop(peer, (0, 0.0))
+            self._failures[peer] = (count + 1, ends) if ends > now else (1, now + self._window_s)
+            while len(self._failures) > _MOST_PEERS:
+                self._failures.popitem(last=False)
+
+
+_MOST_PEERS: Final = 4096
+_MOST_SESSIONS: Final = 256
+SESSION_S: Final = 8 * 3600
+
+
+class Sessions:
+    """Who is logged in to the page: in memory only, gone with the process.
+
+    Args:
+        monotonic: Seconds that never go back.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._ends: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
+        self._form_key = secrets.token_bytes(32)
+
+    def begin(self) -> str:
+        """Return the secret of a new session."""
+        secret = secrets.token_urlsafe(32)
+        with self._lock:
+            self._ends[_hash(secret)] = self._monotonic() + SESSION_S
+            while len(self._ends) > _MOST_SESSIONS:
+                self._ends.popitem(last=False)
+        return secret
+
+    def is_open(self, secret: str) -> bool:
+        """Whether this is the secret of a session that has not ended."""
+        if not 0 < len(secret) <= _MAX_TOKEN:
+            return False
+        with self._lock:
+            return self._ends.get(_hash(secret), 0.0) > self._monotonic()
+
+    def end(self, secret: str) -> None:
+        """Close a session."""
+        with self._lock:
+            self._ends.pop(_hash(secret), None)
+
+    def form_token(self, nonce: str) -> str:
+        """Return what a form served with this cookie must bring back: another site cannot make one (CSRF)."""
+        return hmac.new(self._form_key, nonce.encode(), sha256).hexdigest()
+
+    def is_form(self, nonce: str, token: str) -> bool:
+        """Whether the form was served by us to this browser."""
+        return bool(nonce) and hmac.compare_digest(self.form_token(nonce).encode(), token.encode())
+
+
+def _hash(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,331 @@
+"""The hub, joined: bytes of gates in, signed bytes out, everything durable before the answer.
+
+HTTP, pages and processes are left to `edge.hub.serve`; what a batch means to `edge.hub.intake`. The clock comes in as
+a callable, read once for each request.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from edge.codec import cbor
+from edge.errors import BatchRefused, EncodingRefused, EnrolmentError, LedgerError
+from edge.hub import access, fleet, folder, incidents, intake, projection, pull, roster
+from edge.hub.admission import Admission, Allowance
+from edge.hub.folder import HubConfig, HubFolder, TokenSeed
+from edge.hub.store import Store
+from edge.hub.writer import GroupCommit
+from edge.ledger import batch, device, enrolment, receipt, tokens
+from edge.model.scan import Receipt
+
+Clock = Callable[[], int]
+
+MAX_BATCHES: Final = 512
+"""Most batches in one POST; the answers to more would not fit what a gate reads."""
+SILENT_BEATS: Final = 3
+TOKENS_MS: Final = 48 * 3_600_000
+"""How long privacy tokens are kept."""
+_FLOW_HOURS: Final = 40 * 24
+_TOGETHER: Final = 16
+"""Batches handed to the writer at once: bounds what one request holds opened in memory."""
+_PARTS: Final = 3
+"""Header, facts and private part (`edge.ledger.batch`)."""
+_MAX_EXHIBIT: Final = batch.MAX_WIRE
+_MAX_MESSAGE: Final = 160
+_STRANGERS_A_SECOND: Final = 5.0
+_STRANGERS_AT_ONCE: Final = 50.0
+
+
+def system_clock() -> int:
+    """Return Unix milliseconds of this machine's clock."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """Why a gate gets no signed answer.
+
+    Attributes:
+        status: HTTP status.
+        code: Stable word.
+        message: What was met, one sentence.
+        next_step: What to do.
+    """
+
+    status: int
+    code: str
+    message: str
+    next_step: str
+
+
+UNKNOWN_GATE: Final = Declined(
+    403, "unknown_gate", "This hub does not know the gate.", "Enrol it: edge provision enroll CODE"
+)
+_ENROL: Final = {
+    "unknown": Declined(403, "unknown", "This hub made no such invitation.", "Ask for one: edge hub invite"),
+    "expired": Declined(403, "expired", "The invitation has expired.", "Ask for a new one: edge hub invite"),
+    "used": Declined(
+        409, "used", "The invitation was used before.", "Ask for a new one, and tell the operator it was used twice."
+    ),
+}
+_Item = intake.Parcel | BatchRefused
+_Stranger = tuple[bytes, bytes, BatchRefused]
+
+
+class Hub:
+    """One hub on one folder; `open` it, `close` it.
+
+    Args:
+        home: The folder.
+        store: Its database, migrated.
+        clock: Unix milliseconds.
+        monotonic: Seconds that never go back.
+    """
+
+    def __init__(
+        self, home: HubFolder, store: Store, *, clock: Clock, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.home = home
+        self.store = store
+        self.clock = clock
+        self.monotonic = monotonic
+        self.admission = Admission(monotonic)
+        self.writer = GroupCommit(store, self._tidy)
+        self._seed = TokenSeed(home.path)
+        self._strangers = Allowance(monotonic, rate=_STRANGERS_A_SECOND, burst=_STRANGERS_AT_ONCE)
+
+    @classmethod
+    def open(cls, path: Path, *, clock: Clock = system_clock) -> "Hub":
+        """Open the hub in a folder, ready to take in and answer.
+
+        Raises:
+            ConfigError: It is no hub folder, or a file in it is damaged.
+            LedgerError: The database is missing, damaged or cannot be written.
+        """
+        home = folder.load(path)
+        home.root()
+        store = Store(home.database)
+        store.migrate()
+        return cls(home, store, clock=clock)
+
+    @property
+    def config(self) -> HubConfig:
+        """What `hub.toml` says."""
+        return self.home.config
+
+    @property
+    def silent_s(self) -> int:
+        """After how many seconds without a heartbeat a gate is called silent."""
+        return SILENT_BEATS * self.config.heartbeat_s
+
+    def close(self) -> None:
+        """Finish what waits and close the database; blocks."""
+        self.writer.close()
+
+    def enrol(self, body: bytes) -> bytes | Declined:
+        """Answer a request for enrolment; the signed answer, or why there is none.
+
+        Raises:
+            LedgerError: The database cannot be written.
+            ConfigError: The token seed or the root cannot be read.
+        """
+        try:
+            request = enrolment.open_request(body)
+            roster.check_key(request.public)
+        except (LedgerError, EnrolmentError) as bad:
+            return Declined(400, "malformed", f"This is no request for enrolment: {bad.message}.", "Update the gate.")
+        now_ms = self.clock()
+        # Before the token is spent: what cannot be answered must not be used up.
+        root = self.home.root()
+        seed = self._seed.of_day(tokens.day_of(now_ms))
+        place = self.writer.do(lambda connection: roster.enrol(connection, request, now_ms))
+        if isinstance(place, str):
+            return _ENROL[place]
+        answer = enrolment.EnrolmentAnswer(
+            gate=device.gate_id(request.public),
+            site=place.site,
+            lane=place.lane,
+            region=place.region,
+            trust_url=self.config.trust_url,
+            root=root,
+            sealed_seed=enrolment.seal_seed(seed, request.public),
+            hub_keys=(self.home.public,),
+            heartbeat_s=self.config.heartbeat_s,
+            at_ms=now_ms,
+        )
+        return enrolment.make_answer(answer, self.home.key)
+
+    def heartbeat(self, body: bytes) -> bytes | Declined:
+        """Answer a heartbeat; the signed watermark, or why there is none.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        try:
+            named = device.signer_of(body)
+        except LedgerError as bad:
+            return Declined(400, "malformed", f"This is no heartbeat: {bad.message}.", "Update the gate.")
+        with self.store.reader() as connection:
+            gate = roster.by_key_id(connection, named)
+        if gate is None or gate.is_retired:
+            return UNKNOWN_GATE
+        try:
+            beat = enrolment.open_heartbeat(body, gate.public)
+        except LedgerError as bad:
+            return Declined(403, "forged", f"The heartbeat does not hold: {bad.message}.", "Enrol the gate again.")
+        if beat.gate != gate.gate or not roster.is_sensible(beat):
+            return Declined(400, "malformed", "The heartbeat names impossible values.", "Update the gate.")
+        now_ms = self.clock()
+        log = self.writer.do(lambda connection: roster.heard(connection, gate, beat, now_ms))
+        watermark = enrolment.Watermark(
+            gate=gate.gate,
+            epoch=beat.epoch,
+            last=log.last,
+            head=log.head,
+            at_ms=now_ms,
+            heartbeat_s=self.config.heartbeat_s,
+            slot_s=self.admission.slot_s(),
+        )
+        return enrolment.make_watermark(watermark, self.home.key)
+
+    def take(self, body: bytes) -> bytes | Declined:
+        """Take in a CBOR sequence of batches; answers a CBOR list with an item for each, in order.
+
+        `[1, receipt]` where the hub holds the batch, durably; `[0, kind, message]` where it does not.
+
+        Raises:
+            LedgerError: The database cannot be used; what was not answered was not kept.
+        """
+        pieces = _pieces(body)
+        if pieces is None:
+            return Declined(413, "too_many", "The post holds too many batches.", f"Send at most {MAX_BATCHES}.")
+        answers: list[list[Any]] = []
+        for start in range(0, len(pieces), _TOGETHER):
+            answers += self._take_some(pieces[start : start + _TOGETHER])
+        return cbor.encode(answers)
+
+    def page(self, reader: access.Reader, peer: str, after: int, limit: int) -> pull.Page:
+        """Return a page of scans, its reading on record.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        with self.store.reader() as connection:
+            page = pull.read(connection, after, limit)
+        now_ms = self.clock()
+        self.writer.do(lambda connection: pull.record(connection, reader, peer, after, page, now_ms))
+        return page
+
+    def status(self) -> dict[str, Any]:
+        """Return the hub's health in numbers, with nothing secret in them.
+
+        Raises:
+            LedgerError: The database cannot be read.
+        """
+        with self.store.reader() as connection:
+            states = fleet.gates(connection, self.clock(), self.silent_s)
+            held, opened = fleet.ledger_size(connection), incidents.count_open(connection)
+        return {
+            "status": "ok",
+            "name": self.config.name,
+            "at": pull.iso(self.clock()),
+            "gates": sum(one.state != "retired" for one in states),
+            "online": sum(one.state in fleet.PRESENT for one in states),
+            "silent": sum(one.state == "silent" for one in states),
+            "backlog": sum(one.backlog or 0 for one in states if one.state != "retired"),
+            "hub_seq": held,
+            "incidents_open": opened,
+            "has_trust_root": bool(self.home.root()),
+        }
+
+    def _take_some(self, pieces: list[tuple[bytes, Any]]) -> list[list[Any]]:
+        now_ms = self.clock()
+        items: list[_Item] = []
+        strangers: list[_Stranger] = []
+        with self.store.reader() as connection:
+            for piece, value in pieces:
+                item, claimed = _opened(connection, piece, value, now_ms)
+                items.append(item)
+                if isinstance(item, BatchRefused) and self._strangers.take():
+                    strangers.append((claimed, piece, item))
+        if not strangers and not any(isinstance(item, intake.Parcel) for item in items):
+            return [self._answer(item, now_ms) for item in items if isinstance(item, BatchRefused)]
+        taken = self.writer.do(lambda connection: _written(connection, items, strangers, now_ms))
+        return [self._answer(item, now_ms) for item in taken]
+
+    def _answer(self, taken: intake.Held | BatchRefused, now_ms: int) -> list[Any]:
+        if isinstance(taken, BatchRefused):
+            return [0, taken.kind, str(taken)[:_MAX_MESSAGE]]
+        said = Receipt(taken.gate, taken.epoch, taken.last, taken.head, taken.hub_seq, now_ms, "", b"")
+        return [1, receipt.make(said, self.home.key).wire]
+
+    def _tidy(self, connection: sqlite3.Connection) -> None:
+        now_ms = self.clock()
+        gone = connection.execute("DELETE FROM private WHERE received_ms < ?", (now_ms - TOKENS_MS,)).rowcount
+        connection.execute("DELETE FROM flow WHERE hour < ?", (now_ms // projection.HOUR_MS - _FLOW_HOURS,))
+        if gone:
+            # The pages they stood on are overwritten in the database too, not only in the WAL.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _pieces(body: bytes) -> list[tuple[bytes, Any]] | None:
+    """Split a CBOR sequence; a rest that is none is one piece without a value. None where there are too many."""
+    pieces: list[tuple[bytes, Any]] = []
+    at = 0
+    while at < len(body):
+        if len(pieces) == MAX_BATCHES:
+            return None
+        try:
+            value, end = cbor.decode_first(body, at)
+        except EncodingRefused:
+            value, end = None, len(body)
+        pieces.append((body[at:end], value))
+        at = end
+    return pieces
+
+
+def _opened(connection: sqlite3.Connection, piece: bytes, value: Any, now_ms: int) -> tuple[_Item, bytes]:
+    """Open one batch under its gate's key; with a refusal comes the gate that it concerns, or `NOBODY`."""
+    try:
+        # Shape and signer first, without a hash or a signature spent on a stranger.
+        named = device.signer_of(value[0]) if _is_batch(value) else None
+    except LedgerError:
+        named = None
+    if named is None:
+        return BatchRefused("malformed", "this is no batch"), incidents.NOBODY
+    gate = roster.by_key_id(connection, named)
+    if gate is None:
+        return BatchRefused("unknown_gate", UNKNOWN_GATE.message, UNKNOWN_GATE.next_step), incidents.NOBODY
+    if gate.is_retired:
+        return BatchRefused("unknown_gate", "This gate was retired.", "Call the hub's operator."), gate.gate
+    try:
+        return intake.open_parcel((gate.row, gate.place, gate.public), piece, now_ms), gate.gate
+    except BatchRefused as refused:
+        return refused, gate.gate
+
+
+def _is_batch(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == _PARTS and all(isinstance(part, bytes) for part in value)
+
+
+def _written(
+    connection: sqlite3.Connection, items: list[_Item], strangers: list[_Stranger], now_ms: int
+) -> list[intake.Held | BatchRefused]:
+    """Write what follows, keep the rest as evidence; the work of one POST inside the writer's commit."""
+    for gate, piece, refused in strangers:
+        incidents.note(connection, gate, refused.kind, now_ms, {})
+        incidents.keep(connection, gate, refused.kind, now_ms, incidents.Exhibit(piece[:_MAX_EXHIBIT]))
+    taken: list[intake.Held | BatchRefused] = []
+    for item in items:
+        if isinstance(item, BatchRefused):
+            taken.append(item)
+            continue
+        try:
+            taken.append(intake.receive(connection, item))
+        except BatchRefused as refused:
+            intake.keep_refused(connection, item, refused)
+            taken.append(refused)
+    return taken

@@ -1,0 +1,281 @@
+"""Does this batch follow what the hub holds? One function for whatever brought it: a POST now, a stick later.
+
+The chain decides, nothing else: an equal hash at an equal number means equal entries up to there. A batch that repeats
+what is held is a success, one that goes on from it is written, and everything else is an incident with its evidence
+kept. Whether the gate signed the batch was checked before (`edge.ledger.batch.open_batch`).
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from edge.codec import cbor
+from edge.errors import BatchRefused, LogDamaged
+from edge.hub import incidents, projection
+from edge.hub.projection import Placed
+from edge.ledger import batch as batches
+from edge.ledger import chain
+from edge.model.scan import Batch, Facts
+
+_NO_TIME: Final = 1 << 53
+_HEAD: Final = "SELECT wire FROM batches WHERE log = ? AND first <= ? AND last >= ? LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A batch that its gate signed, opened and read before the writer's turn.
+
+    Attributes:
+        gate: Row of the gate.
+        place: Row of the place it stands at.
+        public: Its public key.
+        batch: The batch.
+        facts: The facts of its entries, None where unreadable.
+        received_ms: Hub time.
+    """
+
+    gate: int
+    place: int
+    public: bytes
+    batch: Batch
+    facts: list[Facts | None]
+    received_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The hub holds a log up to an entry.
+
+    Attributes:
+        gate: Gate id.
+        epoch: The log's epoch.
+        last: Its sequence number.
+        head: The chain hash there.
+        hub_seq: Its hub sequence number.
+    """
+
+    gate: bytes
+    epoch: bytes
+    last: int
+    head: bytes
+    hub_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One log as the hub holds it: `row` is 0 for one it has nothing of."""
+
+    row: int
+    last: int
+    head: bytes
+    hub_seq: int
+
+
+def open_parcel(gate: tuple[int, int, bytes], wire: bytes, received_ms: int) -> Parcel:
+    """Verify a batch under its gate's key and read its entries.
+
+    Args:
+        gate: Row, row of the place and public key of the gate it names.
+        wire: The bytes.
+        received_ms: Hub time.
+
+    Raises:
+        BatchRefused: `malformed`, `version` or `forged`.
+    """
+    row, place, public = gate
+    opened = batches.open_batch(wire, public)
+    return Parcel(row, place, public, opened, projection.facts_of(opened.entries), received_ms)
+
+
+def receive(connection: sqlite3.Connection, parcel: Parcel) -> Held:
+    """Write a batch if it follows, and then those that waited for it.
+
+    Raises:
+        BatchRefused: `fork`, `rollback` or `gap`; nothing was written.
+    """
+    held = _place(connection, parcel)
+    _fetch_waiting(connection, parcel)
+    return held
+
+
+def log_of(connection: sqlite3.Connection, gate: int, epoch: bytes) -> Log:
+    """Return how far the hub holds a log."""
+    found = connection.execute(
+        "SELECT id, last, head, hub_seq FROM logs WHERE gate = ? AND epoch = ?", (gate, epoch)
+    ).fetchone()
+    return Log(*found) if found else Log(0, 0, chain.GENESIS, 0)
+
+
+def _place(connection: sqlite3.Connection, parcel: Parcel) -> Held:
+    header = parcel.batch.header
+    log = log_of(connection, parcel.gate, header.epoch)
+    repeated = connection.execute(
+        "SELECT last, head, hub_last FROM batches WHERE log = ? AND first = ? AND head = ?",
+        (log.row, header.first, header.head),
+    ).fetchone()
+    if repeated:
+        return Held(header.gate, header.epoch, *repeated)
+    if header.first > log.last + 1:
+        raise BatchRefused(
+            "gap",
+            f"entries {log.last + 1} to {header.first - 1} are missing before this batch",
+            "Send the batches before it.",
+        )
+    _check_overlap(connection, parcel, log)
+    if header.last <= log.last:
+        return Held(header.gate, header.epoch, header.last, header.head, _hub_seq(connection, log.row, header.last))
+    return _append(connection, parcel, log)
+
+
+def _check_overlap(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> None:
+    """Refuse a batch that contradicts the entries held; a re-cut of the same entries does not."""
+    header = parcel.batch.header
+    common = min(header.last, log.last)
+    if _held_head(connection, parcel, log, header.first - 1) != header.previous_head:
+        raise BatchRefused("fork", f"another log led up to entry {header.first} before", "Call the hub's operator.")
+    if common < header.first:
+        return
+    if _held_head(connection, parcel, log, common) == parcel.batch.entries[common - header.first].head:
+        return
+    same_first = connection.execute(
+        "SELECT 1 FROM batches WHERE log = ? AND first = ?", (log.row, header.first)
+    ).fetchone()
+    if same_first:
+        raise BatchRefused("fork", f"another batch begins at entry {header.first}", "Call the hub's operator.")
+    # It leaves the held log in the middle of what was sent before: the gate's store was set back to an earlier state.
+    raise BatchRefused(
+        "rollback",
+        f"the log goes on from entry {header.first - 1}, the hub holds {log.last}",
+        "Call the hub's operator.",
+    )
+
+
+def _held_head(connection: sqlite3.Connection, parcel: Parcel, log: Log, seq: int) -> bytes:
+    if seq == log.last:
+        return log.head
+    if seq == 0:
+        return chain.GENESIS
+    found = connection.execute(_HEAD, (log.row, seq, seq)).fetchone()
+    try:
+        held = batches.open_batch(found[0] if found else b"", parcel.public)
+    except BatchRefused as bad:
+        # What we hold is broken, not what came: the gate must not be told that its batch is.
+        raise LogDamaged(
+            "The hub's ledger does not verify.", "Stop the hub, run: edge hub check DIR, restore the last backup."
+        ) from bad
+    return held.entries[seq - held.header.first].head
+
+
+def _hub_seq(connection: sqlite3.Connection, log: int, seq: int) -> int:
+    found = connection.execute(
+        "SELECT hub_last - (last - ?) FROM batches WHERE log = ? AND first <= ? AND last >= ? "
+        # Where batches overlap, the one that was written first holds the entry.
+        "ORDER BY id LIMIT 1",
+        (seq, log, seq, seq),
+    ).fetchone()
+    return int(found[0])
+
+
+def _append(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> Held:
+    header = parcel.batch.header
+    skip = log.last + 1 - header.first
+    (top,) = connection.execute("SELECT coalesce(max(hub_last), 0) FROM batches").fetchone()
+    hub_first, hub_last = top + 1, top + len(parcel.batch.entries) - skip
+    row = log.row or _new_log(connection, parcel)
+    facts_only = batches.without_private(parcel.batch.wire)
+    connection.execute(
+        "UPDATE logs SET last = ?, head = ?, hub_seq = ?, entry_ms = ? WHERE id = ?",
+        (header.last, header.head, hub_last, _entry_ms(parcel), row),
+    )
+    written = connection.execute(
+        "INSERT INTO batches(log, first, last, head, hub_first, hub_last, place, received_ms, wire) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            row,
+            header.first,
+            header.last,
+            header.head,
+            hub_first,
+            hub_last,
+            parcel.place,
+            parcel.received_ms,
+            facts_only,
+        ),
+    )
+    _keep_private(connection, parcel, written.lastrowid or 0, hub_first, skip)
+    placed = Placed(parcel.gate, row, parcel.place, parcel.received_ms)
+    projection.insert(
+        connection,
+        placed,
+        [
+            (hub_seq, log.last + 1 + offset, found)
+            for offset, (hub_seq, found) in enumerate(
+                zip(range(hub_first, hub_last + 1), parcel.facts[skip:], strict=True)
+            )
+        ],
+    )
+    connection.execute(
+        "UPDATE gates SET contact_ms = max(contact_ms, ?) WHERE id = ?", (parcel.received_ms, parcel.gate)
+    )
+    return Held(header.gate, header.epoch, header.last, header.head, hub_last)
+
+
+def _entry_ms(parcel: Parcel) -> int:
+    newest = parcel.facts[-1]
+    # One nobody can date is taken as later than any heartbeat: it must not make an honest one look like a rollback.
+    return newest.at_ms if newest is not None else _NO_TIME
+
+
+def _new_log(connection: sqlite3.Connection, parcel: Parcel) -> int:
+    header = parcel.batch.header
+    former = connection.execute("SELECT max(last) FROM logs WHERE gate = ?", (parcel.gate,)).fetchone()[0]
+    if former is not None:
+        incidents.note(connection, header.gate, "new_log", parcel.received_ms, {"seq": former})
+    made = connection.execute(
+        "INSERT INTO logs(gate, epoch, last, head, hub_seq, entry_ms) VALUES (?, ?, 0, ?, 0, 0)",
+        (parcel.gate, header.epoch, chain.GENESIS),
+    )
+    return made.lastrowid or 0
+
+
+def _keep_private(connection: sqlite3.Connection, parcel: Parcel, row: int, hub_first: int, skip: int) -> None:
+    private = cbor.decode(parcel.batch.wire)[2]
+    if private:
+        connection.execute("INSERT INTO private VALUES (?, ?, ?)", (row, parcel.received_ms, private))
+    sealed = [(hub_seq, entry.sealed) for hub_seq, entry in enumerate(parcel.batch.entries[skip:], hub_first)]
+    connection.executemany("INSERT INTO sealed VALUES (?, ?)", [pair for pair in sealed if pair[1] is not None])
+
+
+def _fetch_waiting(connection: sqlite3.Connection, parcel: Parcel) -> None:
+    """Let batches that came too early take their place now that what they follow is here."""
+    header = parcel.batch.header
+    while True:
+        log = log_of(connection, parcel.gate, header.epoch)
+        found = incidents.waiting(connection, header.gate, header.epoch, log.last + 1)
+        if not found:
+            return
+        for row, wire in found:
+            _place_waiting(connection, parcel, wire)
+            incidents.release(connection, header.gate, row, parcel.received_ms)
+
+
+def _place_waiting(connection: sqlite3.Connection, parcel: Parcel, wire: bytes) -> None:
+    try:
+        early = open_parcel((parcel.gate, parcel.place, parcel.public), wire, parcel.received_ms)
+    except BatchRefused as damaged:
+        # It verified when it came, so it was damaged here; the gate has it still, for it never got a receipt.
+        raise LogDamaged("Evidence in the hub's database is damaged.", "Restore the last backup.") from damaged
+    try:
+        _place(connection, early)
+    except BatchRefused as refused:
+        keep_refused(connection, early, refused)
+
+
+def keep_refused(connection: sqlite3.Connection, parcel: Parcel, refused: BatchRefused) -> None:
+    """Write the incident and the evidence of a batch that its gate signed and that does not follow."""
+    header = parcel.batch.header
+    log = log_of(connection, parcel.gate, header.epoch)
+    params = {"seq": header.first, "held": log.last}
+    incidents.note(connection, header.gate, refused.kind, parcel.received_ms, params)
+    exhibit = incidents.Exhibit(parcel.batch.wire, header.epoch, header.first)
+    incidents.keep(connection, header.gate, refused.kind, parcel.received_ms, exhibit)

@@ -1,0 +1,91 @@
+"""Tables of the hub's database, as migrations that only go forwards.
+
+The ledger is `batches`: what gates signed, verbatim, without its private part. `scans`, `tallies` and `flow` are a
+projection made in the same transaction that can be rebuilt from it (`edge.hub.inspection`). `private` holds the parts
+with privacy tokens and is emptied after 48 hours; personal fields, sealed to the auditor, go to `sealed`.
+"""
+
+from typing import Final
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+MIGRATIONS: Final = Migrations("edge.hub")
+
+# Columns of `scans` that are an entry's facts, in the order of `edge.hub.projection`.
+FACTS: Final = (
+    "at_ms",
+    "type",
+    "quality",
+    "outcome",
+    "reason",
+    "format",
+    "issuer",
+    "kind",
+    "status",
+    "region",
+    "trust_version",
+    "policy_version",
+    "duration_ms",
+    "count",
+    "refers_to",
+    "note",
+    "source",
+)
+_TEXTS: Final = frozenset(("reason", "format", "issuer", "note"))
+
+_COLUMNS: Final = ", ".join(f"{name} {'TEXT' if name in _TEXTS else 'INTEGER'}" for name in FACTS)
+
+_FIRST: Final = (
+    """CREATE TABLE gates(
+        id INTEGER PRIMARY KEY, gate BLOB NOT NULL UNIQUE, key_id BLOB NOT NULL UNIQUE, public BLOB NOT NULL,
+        place INTEGER NOT NULL REFERENCES places(id), enrolled_ms INTEGER NOT NULL, retired_ms INTEGER,
+        contact_ms INTEGER NOT NULL, doubted_ms INTEGER NOT NULL DEFAULT 0, beat_ms INTEGER NOT NULL DEFAULT 0,
+        offset_ms INTEGER, epoch BLOB, last INTEGER NOT NULL DEFAULT 0, health TEXT NOT NULL DEFAULT '{}') STRICT""",
+    """CREATE TABLE places(
+        id INTEGER PRIMARY KEY, gate BLOB NOT NULL, site TEXT NOT NULL, lane TEXT NOT NULL, region INTEGER NOT NULL,
+        since_ms INTEGER NOT NULL) STRICT""",
+    """CREATE TABLE logs(
+        id INTEGER PRIMARY KEY, gate INTEGER NOT NULL REFERENCES gates(id), epoch BLOB NOT NULL,
+        last INTEGER NOT NULL, head BLOB NOT NULL, hub_seq INTEGER NOT NULL, entry_ms INTEGER NOT NULL,
+        UNIQUE(gate, epoch)) STRICT""",
+    """CREATE TABLE batches(
+        id INTEGER PRIMARY KEY, log INTEGER NOT NULL REFERENCES logs(id), first INTEGER NOT NULL,
+        last INTEGER NOT NULL, head BLOB NOT NULL, hub_first INTEGER NOT NULL, hub_last INTEGER NOT NULL UNIQUE,
+        place INTEGER NOT NULL REFERENCES places(id), received_ms INTEGER NOT NULL, wire BLOB NOT NULL,
+        UNIQUE(log, first, head)) STRICT""",
+    """CREATE TABLE private(
+        batch INTEGER PRIMARY KEY REFERENCES batches(id), received_ms INTEGER NOT NULL, part BLOB NOT NULL) STRICT""",
+    "CREATE TABLE sealed(hub_seq INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT",
+    f"""CREATE TABLE scans(
+        hub_seq INTEGER PRIMARY KEY, log INTEGER NOT NULL, place INTEGER NOT NULL, seq INTEGER NOT NULL,
+        {_COLUMNS}) STRICT""",
+    """CREATE TABLE tallies(
+        gate INTEGER, outcome INTEGER, n INTEGER NOT NULL, PRIMARY KEY(gate, outcome)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE flow(
+        hour INTEGER, outcome INTEGER, n INTEGER NOT NULL, PRIMARY KEY(hour, outcome)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE invitations(
+        token_hash BLOB PRIMARY KEY, site TEXT NOT NULL, lane TEXT NOT NULL, region INTEGER NOT NULL,
+        issued_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, used_ms INTEGER, gate BLOB) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE incidents(
+        id INTEGER PRIMARY KEY, gate BLOB NOT NULL, kind TEXT NOT NULL, first_ms INTEGER NOT NULL,
+        last_ms INTEGER NOT NULL, count INTEGER NOT NULL, params TEXT NOT NULL, resolved_ms INTEGER) STRICT""",
+    "CREATE UNIQUE INDEX open_incident ON incidents(gate, kind) WHERE resolved_ms IS NULL",
+    """CREATE TABLE evidence(
+        id INTEGER PRIMARY KEY, gate BLOB NOT NULL, kind TEXT NOT NULL, epoch BLOB, first INTEGER,
+        received_ms INTEGER NOT NULL, digest BLOB NOT NULL, wire BLOB NOT NULL, UNIQUE(gate, kind, digest)) STRICT""",
+    """CREATE TABLE access(
+        token_hash BLOB PRIMARY KEY, role TEXT NOT NULL, created_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE pulls(
+        id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, times INTEGER NOT NULL,
+        role TEXT NOT NULL, token TEXT NOT NULL, peer TEXT NOT NULL, after INTEGER NOT NULL, rows INTEGER NOT NULL,
+        last INTEGER NOT NULL) STRICT""",
+    "CREATE INDEX pulls_of_token ON pulls(token, peer)",
+)
+
+
+@MIGRATIONS()
+def first_tables(db: Database) -> None:
+    """Make the tables of the first release."""
+    for statement in _FIRST:
+        db.conn.execute(statement)

@@ -1,0 +1,231 @@
+"""The hub as a web application and as a process: Flask under waitress, one process, one writer.
+
+Slow and silent clients cost waitress a buffer, never a thread: requests are read whole before the application sees
+them, answers are handed over whole. What is answered is left to `edge.hub.api` and `edge.hub.pages`.
+"""
+
+import contextlib
+import errno
+import logging
+import resource
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+from flask import Flask, Response, request
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+from werkzeug.exceptions import HTTPException
+
+from edge.errors import EdgeError, LedgerError, PortInUse, SetupError
+from edge.hub import api, guard, pages
+from edge.hub.hub import Declined, Hub
+from edge.ledger import wire
+
+THREADS: Final = 40
+"""More than posts, pulls and a few pages at once, so that a refusal is always quick."""
+IDLE_S: Final = 180
+"""An idle connection lives for some heartbeats: gates keep one open to notice a dead hub."""
+REQUEST_S: Final = 300
+"""Most seconds from a request's first byte to its last."""
+RETRY_S: Final = 60
+DRAIN_S: Final = 5.0
+"""Seconds that what was begun has to end in once the hub is told to stop."""
+_CONNECTIONS: Final = 4096
+_BACKLOG: Final = 1024
+_LOG: Final = logging.getLogger("edge.hub")
+
+
+def create_app(hub: Hub) -> Flask:
+    """Return the application of an open hub."""
+    app = Flask(__name__, static_folder="static", template_folder="templates")
+    app.config["MAX_CONTENT_LENGTH"] = wire.MAX_POST
+    app.config["MAX_FORM_MEMORY_SIZE"] = wire.MAX_SIGNED
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.register_blueprint(api.Api(hub).blueprint())
+    app.register_blueprint(pages.Pages(hub).blueprint())
+    app.after_request(guard.with_headers)
+    app.register_error_handler(EdgeError, _unable)
+    app.register_error_handler(HTTPException, _no_such)
+    app.register_error_handler(Exception, _defect)
+    return app
+
+
+def _unable(error: EdgeError) -> Response:
+    # 503, not 500: gates keep what they have and come back.
+    _LOG.error("%s", error)
+    answer = Declined(503, "unavailable", "The hub cannot read or write its ledger.", "Gates keep their scans.")
+    if not isinstance(error, LedgerError):
+        answer = Declined(503, "unavailable", "The hub is not set up completely.", "See the hub's own messages.")
+    return guard.declined(answer, retry_after_s=RETRY_S)
+
+
+def _no_such(error: HTTPException) -> Response:
+    code = error.code or 500
+    response = guard.declined(Declined(code, error.name.lower().replace(" ", "_"), f"{error.name}.", "See /v1/status."))
+    for name, value in error.get_headers():
+        if name == "Allow":
+            response.headers[name] = value
+    return response
+
+
+def _defect(error: Exception) -> Response:
+    # The path is one of ours or a stranger's guess; query and body stay out of the log.
+    _LOG.error("a defect in %s %s", request.method, request.endpoint, exc_info=error)
+    return guard.declined(
+        Declined(500, "defect", "The hub met a defect of its own.", "Gates keep their scans; report the hub's log.")
+    )
+
+
+def serve(hub: Hub, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was begun; blocks. Call it in the main thread.
+
+    Args:
+        hub: An open hub; stays open.
+        host: Address to listen at.
+        port: Port, 0 for a free one.
+        ready: Called with the address once it is listened at.
+
+    Raises:
+        PortInUse: Somebody else listens there.
+        SetupError: The address is not one of this machine's.
+    """
+    listening = listen(host, port)
+    server = make_server(hub, listening)
+
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        server.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    ready(address(listening))
+    server.run()
+
+
+def make_server(hub: Hub, listening: socket.socket) -> "Server":
+    """Return a waitress server for the hub on a listening socket; `run` it, `stop` it from another thread."""
+    adjustments = Adjustments(
+        sockets=[listening],
+        threads=THREADS,
+        ident=None,
+        connection_limit=min(_CONNECTIONS, _open_files() // 2),
+        channel_timeout=IDLE_S,
+        cleanup_interval=10,
+        asyncore_use_poll=True,
+        max_request_body_size=wire.MAX_POST,
+        max_request_header_size=wire.MAX_SIGNED,
+        backlog=_BACKLOG,
+        log_socket_errors=False,
+        # They are not believed; that they are there at all says that a proxy stands between (`edge.hub.guard`).
+        clear_untrusted_proxy_headers=False,
+    )
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    where = (listening.family, listening.type, listening.proto, listening.getsockname())
+    return Server(create_app(hub), adj=adjustments, _sock=listening, bind_socket=False, sockinfo=where)
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
+    """A connection that also knows when its unfinished request began."""
+
+    begun = 0.0
+
+    def received(self, data: bytes) -> Any:
+        """Take in bytes; see waitress."""
+        taken = super().received(data)
+        if self.request is None:
+            self.begun = 0.0
+        elif not self.begun:
+            self.begun = time.monotonic()
+        return taken
+
+
+class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
+    """waitress, with an end to requests that trickle in byte by byte, and a stop from outside."""
+
+    channel_class = Channel
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._stopping = threading.Event()
+
+    def maintenance(self, now: float) -> None:
+        """Close idle connections, and those whose request does not come to its end."""
+        super().maintenance(now)
+        oldest = time.monotonic() - REQUEST_S
+        for channel in self.active_channels.values():
+            if channel.begun and channel.begun < oldest:
+                channel.will_close = True
+
+    def run(self) -> None:
+        """Serve until `stop`, then answer what was begun and close every connection; blocks."""
+        while not self._stopping.is_set():
+            self._turn(1.0)
+        self.accepting = False
+        self.socket.close()
+        self.del_channel()
+        until = time.monotonic() + DRAIN_S
+        while time.monotonic() < until and any(
+            channel.requests or channel.total_outbufs_len for channel in self.active_channels.values()
+        ):
+            self._turn(0.05)
+        self.task_dispatcher.shutdown(timeout=DRAIN_S)
+        for channel in list(self.active_channels.values()):
+            channel.handle_close()
+        self.trigger.close()
+
+    def stop(self) -> None:
+        """Make `run` come to its end; from any thread or a signal handler."""
+        self._stopping.set()
+        self.pull_trigger()
+
+    def _turn(self, timeout_s: float) -> None:
+        self.asyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        PortInUse: Somebody else listens there.
+        SetupError: The address is not one of this machine's, or not ours to take.
+    """
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+    except OSError as failed:
+        raise SetupError(f"{host} is no address of this machine.", "Listen at 127.0.0.1 or 0.0.0.0.") from failed
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(where)
+        listening.listen(_BACKLOG)
+    except OSError as failed:
+        listening.close()
+        if failed.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"Something else listens at {host}:{port} already.",
+                f"Stop it (ss -ltnp 'sport = :{port}' names it) or choose another: --port {port + 1}",
+            ) from failed
+        raise SetupError(
+            f"{host}:{port} cannot be listened at: {failed.strerror}.", "Choose another: --host 127.0.0.1 --port 8090"
+        ) from failed
+    return listening
+
+
+def address(listening: socket.socket) -> str:
+    """Return the address of a listening socket as a URL."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _open_files() -> int:
+    """Raise the limit of open files as far as we may, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, min(hard, 4 * _CONNECTIONS))
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
