@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -30,7 +30,7 @@ class Believed:
     digest: bytes = b""
     versions: tuple[int, int] = (0, 0)
     issued_at: int = 0
-    hub_keys: Mapping[str, bytes] = MappingProxyType({})
+    hub_keys: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,209 @@
+"""`edge gate run` as a person starts it: three parts, one command, and every mistake answered in a sentence."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.bench.start import command_of, free_port, tree
+from tests.simulators.mjpeg import MjpegServer, jpeg_of, scene
+
+EDGE = [sys.executable, "-m", "edge"]
+
+
+def wait_for(condition, within_s=20.0):
+    """Return the first true answer of `condition`, polled for a bounded time."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+@pytest.fixture
+def configured(tmp_path):
+    with MjpegServer(jpeg_of(scene("https://example.com/poster")), fps=15) as camera:
+        port = free_port()
+        path = tmp_path / "gate.toml"
+        path.write_text(
+            f'schema = 1\nstate = "state"\n[scanner]\nsources = ["url:{camera.url}"]\n[web]\nport = {port}\n',
+            encoding="utf-8",
+        )
+        yield path, port, camera
+
+
+@pytest.fixture
+def gate(configured):
+    path, port, _ = configured
+    process = subprocess.Popen(
+        [*EDGE, "gate", "run", "--config", str(path)], stderr=subprocess.PIPE, start_new_session=True, text=True
+    )
+    yield process, path, port
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+
+
+def parts(process):
+    return {command_of(pid): pid for pid in tree(process.pid)}
+
+
+def events(path):
+    """Read the gate's socket for a moment."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(1.5)
+        try:
+            sock.connect(str(path.parent / "state" / "gate.sock"))
+            return [json.loads(line) for line in sock.recv(65536).splitlines(keepends=True) if line.endswith(b"\n")]
+        except OSError:
+            return []
+
+
+def is_up(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def test_one_command_starts_all_three_parts_and_sigterm_ends_them(gate):
+    """Scanner, page and sync run; a code is seen and recorded; the end is clean and quick."""
+    process, path, port = gate
+    wait_for(lambda: is_up(port))
+    wait_for(lambda: any(event.get("last_seq") == 1 for event in events(path)))
+    running = parts(process)
+
+    assert running.keys() >= {"scanner", "web", "sync", "decoder"}
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in running.values()))
+
+
+def test_a_part_that_is_killed_comes_back_and_the_others_never_stop(gate):
+    """The page dies: verdicts go on; the scanner dies: it is there again within seconds, its log whole."""
+    process, path, port = gate
+    wait_for(lambda: is_up(port))
+    before = wait_for(lambda: parts(process) if len(parts(process)) >= 5 else None)
+    os.kill(before["web"], signal.SIGKILL)
+    wait_for(lambda: parts(process).get("web") not in {None, before["web"]} and is_up(port))
+
+    assert parts(process)["scanner"] == before["scanner"]
+    os.kill(before["scanner"], signal.SIGKILL)
+    wait_for(lambda: events(path) and parts(process).get("scanner") not in {None, before["scanner"]})
+
+
+def test_when_the_supervisor_is_killed_nothing_is_left_running(gate):
+    """No orphan keeps the camera or the log."""
+    process, _, port = gate
+    wait_for(lambda: is_up(port))
+    running = parts(process)
+    process.kill()
+    process.wait()
+
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in running.values()))
+
+
+def failing(*words):
+    done = subprocess.run([*EDGE, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def test_a_port_in_use_is_one_sentence_and_the_command_that_finds_who(configured):
+    """Nothing is started."""
+    path, port, _ = configured
+    with socket.create_server(("127.0.0.1", port)):
+        code, said = failing("gate", "run", "--config", str(path))
+
+    assert code == 3
+    assert f"127.0.0.1:{port}" in said
+    assert "ss -ltnp" in said
+
+
+def test_a_missing_configuration_is_one_sentence_and_the_next_step(tmp_path):
+    """The file is named."""
+    code, said = failing("gate", "run", "--config", str(tmp_path / "nowhere.toml"))
+
+    assert code == 3
+    assert "nowhere.toml" in said
+    assert "gate.toml" in said
+
+
+def test_an_unknown_source_is_refused_with_what_there_is(tmp_path):
+    """The scanner part says it, and the supervisor does not try for ever."""
+    path = tmp_path / "gate.toml"
+    path.write_text(f'schema = 1\nstate = "s"\n[scanner]\nsources = ["webcam:0"]\n[web]\nport = {free_port()}\n')
+    code, said = failing("gate", "run", "--config", str(path))
+
+    assert code == 3
+    assert "webcam" in said
+
+
+def test_a_damaged_scan_log_is_named_and_left_as_it_is(configured):
+    """The gate does not start over somebody's evidence."""
+    path, _, _ = configured
+    state = path.parent / "state"
+    state.mkdir()
+    (state / "scans.db").write_bytes(b"this is no database" * 300)
+    code, said = failing("gate", "run", "--config", str(path))
+
+    assert code != 0
+    assert "scans.db" in said
+    assert (state / "scans.db").read_bytes() == b"this is no database" * 300
+
+
+def test_a_missing_camera_keeps_the_gate_running_and_says_so(tmp_path):
+    """No device: a finding with its code, and the gate waits for it."""
+    path = tmp_path / "gate.toml"
+    path.write_text(f'schema = 1\nstate = "s"\n[scanner]\nsources = ["camera:77"]\n[web]\nport = {free_port()}\n')
+    process = subprocess.Popen([*EDGE, "gate", "run", "--config", str(path)], start_new_session=True)
+    try:
+
+        def told():
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(2)
+            try:
+                sock.connect(str(tmp_path / "s" / "gate.sock"))
+                state = json.loads(sock.makefile().readline())
+            except OSError:
+                return None
+            finally:
+                sock.close()
+            return [finding["code"] for finding in state["findings"] if finding["code"].startswith("camera.")]
+
+        assert wait_for(told)
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [(("gaet",), "edge gate"), (("gate", "rum"), "No such command"), (("verify", "--jsn", "x"), "--jsn")],
+)
+def test_a_misspelt_command_is_answered_with_the_nearest(words, hint):
+    """No traceback, no silence."""
+    code, said = failing(*words)
+
+    assert code == 2
+    assert hint in said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(shell):
+    """For every shell that is promised."""
+    done = subprocess.run([*EDGE, "completion", shell], capture_output=True, text=True, timeout=60, check=True)
+
+    assert "_EDGE_COMPLETE" in done.stdout
