@@ -1,0 +1,343 @@
+// What the staff page shows and when: a pure machine, (state, event, now) -> state.
+//
+// It touches no document, clock, network or sound. Time is an argument in milliseconds of any steady clock; what must
+// happen outside (a sound, a post, a change of page) is listed in `state.effects` and lasts until the next step. The
+// rules it keeps are those of docs/staff.md, "What may cover what". Nothing of a holder outlives the result: whatever
+// leaves `main`, `queue` and `group` is dropped or shrunk to a strip entry, which holds nothing personal.
+
+export const TIMES = Object.freeze({
+  accept: 4000, // an accept clears by itself
+  reject: 8000, // a reject clears into the strip
+  guard: 3000, // a reject or refer is not painted over before
+  settle: 400, // a key pressed for the last person does not acknowledge the red that has just appeared
+  together: 1000, // codes of one frame are waited for
+  drain: 1000, // an accept that had to wait is seen at least this long
+  lost: 9000, // without a word from the gate the page is not live
+  down: 2500, // nor with a broken connection that does not come back
+  notice: 6000,
+  undo: 10000,
+  panel: 45000,
+  reach: 30000, // staff may still say "not the holder" of a result that has cleared
+});
+
+const MAX_QUEUE = 6;
+const MAX_STRIP = 60;
+const MAX_SEEN = 64;
+const GRAVITY = { accept: 0, refer: 1, reject: 2 };
+const CANNOT_RECORD = ["log.unwritable", "log.damaged"];
+
+/** The state of a page that has just been opened. `setup`: {language, order, override, notes, notHolder}. */
+export function begin(setup, now) {
+  return {
+    setup, language: setup.language,
+    live: "connecting", heard: now, down: null, full: false,
+    gate: null, main: null, queue: [], group: null, strip: [], reach: null,
+    staff: null, notice: null, panel: null, seen: [], effects: [],
+  };
+}
+
+/** The state after an event. Timers that ran out before it come first. */
+export function step(before, event, now) {
+  const s = advance({ ...before, effects: [] }, now);
+  const handle = HANDLERS[event.type];
+  return advance(handle ? handle(s, event, now) : s, now);
+}
+
+/** When the state next changes by itself, or Infinity. */
+export function wakes(s) {
+  const times = [
+    s.main && s.main.until,
+    s.queue.length && s.main && (s.main.kind === "accept" ? s.main.since + TIMES.drain : s.main.since + TIMES.guard),
+    s.group && s.group.since + TIMES.together,
+    s.staff && s.staff.until,
+    s.notice && s.notice.until,
+    s.panel && s.panel.until,
+    s.reach && !s.main && s.reach.until,
+    s.live !== "lost" && s.heard + TIMES.lost,
+    s.live !== "lost" && s.down !== null && s.down + TIMES.down,
+  ];
+  return Math.min(...times.filter((time) => typeof time === "number"), Infinity);
+}
+
+/** What fills the screen: lost, accept, refer, reject, starting, stopped or idle. */
+export function screen(s) {
+  if (s.live === "lost") return { kind: "lost" };
+  if (s.main) return { kind: s.main.kind, shown: s.main.p, since: s.main.since, until: s.main.until };
+  if (s.live === "connecting" || !s.gate || !s.gate.connected) return { kind: "starting" };
+  if (!s.gate.admitting) return { kind: "stopped", alert: s.gate.alerts.find((alert) => alert.severity === "stop") };
+  return { kind: "idle" };
+}
+
+/** Which staff actions a key would start now. */
+export function actions(s) {
+  const able = [];
+  if (s.live === "lost") return able;
+  if (s.main || s.strip.length) able.push("next");
+  if (s.reach && s.reach.seq > 0) {
+    if (s.reach.isNamed && s.reach.outcome !== "reject") able.push("not_holder");
+    able.push("note");
+    if (s.setup.override && s.reach.alone && s.reach.outcome !== "accept") able.push("override");
+  }
+  if (s.staff) able.push("undo");
+  return able;
+}
+
+const HANDLERS = {
+  snapshot(s, event, now) {
+    let next = { ...heard(s, now), gate: event.state, full: false };
+    const held = new Set([...idsOf(next.main && next.main.p), ...next.queue.flatMap(idsOf), ...groupIds(next)]);
+    const shown = event.verdict && event.verdict.id;
+    const open = event.open.filter((entry) => !held.has(entry.id) && entry.id !== shown);
+    // What this page alone knows, such as an accept that was never shown, stays.
+    const own = next.strip.filter((entry) => entry.label);
+    next = { ...next, strip: trimmed([...own, ...open.map((entry) => ({ ...entry, ids: [entry.id] }))]) };
+    return event.verdict ? take(next, event.verdict, now, event.age_ms) : next;
+  },
+  verdict: (s, event, now) => take(heard(s, now), event, now, 0),
+  state(s, event, now) {
+    const next = { ...heard(s, now), gate: event };
+    const green = next.main && next.main.kind === "accept";
+    return green && cannotRecord(next) ? { ...next, main: null } : next;
+  },
+  ack(s, event, now) {
+    const gone = new Set(event.ids);
+    const next = { ...heard(s, now), strip: s.strip.filter((entry) => !entry.ids.some((id) => gone.has(id))) };
+    const main = next.main && next.main.kind !== "accept" && idsOf(next.main.p).some((id) => gone.has(id));
+    return main && !next.main.known ? { ...next, main: null } : next;
+  },
+  down: (s, _event, now) => (s.down === null ? { ...s, down: now } : s),
+  full: (s) => ({ ...s, full: true }),
+  key: (s, event, now) => (s.panel ? panelKey : mainKey)(s, event.key, now),
+  choose: (s, event, now) => (s.panel && s.panel.kind !== "help" ? choose(s, event.note, now) : s),
+  pin(s, event) {
+    if (!s.panel || s.panel.kind !== "override" || !s.panel.note || s.panel.sent || !event.pin) return s;
+    const body = { cmd: "override", seq: s.panel.seq, note: s.panel.note, pin: event.pin };
+    return did({ ...s, panel: { ...s.panel, sent: true } }, { do: "post", body, ids: s.panel.ids });
+  },
+  reply,
+};
+
+function heard(s, now) {
+  return { ...s, live: "live", heard: now, down: null };
+}
+
+function did(s, ...effects) {
+  return { ...s, effects: [...s.effects, ...effects] };
+}
+
+// --- verdicts -------------------------------------------------------------------------------------------------------
+
+function take(s, view, now, ageMs) {
+  if (s.seen.includes(view.id)) return s;
+  const next = { ...s, seen: [...s.seen, view.id].slice(-MAX_SEEN) };
+  const p = { ...view, ids: [view.id], holders: view.holder ? [view.holder] : [], holder: null, heard: now - ageMs, aged: ageMs };
+  if (p.together > 1) return gather(next, p, now);
+  return present(settleGroup(next, now), p, now);
+}
+
+// Codes of one frame are answered one after another and shown as one: staff cannot tell whose code is whose.
+function gather(s, p, now) {
+  const open = s.group && s.group.size === p.together ? s : settleGroup(s, now);
+  const group = open.group || { size: p.together, members: [], since: now };
+  const next = { ...open, group: { ...group, members: [...group.members, p] } };
+  return next.group.members.length === next.group.size ? settleGroup(next, now) : next;
+}
+
+function settleGroup(s, now) {
+  if (!s.group) return s;
+  const { members, size } = s.group;
+  const next = { ...s, group: null };
+  const ids = members.flatMap(idsOf);
+  const worst = members.reduce((a, b) => (GRAVITY[b.outcome] > GRAVITY[a.outcome] ? b : a));
+  const isWhole = members.length === size;
+  if (worst.outcome === "accept" && isWhole) {
+    return present(next, { ...worst, ids, holders: members.flatMap((member) => member.holders) }, now);
+  }
+  // One that is missing may have been anything but an accept.
+  const outcome = worst.outcome === "accept" ? "refer" : worst.outcome;
+  const shown = { ...bare(worst), outcome, ids, mixed: size };
+  return present(next, shown, now);
+}
+
+function present(s, p, now) {
+  const safe = p.outcome === "accept" && cannotRecord(s) ? unrecorded(s, p) : p;
+  if (!s.queue.length && !isGuarded(s, now)) return paint(s, safe, now);
+  if (s.queue.length < MAX_QUEUE) return { ...s, queue: [...s.queue, { ...safe, aged: 0 }] };
+  return { ...s, strip: trimmed([entryOf(safe), ...s.strip]) };
+}
+
+function paint(s, p, now) {
+  if (p.outcome === "accept" && now - p.heard > TIMES.accept) {
+    // An old green may be read as the next person's: it is never painted late.
+    return { ...s, strip: trimmed([entryOf(p), ...s.strip]) };
+  }
+  const since = now - p.aged; // more than nought only after the page was loaded again
+  const lasts = TIMES[p.outcome];
+  const cleared = { ...leave(s), panel: s.panel && s.panel.kind === "help" ? null : s.panel };
+  const main = { kind: p.outcome, p, since, until: lasts ? since + lasts : Infinity, known: false };
+  return did({ ...cleared, main, reach: reachOf(p, now) }, { do: "sound", kind: p.outcome });
+}
+
+// What stood in `main` goes: a reject or refer that nobody acknowledged shrinks to the strip.
+function leave(s) {
+  if (!s.main) return s;
+  const isOpen = s.main.kind !== "accept" && !s.main.known;
+  const strip = isOpen ? trimmed([entryOf(s.main.p), ...s.strip]) : s.strip;
+  return { ...s, main: null, strip };
+}
+
+function isGuarded(s, now) {
+  return s.main !== null && s.main.kind !== "accept" && now - s.main.since < TIMES.guard;
+}
+
+function isDraining(s, now) {
+  return s.main !== null && s.main.kind === "accept" && now - s.main.since < TIMES.drain;
+}
+
+function cannotRecord(s) {
+  return Boolean(s.gate) && s.gate.alerts.some((alert) => CANNOT_RECORD.includes(alert.code));
+}
+
+function unrecorded(s, p) {
+  const alert = s.gate.alerts.find((one) => CANNOT_RECORD.includes(one.code));
+  const words = Object.fromEntries(
+    Object.entries(alert.words).map(([code, said]) => [code, { title: said.what, detail: said.why, next: said.next }]),
+  );
+  return { ...bare(p), outcome: "refer", reason: alert.code, words };
+}
+
+function bare(p) {
+  return { ...p, holders: [], facts: null, expires_at: 0, warnings: [] };
+}
+
+function reachOf(p, now) {
+  const { ids, seq, number, outcome, at_ms } = p;
+  const alone = p.together === 1;
+  return { ids, seq, number, outcome, at_ms, alone, isNamed: alone && p.holders.length > 0, until: now + TIMES.reach };
+}
+
+function entryOf(p) {
+  const entry = { ids: p.ids, id: p.ids[0], seq: p.seq, number: p.number, outcome: p.outcome, at_ms: p.at_ms };
+  if (p.outcome === "accept") return { ...entry, outcome: "refer", label: "missed.title", title: null };
+  const title = Object.fromEntries(Object.entries(p.words).map(([code, said]) => [code, said.title]));
+  return { ...entry, title };
+}
+
+// Reds stand before ambers, the newest first.
+function trimmed(strip) {
+  const order = [...strip].sort((a, b) => GRAVITY[b.outcome] - GRAVITY[a.outcome] || b.at_ms - a.at_ms);
+  return order.slice(0, MAX_STRIP);
+}
+
+function idsOf(p) {
+  return p ? p.ids : [];
+}
+
+function groupIds(s) {
+  return s.group ? s.group.members.flatMap(idsOf) : [];
+}
+
+// --- time -----------------------------------------------------------------------------------------------------------
+
+function advance(before, now) {
+  let s = before;
+  if (s.group && now - s.group.since >= TIMES.together) s = settleGroup(s, now);
+  if (s.main && s.main.until <= now) s = leave(s);
+  while (s.queue.length && !isGuarded(s, now) && !isDraining(s, now)) {
+    const [first, ...queue] = s.queue;
+    s = paint({ ...s, queue }, first, now);
+  }
+  for (const key of ["staff", "notice", "panel"]) if (s[key] && s[key].until <= now) s = { ...s, [key]: null };
+  if (s.reach && !s.main && s.reach.until <= now) s = { ...s, reach: null };
+  const isSilent = now - s.heard >= TIMES.lost || (s.down !== null && now - s.down >= TIMES.down);
+  return s.live !== "lost" && isSilent ? lose(s) : s;
+}
+
+function lose(s) {
+  const waiting = [...s.queue, ...(s.group ? s.group.members : [])];
+  const strip = trimmed([...waiting.map(entryOf), ...leave(s).strip]);
+  return { ...s, live: "lost", main: null, queue: [], group: null, strip, reach: null, staff: null, panel: null };
+}
+
+// --- keys -----------------------------------------------------------------------------------------------------------
+
+function mainKey(s, key, now) {
+  const able = actions(s);
+  if (key === "next") return acknowledge(s, now);
+  if (key === "not_holder" && able.includes(key)) return notHolder(s, now);
+  if ((key === "note" || key === "override") && able.includes(key)) return openPanel(s, key, now);
+  if (key === "undo" && s.staff) {
+    return did({ ...s, staff: null }, { do: "post", body: { cmd: "undo", seq: s.staff.seq }, ids: [] });
+  }
+  if (key === "help") return { ...s, panel: { kind: "help", until: Infinity } };
+  return everywhere(s, key);
+}
+
+function everywhere(s, key) {
+  if (key === "report") return did(s, { do: "go", where: "report" });
+  if (key !== "language") return s;
+  const { order } = s.setup;
+  const language = order[(order.indexOf(s.language) + 1) % order.length];
+  return did({ ...s, language }, { do: "keep", language });
+}
+
+function panelKey(s, key, now) {
+  if (key === "close" || (s.panel.kind === "help" && (key === "help" || key === "next"))) return { ...s, panel: null };
+  if (key === s.panel.kind) return { ...s, panel: null };
+  return key === "language" ? everywhere(s, key, now) : s;
+}
+
+function acknowledge(s, now) {
+  if (s.main) {
+    if (s.main.kind !== "accept" && now - s.main.since < TIMES.settle) return s;
+    const reach = s.reach && { ...s.reach, until: now + TIMES.reach };
+    return did({ ...s, main: null, reach }, { do: "ack", ids: idsOf(s.main.p) });
+  }
+  if (!s.strip.length) return s;
+  return did({ ...s, strip: [] }, { do: "ack", ids: s.strip.flatMap((entry) => entry.ids) });
+}
+
+function notHolder(s, now) {
+  const { reach } = s;
+  const p = {
+    id: `staff-${reach.seq}`, ids: reach.ids, seq: reach.seq, number: reach.number, outcome: "reject",
+    reason: "staff.not_holder", at_ms: reach.at_ms, together: 1, words: s.setup.notHolder, issuer: null,
+    took_ms: null, holders: [], facts: null, expires_at: 0, warnings: [], heard: now, aged: 0,
+  };
+  // Staff said it themselves: it needs no acknowledging, and still may not be painted over at once.
+  const main = { kind: "reject", p, since: now, until: now + TIMES.reject, known: true };
+  const strip = s.strip.filter((entry) => !entry.ids.some((id) => reach.ids.includes(id)));
+  const body = { cmd: "not_holder", seq: reach.seq };
+  const next = { ...s, main, strip, reach: { ...reach, outcome: "reject" } };
+  return did(next, { do: "post", body, ids: [] }, { do: "ack", ids: reach.ids }, { do: "sound", kind: "reject" });
+}
+
+function openPanel(s, kind, now) {
+  const { ids, seq, number, outcome, at_ms } = s.reach;
+  const panel = { kind, ids, seq, number, outcome, at_ms, note: "", sent: false, until: now + TIMES.panel };
+  return { ...s, panel };
+}
+
+function choose(s, note, now) {
+  const { panel } = s;
+  if (!s.setup.notes.includes(note) || panel.sent) return s;
+  if (panel.kind === "override") return { ...s, panel: { ...panel, note, until: now + TIMES.panel } };
+  return did({ ...s, panel: null }, { do: "post", body: { cmd: "note", seq: panel.seq, note }, ids: [] });
+}
+
+// `ids` are those of the verdict an override was about: it needs no acknowledging after.
+function reply(s, event, now) {
+  const { cmd, ok } = event;
+  if (!ok) {
+    const panel = s.panel && s.panel.sent ? { ...s.panel, sent: false, until: now + TIMES.panel } : s.panel;
+    return { ...s, panel, notice: { tone: "bad", key: `failed.${event.code}`, until: now + TIMES.notice } };
+  }
+  const notice = { tone: "good", key: `done.${cmd}`, until: now + (cmd === "override" ? TIMES.undo : TIMES.notice) };
+  let next = { ...s, notice, staff: { seq: event.seq, until: now + TIMES.undo } };
+  if (cmd === "undo") next = { ...next, staff: null, main: s.main && s.main.known ? null : s.main };
+  if (cmd !== "override") return next;
+  const mine = (p) => idsOf(p).some((id) => event.ids.includes(id));
+  const strip = next.strip.filter((entry) => !mine(entry));
+  next = { ...next, panel: null, strip, main: mine(s.main && s.main.p) ? null : s.main };
+  return did(next, { do: "ack", ids: event.ids });
+}
