@@ -43,7 +43,7 @@ class View:
     """
 
     generation: int = -1
-    believed: Believed = Believed()
+    believed: Believed = field(default_factory=Believed)
 
 
 def look(folder: Path, before: View) -> View:
