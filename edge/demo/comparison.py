@@ -4,6 +4,7 @@ A presentation and an entry belong together by time: the camera knows when somet
 the log knows when the gate decided. Nobody told the gate what to expect.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -186,4 +187,4 @@ def percentile(values: Sequence[float], part: float) -> float | None:
         part: 0 to 1.
     """
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(part * len(ordered) + 0.5) - 1))] if ordered else None
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)] if ordered else None

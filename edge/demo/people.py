@@ -70,6 +70,34 @@ EXPECTED: Final[Mapping[Case, Expected]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody invented.
+
+    Attributes:
+        surname: Surname.
+        name: Masked full name.
+        birth_year: Year of birth.
+        id_tail: Last four characters of an invented document number.
+    """
+
+    surname: str
+    name: str
+    birth_year: int
+    id_tail: str
+
+
+_SURNAMES: Final = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
+_GIVEN: Final = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平"
+
+
+def invented(rng: random.Random) -> Person:
+    """Return somebody."""
+    surname = rng.choice(_SURNAMES)
+    tail = f"{rng.randrange(1000):03d}{rng.choice('0123456789X')}"
+    return Person(surname, f"{surname}*{rng.choice(_GIVEN)}", rng.randrange(1945, 2006), tail)
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One presentation of a round, before its code is made.
 
@@ -77,11 +105,13 @@ class Part:
         case: What somebody comes with.
         system: Issuer id, or family of the token or foreign code.
         carrier: `phone` or `paper`.
+        person: Who comes.
     """
 
     case: Case
     system: str
     carrier: str = "phone"
+    person: Person = Person("张", "张*伟", 1988, "3416")
 
 
 PROFILES: Final[Mapping[str, str]] = {
@@ -134,14 +164,14 @@ _REPEATED_AFTER: Final = 3
 
 def round_of(number: int, seed: int) -> list[Part]:
     """Return the parts of a round: every case in the first, a usual crowd in the others."""
-    if number == 0:
-        return list(FIRST_ROUND)
-    rng = random.Random(f"{seed}/{number}")
-    carriers = ("phone", "phone", "paper")
-    crowd = [Part(Case.VALID, rng.choice(tuple(PROFILES)), rng.choice(carriers)) for _ in range(_VALID_IN_ROUND)]
-    crowd += rng.sample(_ODD, _ODD_IN_ROUND)
-    rng.shuffle(crowd)
-    return crowd
+    rng = random.Random(f"{seed}/round/{number}")
+    crowd = list(FIRST_ROUND)
+    if number > 0:
+        carriers = ("phone", "phone", "paper")
+        crowd = [Part(Case.VALID, rng.choice(tuple(PROFILES)), rng.choice(carriers)) for _ in range(_VALID_IN_ROUND)]
+        crowd += rng.sample(_ODD, _ODD_IN_ROUND)
+        rng.shuffle(crowd)
+    return [replace(part, person=invented(rng)) for part in crowd]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +180,7 @@ class Order:
 
     Attributes:
         issuer: Issuer id.
+        person: Whom it is for.
         kind: `person`, `travel` or `venue`.
         status: The issuer's status number of a person's pass.
         starts_s: When it begins to be valid, seconds from now.
@@ -158,6 +189,7 @@ class Order:
     """
 
     issuer: str
+    person: Person
     kind: str = "person"
     status: int = 0
     starts_s: int = -1800
@@ -175,7 +207,7 @@ def wanted(part: Part) -> Order | None:
     if part.case not in _ORDERED:
         return None
     kind = "venue" if part.case is Case.VENUE else "travel" if part.system == "trip" else "person"
-    order = Order(part.system, kind, _STATUS.get(part.case, 0), is_revoked=part.case is Case.REVOKED)
+    order = Order(part.system, part.person, kind, _STATUS.get(part.case, 0), is_revoked=part.case is Case.REVOKED)
     if part.case in _TIMES:
         starts_s, lasts_s = _TIMES[part.case]
         order = replace(order, starts_s=starts_s, lasts_s=lasts_s)
@@ -190,13 +222,11 @@ class Presentation:
         showing: What the camera is told.
         part: What it is.
         expected: What the gate must record.
-        person: Who it is, as the demo calls them.
     """
 
     showing: Showing = field(repr=False)
     part: Part
     expected: Expected
-    person: str
 
     @property
     def number(self) -> int:
@@ -249,17 +279,6 @@ _LINES: Final[Mapping[Case, tuple[str, Colour]]] = {
     Case.FOREIGN: ("", _BLACK),
 }
 _GREEN: Final = ("绿码 Green", (44, 104, 12))
-
-_SURNAMES: Final = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
-_GIVEN: Final = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平"
-
-
-def person_name(number: int, seed: int) -> tuple[str, str]:
-    """Return an invented surname and the masked full name of a person."""
-    rng = random.Random(f"{seed}/person/{number}")
-    surname = rng.choice(_SURNAMES)
-    return surname, f"{surname}*{rng.choice(_GIVEN)}"
-
 
 _TOKENS: Final[Mapping[tuple[Case, str], Callable[[int, random.Random], bytes]]] = {
     (Case.SERVER_TOKEN, "yuekang"): counterfeits.yuekang_token,
@@ -321,12 +340,7 @@ class Programme:
         again = self._to_repeat(part) if part.case is Case.REPEATED else None
         if again is not None:
             showing = replace(again.showing, number=self._number)
-            return Presentation(
-                showing,
-                replace(part, system=again.part.system, carrier=again.part.carrier),
-                EXPECTED[part.case],
-                again.person,
-            )
+            return Presentation(showing, replace(again.part, case=part.case), EXPECTED[part.case])
         raw = _code(part, genuine, now_s, rng)
         if raw is None:
             return None
@@ -340,7 +354,7 @@ class Programme:
             hold_s=self._pace.hold_s,
             gap_s=self._pace.gap_s,
         )
-        found = Presentation(showing, part, EXPECTED[part.case], person_name(self._number, self._seed)[1])
+        found = Presentation(showing, part, EXPECTED[part.case])
         if part.case is Case.VALID:
             self._accepted.append((self._number, found))
         return found

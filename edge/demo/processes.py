@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from edge.errors import SetupError
 
@@ -44,9 +44,17 @@ class Service:
 
     def kill(self) -> None:
         """Kill it and all it started, as a power cut does."""
-        with contextlib.suppress(ProcessLookupError):
+        if self.process.returncode is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+            self.process.wait()
+
+    def bury(self) -> None:
+        """Take note of its end, if it has ended."""
+        if self.process.poll() is not None:
+            for pipe in (self.process.stdin, self.process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
 
     def tail(self) -> str:
         """Return the last lines of its log."""
@@ -74,6 +82,7 @@ class Processes:
         self._logs = folder / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        self._services: list[Service] = []
         self._leash = subprocess.Popen(
             [sys.executable, "-m", "edge.demo.leash"], stdin=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -91,7 +100,13 @@ class Processes:
         """End every process and remove the folder unless it is kept; returns when that is done."""
         if self._leash.stdin is not None:
             self._leash.stdin.close()
-        self._leash.wait()
+        while self._leash.poll() is None:
+            # One that has ended is there until somebody asks for it, and the leash would wait for it.
+            for service in self._services:
+                service.bury()
+            time.sleep(0.02)
+        for service in self._services:
+            service.bury()
 
     def command(self, *arguments: str, stdin: str = "") -> str:
         """Run `edge` with some arguments and return its standard output.
@@ -113,10 +128,12 @@ class Processes:
         try:
             out, error = process.communicate(stdin, timeout=_COMMAND_S)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
             raise SetupError(f"edge {shown} took longer than a minute.", "Try again on a less busy machine.") from None
         finally:
+            # On any way out, an interruption too: nothing is left running that nobody waits for.
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
             self._tell(f"-{process.pid}")
         with (self._logs / "commands.log").open("a", encoding="utf-8") as log:
             log.write(f"$ edge {' '.join(arguments)}\n{error}")
@@ -125,29 +142,28 @@ class Processes:
             raise SetupError(f"edge {shown} ended with {process.returncode} and said:\n{said}")
         return out
 
-    def start(
-        self,
-        name: str,
-        argv: Sequence[str],
-        *,
-        stdin: int | None = subprocess.DEVNULL,
-        stdout: int | IO[bytes] | None = None,
-    ) -> Service:
+    def start(self, name: str, argv: Sequence[str], *, is_spoken_to: bool = False) -> Service:
         """Start a service.
 
         Args:
             name: What it is; its log file is named for it.
             argv: The command and its arguments.
-            stdin: As `subprocess.Popen` takes it.
-            stdout: The same; its log file where none is given.
+            is_spoken_to: Whether its standard input and output are pipes of ours; else its output goes to its log.
         """
         log = self._logs / f"{name}.log"
         with log.open("ab") as file:
             process = subprocess.Popen(
-                argv, stdin=stdin, stdout=stdout or file, stderr=file, start_new_session=True, env=_environment()
+                argv,
+                stdin=subprocess.PIPE if is_spoken_to else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if is_spoken_to else file,
+                stderr=file,
+                start_new_session=True,
+                env=_environment(),
             )
         self._tell(f"+{process.pid}")
-        return Service(name, process, log)
+        service = Service(name, process, log)
+        self._services.append(service)
+        return service
 
     def forget(self, service: Service) -> None:
         """Take a service that has ended off the list of those to end."""

@@ -96,7 +96,7 @@ def ordered(line: str) -> Showing:
         face = Face(**{name: _plain(value) for name, value in fields.pop("face").items()})
         wear = Wear(**fields.pop("wear"))
         return Showing(raw=base64.b64decode(fields.pop("raw")), face=face, wear=wear, **fields)
-    except (KeyError, TypeError, AttributeError) as broken:
+    except (KeyError, TypeError, AttributeError, ValueError) as broken:
         raise ValueError("not a presentation") from broken
 
 

@@ -109,7 +109,7 @@ def test_order_survives_the_way_to_the_camera() -> None:
 @pytest.mark.parametrize("line", ["{}", "[]", "not json", '{"raw": "", "face": {}, "wear": {"x": 1}}'])
 def test_line_that_orders_nothing_is_refused(line: str) -> None:
     """A fault of the demo ends its camera instead of showing something else."""
-    with pytest.raises(ValueError, match="not a presentation|Expecting value"):
+    with pytest.raises(ValueError, match="not a presentation"):
         ordered(line)
 
 

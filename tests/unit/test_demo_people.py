@@ -18,6 +18,7 @@ from edge.demo.people import (
     Order,
     Pace,
     Part,
+    Person,
     Presentation,
     Programme,
     round_of,
@@ -32,6 +33,7 @@ from tests.simulators import world
 PACE = Pace(2.2, 1.2, 0.1)
 NOW = world.NOW
 REVOKED_INDEX = world.REVOKED
+WHO = Person("张", "张*伟", 1988, "3416")
 
 
 def trust() -> TrustSnapshot:
@@ -134,7 +136,7 @@ def test_repeated_is_the_code_of_somebody_who_was_accepted() -> None:
 def test_programme_follows_from_its_seed() -> None:
     """The same seed gives the same people and codes, another seed others."""
     assert first_round(3) == first_round(3)
-    assert [one.person for one in first_round(3)] != [one.person for one in first_round(4)]
+    assert [one.part.person for one in first_round(3)] != [one.part.person for one in first_round(4)]
 
 
 def test_part_without_its_pass_is_left_out() -> None:
@@ -156,7 +158,7 @@ def test_presentation_does_not_print_its_code() -> None:
 
 def test_forged_pass_says_the_same_as_the_genuine_one() -> None:
     """Issuer, key id and claims are those of the original; only the signature is a stranger's."""
-    genuine = made(Order("44"), 9)
+    genuine = made(Order("44", WHO), 9)
     one, other = hp1.FORMAT.parse(genuine), hp1.FORMAT.parse(counterfeits.forged(genuine, random.Random(1)))
 
     assert one.signed == other.signed
@@ -165,7 +167,7 @@ def test_forged_pass_says_the_same_as_the_genuine_one() -> None:
 
 def test_altered_pass_turns_red_into_green() -> None:
     """Its signature is the original's, its status is not."""
-    genuine = made(Order("44", status=10), 9)
+    genuine = made(Order("44", WHO, status=10), 9)
     one, other = hp1.FORMAT.parse(genuine), hp1.FORMAT.parse(counterfeits.altered(genuine))
 
     assert (one.claims.status, other.claims.status) == (10, 0)  # type: ignore[union-attr]
@@ -175,12 +177,12 @@ def test_altered_pass_turns_red_into_green() -> None:
 def test_green_pass_cannot_be_altered_to_green() -> None:
     """An alteration that alters nothing is a mistake of the programme."""
     with pytest.raises(ValueError, match="not green"):
-        counterfeits.altered(made(Order("44"), 9))
+        counterfeits.altered(made(Order("44", WHO), 9))
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_broken_pass_is_malformed_wherever_it_was_torn(seed: int) -> None:
     """What is left of a torn pass is never a pass."""
-    torn = counterfeits.broken(made(Order("44"), 9), random.Random(seed))
+    torn = counterfeits.broken(made(Order("44", WHO), 9), random.Random(seed))
 
     assert str(examine(torn, world.context()).reason) == "credential.malformed"
