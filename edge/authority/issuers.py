@@ -1,0 +1,171 @@
+"""Edits of an authority's sources: issuers and their keys, hubs, the policy. Gates see them after the next publish."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nacl.signing import SigningKey
+
+from edge.authority.authority import Authority
+from edge.authority.keys import key_id
+from edge.authority.profiles import IssuerProfile, KeyProfile
+from edge.codec.ed25519 import refuse_weak_point
+from edge.errors import EncodingRefused, PublicationError
+from edge.ledger import device
+from edge.model.trust import Policy
+from edge.trust import paths
+from edge.trust.fields import SCHEMA, iso
+
+_DAY: Final = 86400
+_LIFETIME_S: Final = 730 * _DAY
+_BEFORE_S: Final = _DAY
+"""A new key may have signed from a day ago on: clocks of issuers and gates differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddedKey:
+    """A key that was made.
+
+    Attributes:
+        issuer: Issuer id.
+        key_id: Its key id.
+        public: Its public key.
+        kinds: Kinds of pass it may sign.
+        status_list: Number of its status list.
+    """
+
+    issuer: str
+    key_id: bytes
+    public: bytes
+    kinds: tuple[str, ...]
+    status_list: int
+
+
+def key_name(issuer: str, kid: bytes) -> str:
+    """Return the name of an issuer's private key in `keys/`."""
+    return f"issuer-{issuer}-{kid.hex()}"
+
+
+def add_issuer(
+    authority: Authority, profile: IssuerProfile, now: int, *, valid_from: int | None = None
+) -> list[AddedKey]:
+    """Add an issuer with its keys, status lists and rows of the matrix.
+
+    Args:
+        authority: The authority.
+        profile: The issuer.
+        now: Unix seconds.
+        valid_from: From when its keys may have signed, Unix seconds; a day ago unless given.
+
+    Raises:
+        PublicationError: There is such an issuer, or it could not be published; nothing is changed.
+    """
+    with authority.locked():
+        registry = authority.sources.members(paths.ISSUERS)
+        if any(row["id"] == profile.id for row in registry["issuers"]):
+            raise PublicationError(
+                f"There is already an issuer {profile.id}.",
+                f"For another key of it: edge authority add-key {authority.folder} --issuer {profile.id}",
+            )
+        registry["issuers"].append({"id": profile.id, "names": dict(profile.names), "region": profile.region})
+        matrix = authority.sources.members(paths.MATRIX)
+        matrix["rows"] += [
+            {"issuer": profile.id, "status": row.status, "area": "", "health": row.health, "outcome": row.outcome}
+            for row in profile.statuses
+        ]
+        # Checked before a key is made, so that a slip leaves nothing behind.
+        for path, members in ((paths.ISSUERS, registry), (paths.MATRIX, matrix)):
+            authority.sources.check(path, members)
+        added = _add_keys(authority, profile.id, profile.keys, now - _BEFORE_S if valid_from is None else valid_from)
+        authority.sources.write(paths.MATRIX, matrix)
+        authority.sources.write(paths.ISSUERS, registry)
+    return added
+
+
+def add_key(authority: Authority, issuer: str, key: KeyProfile, now: int) -> AddedKey:
+    """Give an issuer one more key with a status list of its own; the older ones stay until they run out.
+
+    Raises:
+        PublicationError: There is no such issuer, or the key could not be published.
+    """
+    with authority.locked():
+        if issuer not in authority.sources.value(paths.ISSUERS):
+            raise PublicationError(f"There is no issuer {issuer}.", "Add it: edge authority add-issuer DIR --id ...")
+        return _add_keys(authority, issuer, (key,), now - _BEFORE_S)[0]
+
+
+def _add_keys(authority: Authority, issuer: str, keys: tuple[KeyProfile, ...], valid_from: int) -> list[AddedKey]:
+    path = paths.keys_path(issuer)
+    has_keys = (authority.sources.folder / path).exists()
+    members: dict[str, Any] = (
+        authority.sources.members(path) if has_keys else {"schema": SCHEMA, "issuer": issuer, "keys": []}
+    )
+    made: list[tuple[AddedKey, SigningKey]] = []
+    for profile in keys:
+        key = SigningKey.generate()
+        public = bytes(key.verify_key)
+        added = AddedKey(issuer, key_id(public), public, profile.kinds, authority.ledger.next_list(issuer) + len(made))
+        members["keys"].append(_key_row(added, profile, valid_from))
+        made.append((added, key))
+    authority.sources.check(path, members)
+    for added, key in made:
+        authority.ledger.add_list(issuer)
+        authority.keys.keep(key_name(issuer, added.key_id), key)
+    authority.sources.write(path, members)
+    return [added for added, _ in made]
+
+
+def _key_row(added: AddedKey, profile: KeyProfile, valid_from: int) -> dict[str, Any]:
+    return {
+        "kid": added.key_id.hex(),
+        "alg": "EdDSA",
+        "public": added.public.hex(),
+        "kinds": list(profile.kinds),
+        "regions": list(profile.regions),
+        "max_validity_s": profile.max_validity_s,
+        "not_before": iso(valid_from),
+        "not_after": iso(valid_from + _LIFETIME_S),
+        "status_list": added.status_list,
+    }
+
+
+def add_hub(authority: Authority, public: bytes, name: str) -> bytes:
+    """Name a hub's receipt key, so that every gate knows whose receipts count; return its key id.
+
+    Raises:
+        PublicationError: The key is weak or known already.
+    """
+    try:
+        refuse_weak_point(public)
+    except EncodingRefused as error:
+        raise PublicationError(f"The hub's key is refused: {error.message}.", "Copy it from the hub again.") from error
+    with authority.locked():
+        hubs = authority.sources.members(paths.HUBS)
+        kid = device.key_id(public)
+        if any(row["key_id"] == kid.hex() for row in hubs["hubs"]):
+            raise PublicationError("This hub is named already.")
+        hubs["hubs"].append({"key_id": kid.hex(), "public": public.hex(), "name": name})
+        authority.sources.write(paths.HUBS, hubs)
+    return kid
+
+
+def set_policy(authority: Authority, members: Mapping[str, Any], now: int) -> int:
+    """Put another policy in place and return its version, one above the last.
+
+    Args:
+        authority: The authority.
+        members: The policy's JSON; its version does not count.
+        now: Unix seconds.
+
+    Raises:
+        PublicationError: It is not of the form, or ends in the past.
+    """
+    with authority.locked():
+        version: int = authority.sources.value(paths.POLICY).version + 1
+        # Schema and version are ours to set; everything else must stand in the file.
+        wanted = {**members, "schema": SCHEMA, "version": version}
+        policy: Policy = authority.sources.check(paths.POLICY, wanted)
+        if policy.ends_at <= now:
+            raise PublicationError("The policy ends in the past: no gate would admit under it.", "Correct ends_at.")
+        authority.sources.write(paths.POLICY, wanted)
+    return version

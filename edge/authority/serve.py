@@ -1,0 +1,103 @@
+"""The publication over HTTP, read-only, for demonstrations and small countries; any web server or CDN does as well.
+
+Only files of the two folders are served, by their plain names; there is no listing and nothing to write to.
+"""
+
+import errno
+import re
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import waitress
+
+from edge.errors import AnswerRefused, PortInUse, SetupError, TransportError
+from edge.trust.fetchers import FolderFetcher
+
+_FILE: Final = re.compile(r"/((?:metadata|targets)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}){1,6})")
+_MAX_BYTES: Final = 32 << 20
+_THREADS: Final = 8
+_NOT_FOUND: Final = "404 Not Found"
+_METHODS: Final = ("GET", "HEAD")
+
+Environ = dict[str, Any]
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+def application(publication: Path) -> Application:
+    """Return the WSGI application that serves a publication's folder."""
+    fetcher = FolderFetcher(publication)
+
+    def serve_file(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        status, body = _answer(fetcher, environ)
+        headers = [
+            ("Content-Type", "application/json" if str(environ["PATH_INFO"]).endswith(".json") else _BINARY),
+            ("Content-Length", str(len(body))),
+            ("X-Content-Type-Options", "nosniff"),
+            (
+                "Cache-Control",
+                "no-cache" if status != _OK or _is_moving(environ) else "public, max-age=31536000, immutable",
+            ),
+        ]
+        start_response(status, headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    return serve_file
+
+
+_OK: Final = "200 OK"
+_BINARY: Final = "application/octet-stream"
+
+
+def _is_moving(environ: Environ) -> bool:
+    # Every other file has a version or a hash in its name and never changes.
+    return str(environ["PATH_INFO"]) == "/metadata/timestamp.json"
+
+
+def _answer(fetcher: FolderFetcher, environ: Environ) -> tuple[str, bytes]:
+    if environ["REQUEST_METHOD"] not in _METHODS:
+        return "405 Method Not Allowed", b""
+    asked = _FILE.fullmatch(str(environ["PATH_INFO"]))
+    if asked is None:
+        return _NOT_FOUND, b""
+    try:
+        return _OK, fetcher.fetch(asked[1], _MAX_BYTES)
+    except AnswerRefused:
+        return _NOT_FOUND, b""
+    except TransportError:
+        return "503 Service Unavailable", b""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at `host` and `port`; port 0 takes a free one.
+
+    Raises:
+        PortInUse: Somebody else listens there.
+        SetupError: The address is not one of this machine.
+    """
+    try:
+        return socket.create_server((host, port), backlog=128)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"Something else listens on {host}:{port}.", f"Stop it, or take another port: --port {port + 1}"
+            ) from error
+        raise SetupError(
+            f"{host}:{port} cannot be listened on: {error.strerror}.", "Check --host and --port."
+        ) from error
+
+
+def run(publication: Path, listener: socket.socket) -> None:
+    """Serve until interrupted; blocks.
+
+    Args:
+        publication: The folder to serve.
+        listener: As `bind` gives it; closed at the end.
+    """
+    server = waitress.create_server(application(publication), sockets=[listener], threads=_THREADS, ident="edge")
+    try:
+        server.run()
+    finally:
+        server.close()
