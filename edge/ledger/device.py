@@ -29,6 +29,13 @@ def key_id(public: bytes) -> bytes:
     return sha256(public).digest()[:8]
 
 
+def fingerprint(public: bytes) -> str:
+    """Return a fingerprint a person can compare: 24 digits in groups of four."""
+    number = int.from_bytes(sha256(public).digest()[:12], "big") % 10**24
+    digits = f"{number:024d}"
+    return " ".join(digits[start : start + 4] for start in range(0, 24, 4))
+
+
 def sign(kind: str, message: dict[int, Any], key: SigningKey) -> bytes:
     """Return `message` as a signed COSE_Sign1; its field 0 is set to `kind`."""
     protected = cose.protected_header(key_id(key.verify_key.encode()))
