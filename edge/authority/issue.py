@@ -118,13 +118,13 @@ class Desk:
         self._check_status(request)
         validity = (request.issued_at, request.issued_at + request.valid_s)
         pseudonym = request.pseudonym or secrets.token_bytes(PSEUDONYM_BYTES)
+        signer = self._authority.keys.signing_key(key_name(request.issuer, key.key_id))
         # Laid out once with index 0, so that a pass that cannot be made uses up no index.
         unsigned = _laid_out(request, key, _claims(request, region, 0, pseudonym))
         place: Index | None = None
         if request.kind is not PassKind.VENUE:
             place = self._authority.ledger.draw(request.issuer, key.status_list, validity, int(request.kind))
             unsigned = _laid_out(request, key, _claims(request, region, place.index, pseudonym))
-        signer = self._authority.keys.signing_key(key_name(request.issuer, key.key_id))
         code = unsigned.sign(signer.sign(unsigned.to_be_signed).signature)
         return IssuedPass(code.decode("ascii"), request.issuer, key.key_id, place, *validity)
 

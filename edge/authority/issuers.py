@@ -46,8 +46,26 @@ def key_name(issuer: str, kid: bytes) -> str:
     return f"issuer-{issuer}-{kid.hex()}"
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """The public half of a key that an issuer keeps itself.
+
+    Attributes:
+        public: Ed25519 public key, 32 bytes.
+        key_id: The key id its passes name, 1 to 8 bytes; None for the first bytes of its SHA-256.
+    """
+
+    public: bytes
+    key_id: bytes | None = None
+
+
 def add_issuer(
-    authority: Authority, profile: IssuerProfile, now: int, *, valid_from: int | None = None
+    authority: Authority,
+    profile: IssuerProfile,
+    now: int,
+    *,
+    valid_from: int | None = None,
+    foreign: ForeignKey | None = None,
 ) -> list[AddedKey]:
     """Add an issuer with its keys, status lists and rows of the matrix.
 
@@ -56,6 +74,7 @@ def add_issuer(
         profile: The issuer.
         now: Unix seconds.
         valid_from: From when its keys may have signed, Unix seconds; a day ago unless given.
+        foreign: Its key, where it keeps the private half itself; the profile then has one key.
 
     Raises:
         PublicationError: There is such an issuer, or it could not be published; nothing is changed.
@@ -76,14 +95,24 @@ def add_issuer(
         # Checked before a key is made, so that a slip leaves nothing behind.
         for path, members in ((paths.ISSUERS, registry), (paths.MATRIX, matrix)):
             authority.sources.check(path, members)
-        added = _add_keys(authority, profile.id, profile.keys, now - _BEFORE_S if valid_from is None else valid_from)
+        since = now - _BEFORE_S if valid_from is None else valid_from
+        added = _add_keys(authority, profile.id, profile.keys, since, foreign)
         authority.sources.write(paths.MATRIX, matrix)
         authority.sources.write(paths.ISSUERS, registry)
     return added
 
 
-def add_key(authority: Authority, issuer: str, key: KeyProfile, now: int) -> AddedKey:
+def add_key(
+    authority: Authority, issuer: str, key: KeyProfile, now: int, *, foreign: ForeignKey | None = None
+) -> AddedKey:
     """Give an issuer one more key with a status list of its own; the older ones stay until they run out.
+
+    Args:
+        authority: The authority.
+        issuer: Issuer id.
+        key: What the key may sign.
+        now: Unix seconds.
+        foreign: The key, where the issuer keeps the private half itself; else one is made.
 
     Raises:
         PublicationError: There is no such issuer, or the key could not be published.
@@ -91,26 +120,30 @@ def add_key(authority: Authority, issuer: str, key: KeyProfile, now: int) -> Add
     with authority.locked():
         if issuer not in authority.sources.value(paths.ISSUERS):
             raise PublicationError(f"There is no issuer {issuer}.", "Add it: edge authority add-issuer DIR --id ...")
-        return _add_keys(authority, issuer, (key,), now - _BEFORE_S)[0]
+        return _add_keys(authority, issuer, (key,), now - _BEFORE_S, foreign)[0]
 
 
-def _add_keys(authority: Authority, issuer: str, keys: tuple[KeyProfile, ...], valid_from: int) -> list[AddedKey]:
+def _add_keys(
+    authority: Authority, issuer: str, keys: tuple[KeyProfile, ...], valid_from: int, foreign: ForeignKey | None
+) -> list[AddedKey]:
     path = paths.keys_path(issuer)
     has_keys = (authority.sources.folder / path).exists()
     members: dict[str, Any] = (
         authority.sources.members(path) if has_keys else {"schema": SCHEMA, "issuer": issuer, "keys": []}
     )
-    made: list[tuple[AddedKey, SigningKey]] = []
-    for profile in keys:
-        key = SigningKey.generate()
-        public = bytes(key.verify_key)
-        added = AddedKey(issuer, key_id(public), public, profile.kinds, authority.ledger.next_list(issuer) + len(made))
+    made: list[tuple[AddedKey, SigningKey | None]] = []
+    for profile in keys if foreign is None else keys[:1]:
+        key = SigningKey.generate() if foreign is None else None
+        public = bytes(key.verify_key) if key is not None else foreign.public if foreign else b""
+        kid = (foreign.key_id if foreign else None) or key_id(public)
+        added = AddedKey(issuer, kid, public, profile.kinds, authority.ledger.next_list(issuer) + len(made))
         members["keys"].append(_key_row(added, profile, valid_from))
         made.append((added, key))
     authority.sources.check(path, members)
     for added, key in made:
-        authority.ledger.add_list(issuer)
-        authority.keys.keep(key_name(issuer, added.key_id), key)
+        authority.ledger.add_list(issuer, is_foreign=key is None)
+        if key is not None:
+            authority.keys.keep(key_name(issuer, added.key_id), key)
     authority.sources.write(path, members)
     return [added for added, _ in made]
 

@@ -69,7 +69,7 @@ class Ledger:
         with self._opened("rwc") as database:
             self._path.chmod(0o600)
             database.table("lists").create(
-                {"issuer": str, "number": int, "size": int, "bits": int}, pk=("issuer", "number"), not_null={"size"}
+                {"issuer": str, "number": int, "size": int, "bits": int, "is_foreign": int}, pk=("issuer", "number")
             )
             database.table("passes").create(
                 {
@@ -85,15 +85,22 @@ class Ledger:
                 pk=("issuer", "number", "idx"),
             )
 
-    def add_list(self, issuer: str, size: int = LIST_SIZE) -> int:
+    def add_list(self, issuer: str, size: int = LIST_SIZE, *, is_foreign: bool = False) -> int:
         """Open the next list of an issuer and return its number.
+
+        Args:
+            issuer: Issuer id.
+            size: Number of entries.
+            is_foreign: Whether the issuer draws its indices itself, because its key is not here.
 
         Raises:
             PublicationError: The ledger cannot be used.
         """
         number = self.next_list(issuer)
-        with self._opened() as database, database.atomic():
-            database.table("lists").insert({"issuer": issuer, "number": number, "size": size, "bits": LIST_BITS})
+        with self._writing() as database:
+            database.table("lists").insert(
+                {"issuer": issuer, "number": number, "size": size, "bits": LIST_BITS, "is_foreign": int(is_foreign)}
+            )
         return number
 
     def next_list(self, issuer: str) -> int:
@@ -140,7 +147,7 @@ class Ledger:
         Raises:
             PublicationError: There is no such list, it is half full, or the ledger cannot be used.
         """
-        with self._opened() as database, database.atomic():
+        with self._writing() as database:
             found = _row(database, "SELECT size FROM lists WHERE issuer = ? AND number = ?", (issuer, number))
             (used,) = _row(database, "SELECT count(*) FROM passes WHERE issuer = ? AND number = ?", (issuer, number))
             if not found or used * 2 >= found[0]:
@@ -152,19 +159,9 @@ class Ledger:
                 taken = "SELECT 1 FROM passes WHERE issuer = ? AND number = ? AND idx = ?"
                 if not _row(database, taken, (issuer, number, index)):
                     break
-            database.table("passes").insert(
-                {
-                    "issuer": issuer,
-                    "number": number,
-                    "idx": index,
-                    "kind": kind,
-                    "issued_at": validity[0],
-                    "expires_at": validity[1],
-                    "status": int(Status.VALID),
-                    "changed_at": validity[0],
-                }
-            )
-        return Index(issuer, number, index)
+            place = Index(issuer, number, index)
+            _insert(database, place, validity, kind, validity[0])
+        return place
 
     def find(self, issuer: str, index: int, number: int | None) -> list[tuple[Index, Status]]:
         """Return the issued passes at this index, with their statuses: one a list, or of the one list named.
@@ -177,16 +174,48 @@ class Ledger:
             rows = list(database.query(sql, (issuer, index, number, number)))
         return [(Index(issuer, row["number"], index), Status(row["status"])) for row in rows]
 
+    def find_foreign(self, issuer: str, index: int, number: int | None) -> list[Index]:
+        """Return the places of an index in the lists of keys that are not here.
+
+        Raises:
+            PublicationError: The ledger cannot be used.
+        """
+        sql = "SELECT number FROM lists WHERE issuer = ? AND is_foreign AND ? < size AND (number = ? OR ? IS NULL)"
+        with self._opened() as database:
+            rows = list(database.query(sql, (issuer, index, number, number)))
+        return [Index(issuer, row["number"], index) for row in rows]
+
+    def note_foreign(self, place: Index, now: int) -> None:
+        """Note a pass that its issuer signed elsewhere, so that it can be marked.
+
+        Raises:
+            PublicationError: The ledger cannot be used.
+        """
+        with self._writing() as database:
+            _insert(database, place, (0, 0), 0, now)
+
     def mark(self, place: Index, status: Status, now: int) -> None:
         """Set the status of an issued pass.
 
         Raises:
             PublicationError: The ledger cannot be used.
         """
-        with self._opened() as database, database.atomic():
+        with self._writing() as database:
             database.table("passes").update(
                 (place.issuer, place.number, place.index), {"status": int(status), "changed_at": now}
             )
+
+    @contextmanager
+    def _writing(self) -> Iterator[Database]:
+        with self._opened() as database:
+            # Taken before the first read: two issuing commands wait for each other instead of failing.
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+            except BaseException:
+                database.rollback()
+                raise
+            database.commit()
 
     @contextmanager
     def _opened(self, mode: str = "rw") -> Iterator[Database]:
@@ -199,6 +228,21 @@ class Ledger:
                 f"The ledger {self._path} cannot be used: {error}.",
                 "Restore it from a backup: without it an index could be given twice.",
             ) from error
+
+
+def _insert(database: Database, place: Index, validity: tuple[int, int], kind: int, now: int) -> None:
+    database.table("passes").insert(
+        {
+            "issuer": place.issuer,
+            "number": place.number,
+            "idx": place.index,
+            "kind": kind,
+            "issued_at": validity[0],
+            "expires_at": validity[1],
+            "status": int(Status.VALID),
+            "changed_at": now,
+        }
+    )
 
 
 def _row(database: Database, sql: str, values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from edge.errors import PublicationError
 if TYPE_CHECKING:
     from edge.authority.authority import Authority
     from edge.authority.issue import IssuedPass
-    from edge.authority.issuers import AddedKey
+    from edge.authority.issuers import AddedKey, ForeignKey
     from edge.authority.publish import Publication
 
 FOLDER: Final = "authority"
@@ -85,6 +85,8 @@ def list_profiles(as_json: bool) -> None:  # noqa: FBT001  # click passes option
 @click.option("--region", type=int, default=0, help="GB/T 2260 code of its seat; 0 for a national system.")
 @click.option("--kind", "kinds", multiple=True, default=("person",), show_default=True, help="Kind of pass it signs.")
 @click.option("--max-validity-days", type=click.IntRange(1, 3650), default=31, show_default=True)
+@click.option("--public", metavar="HEX", help="Public key of an issuer that keeps its private key itself.")
+@click.option("--key-id", metavar="HEX", help="With --public: the key id its passes name.  [default: from the key]")
 @click.option("--valid-from", metavar="TIME", help="From when its keys may have signed.  [default: a day ago]")
 @_JSON
 def add_issuer(folder: Path, profile: str | None, id_: str | None, valid_from: str | None, **given: Any) -> None:
@@ -105,9 +107,12 @@ def add_issuer(folder: Path, profile: str | None, id_: str | None, valid_from: s
     else:
         found = list(profiles.profiles()) if profile == "all" else [profiles.profile(str(profile))]
     since = None if valid_from is None else _time(valid_from)
+    foreign = _foreign(given["public"], given["key_id"])
+    if foreign is not None and id_ is None:
+        raise click.UsageError("--public goes with --id")
     opened = _opened(folder)
     for one in found:
-        for added in issuers.add_issuer(opened, one, _now(), valid_from=since):
+        for added in issuers.add_issuer(opened, one, _now(), valid_from=since, foreign=foreign):
             _tell_key(added, as_json=given["as_json"])
     if not given["as_json"]:
         click.echo(f"Next: edge authority publish {folder}")
@@ -127,6 +132,8 @@ def _tell_key(added: "AddedKey", *, as_json: bool) -> None:
 @_FOLDER
 @click.option("--issuer", required=True, help="Issuer id.")
 @click.option("--kind", "kinds", multiple=True, default=("person",), show_default=True, help="Kind of pass it signs.")
+@click.option("--public", metavar="HEX", help="Public key of an issuer that keeps its private key itself.")
+@click.option("--key-id", metavar="HEX", help="With --public: the key id its passes name.  [default: from the key]")
 @click.option("--region", "regions", multiple=True, help="GB/T 2260 prefix it may speak of.  [default: the issuer's]")
 @click.option("--max-validity-days", type=click.IntRange(1, 3650), default=31, show_default=True)
 @_JSON
@@ -137,12 +144,30 @@ def add_key(folder: Path, issuer: str, **given: Any) -> None:
 
     regions = given["regions"] or ((issuer if issuer.isdigit() else ""),)
     key = KeyProfile(given["kinds"], regions, given["max_validity_days"] * 86400)
-    _tell_key(issuers.add_key(_opened(folder), issuer, key, _now()), as_json=given["as_json"])
+    foreign = _foreign(given["public"], given["key_id"])
+    _tell_key(issuers.add_key(_opened(folder), issuer, key, _now(), foreign=foreign), as_json=given["as_json"])
+
+
+def _foreign(public: str | None, key_id: str | None) -> "ForeignKey | None":
+    from edge.authority.issuers import ForeignKey
+
+    if public is None:
+        if key_id is not None:
+            raise click.UsageError("--key-id goes with --public")
+        return None
+    return ForeignKey(_hex(public, "--public"), None if key_id is None else _hex(key_id, "--key-id"))
+
+
+def _hex(text: str, option: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise click.UsageError(f"{option} takes hexadecimal digits") from None
 
 
 @authority.command("add-hub")
 @_FOLDER
-@click.option("--key", metavar="HEX", help="The hub's public receipt key (`edge hub key` prints it).")
+@click.option("--key", metavar="HEX", help="The hub's public receipt key (`edge hub init` prints it).")
 @click.option("--key-file", type=click.Path(path_type=Path), help="A file with it: hexadecimal text or 32 raw bytes.")
 @click.option("--name", default="hub", show_default=True, help="What the registry calls it.")
 def add_hub(folder: Path, key: str | None, key_file: Path | None, name: str) -> None:

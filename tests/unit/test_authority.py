@@ -181,9 +181,9 @@ def test_a_daily_publish_renews_the_signed_time_alone(authority: Authority) -> N
 def test_a_year_of_daily_publishing_never_runs_out(authority: Authority) -> None:
     """Every role is renewed in time, roots follow each other, and the folder does not grow without bound."""
     store = TrustStore.init(authority.folder / "gate", (authority.publication / "metadata/1.root.json").read_bytes())
-    for day in range(0, 800, 14):
+    for day in range(0, 700, 20):
         publish(authority, NOW + day * DAY)
-        store.refresh(FolderFetcher(authority.publication), NOW + (day + 13) * DAY)
+        store.refresh(FolderFetcher(authority.publication), NOW + (day + 19) * DAY)
 
     assert store.load().versions.root >= 3
     assert len(list((authority.publication / "metadata").iterdir())) < 40
@@ -334,6 +334,34 @@ def test_a_second_key_has_a_list_of_its_own(authority: Authority) -> None:
     assert sum(issuer == "44" for issuer, _ in trust.keys) == 2
 
 
+def test_a_region_keeps_its_own_key(authority: Authority) -> None:
+    """Only the public half is given; its passes can be revoked by an index that was drawn elsewhere."""
+    region = SigningKey(bytes([5]) * 32)
+    foreign = issuers.ForeignKey(bytes(region.verify_key), b"\x07")
+    own = profiles.own_profile("53", {"zh": "云南健康码", "en": "Yunnan Health Code"}, 530000)
+
+    (added,) = issuers.add_issuer(authority, own, NOW, foreign=foreign)
+    set_status(authority, "53", 77, Status.SUSPENDED, NOW)
+    set_status(authority, "53", 77, Status.INVALID, NOW)
+    publish(authority, NOW)
+
+    trust = gate(authority)
+    assert trust.keys["53", b"\x07"][0].public == foreign.public
+    assert [trust.status_lists["53", added.status_list].status(index) for index in (76, 77)] == [0, 1]
+    with pytest.raises(PublicationError, match="no pass with this index"):
+        set_status(authority, "53", 1 << 20, Status.INVALID, NOW)
+
+
+@pytest.mark.parametrize("foreign", [issuers.ForeignKey(key) for key in weak_keys()])
+def test_a_weak_key_of_a_region_leaves_nothing_behind(authority: Authority, foreign: issuers.ForeignKey) -> None:
+    """Refused before anything is written."""
+    before = (authority.sources.read("issuers/44/keys.json"), authority.ledger.lists())
+
+    with pytest.raises(PublicationError, match="public"):
+        issuers.add_key(authority, "44", profiles.profile("44").keys[0], NOW, foreign=foreign)
+    assert (authority.sources.read("issuers/44/keys.json"), authority.ledger.lists()) == before
+
+
 def test_a_hub_key_reaches_gates_once(authority: Authority) -> None:
     """The receipt key, under the id a receipt names."""
     public = bytes(SigningKey(bytes(32)).verify_key)
@@ -421,7 +449,7 @@ def test_only_issued_passes_are_revoked(authority: Authority) -> None:
     """An index nobody has been given, or another issuer's."""
     place = authority.ledger.draw("44", 1, (NOW, NOW + DAY), 0)
 
-    for issuer, index in (("44", (place.index + 1) % (1 << 20)), ("50", place.index), ("44", -1)):
+    for issuer, index in (("44", (place.index + 1) % (1 << 20)), ("50", place.index), ("44", -1), ("44", 1 << 70)):
         with pytest.raises(PublicationError, match="no pass with this index"):
             set_status(authority, issuer, index, Status.INVALID, NOW)
 

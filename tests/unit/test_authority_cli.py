@@ -79,6 +79,17 @@ def test_an_issuer_of_ones_own_by_options(folder: Path) -> None:
     assert json.loads(authority("publish", folder, "--json").output)["targets"] == 2
 
 
+def test_a_key_kept_elsewhere_by_options(folder: Path) -> None:
+    """Only its public half, under the id its passes name."""
+    public = bytes(SigningKey(bytes(32)).verify_key).hex()
+
+    result = authority("add-key", folder, "--issuer", "44", "--public", public, "--key-id", "07", "--json")
+
+    assert (json.loads(result.output)["public"], json.loads(result.output)["key_id"]) == (public, "07")
+    assert authority("add-key", folder, "--issuer", "44", "--public", "xyz").exit_code == 2
+    assert authority("add-key", folder, "--issuer", "44", "--key-id", "07").exit_code == 2
+
+
 @pytest.mark.parametrize("words", [(), ("--profile", "x", "--id", "53"), ("--id", "53")])
 def test_an_issuer_is_named_one_way(folder: Path, words: tuple[str, ...]) -> None:
     """Either a profile or an id with a name."""

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import zxingcpp
+from nacl.signing import SigningKey
 
 from edge.authority import batch, codes, issuers, profiles, requests
 from edge.authority.authority import Authority, init
@@ -196,6 +198,23 @@ def test_the_newest_key_of_its_time_signs(authority: Authority) -> None:
 
     assert (new.key_id, old.key_id != new.key_id) == (added.key_id, True)
     assert {str(verdict(authority, issued, NOW + 120).reason) for issued in (old, new)} == {"ok"}
+
+
+def test_passes_of_a_key_kept_elsewhere_are_not_issued_here(authority: Authority) -> None:
+    """Its private half is not here, and the message says which file is missing."""
+    own = profiles.own_profile("53", {"zh": "云南健康码", "en": "Yunnan Health Code"}, 530000)
+    issuers.add_issuer(authority, own, NOW, foreign=issuers.ForeignKey(bytes(SigningKey(bytes(32)).verify_key)))
+
+    with pytest.raises(PublicationError, match="issuer-53-"):
+        issue_pass(authority, replace(PERSON, issuer="53", region=530100))
+
+
+def test_two_issuing_commands_wait_for_each_other(authority: Authority) -> None:
+    """Four at once: every pass has an index of its own, none fails."""
+    with ThreadPoolExecutor(4) as desks:
+        issued = list(desks.map(lambda _: issue_pass(authority, PERSON), range(16)))
+
+    assert len({one.place for one in issued}) == 16
 
 
 # Pictures
