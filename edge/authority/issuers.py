@@ -103,7 +103,13 @@ def add_issuer(
 
 
 def add_key(
-    authority: Authority, issuer: str, key: KeyProfile, now: int, *, foreign: ForeignKey | None = None
+    authority: Authority,
+    issuer: str,
+    key: KeyProfile,
+    now: int,
+    *,
+    valid_from: int | None = None,
+    foreign: ForeignKey | None = None,
 ) -> AddedKey:
     """Give an issuer one more key with a status list of its own; the older ones stay until they run out.
 
@@ -112,6 +118,7 @@ def add_key(
         issuer: Issuer id.
         key: What the key may sign.
         now: Unix seconds.
+        valid_from: From when it may have signed, Unix seconds; a day ago by default.
         foreign: The key, where the issuer keeps the private half itself; else one is made.
 
     Raises:
@@ -120,7 +127,8 @@ def add_key(
     with authority.locked():
         if issuer not in authority.sources.value(paths.ISSUERS):
             raise PublicationError(f"There is no issuer {issuer}.", "Add it: edge authority add-issuer DIR --id ...")
-        return _add_keys(authority, issuer, (key,), now - _BEFORE_S, foreign)[0]
+        since = now - _BEFORE_S if valid_from is None else valid_from
+        return _add_keys(authority, issuer, (key,), since, foreign)[0]
 
 
 def _add_keys(

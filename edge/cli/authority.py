@@ -136,8 +136,9 @@ def _tell_key(added: "AddedKey", *, as_json: bool) -> None:
 @click.option("--key-id", metavar="HEX", help="With --public: the key id its passes name.  [default: from the key]")
 @click.option("--region", "regions", multiple=True, help="GB/T 2260 prefix it may speak of.  [default: the issuer's]")
 @click.option("--max-validity-days", type=click.IntRange(1, 3650), default=31, show_default=True)
+@click.option("--valid-from", metavar="TIME", help="From when it may have signed.  [default: a day ago]")
 @_JSON
-def add_key(folder: Path, issuer: str, **given: Any) -> None:
+def add_key(folder: Path, issuer: str, valid_from: str | None, **given: Any) -> None:
     """Give an issuer one more key, with a status list of its own. Publish it long before its first use."""
     from edge.authority import issuers
     from edge.authority.profiles import KeyProfile
@@ -145,7 +146,9 @@ def add_key(folder: Path, issuer: str, **given: Any) -> None:
     regions = given["regions"] or ((issuer if issuer.isdigit() else ""),)
     key = KeyProfile(given["kinds"], regions, given["max_validity_days"] * 86400)
     foreign = _foreign(given["public"], given["key_id"])
-    _tell_key(issuers.add_key(_opened(folder), issuer, key, _now(), foreign=foreign), as_json=given["as_json"])
+    since = None if valid_from is None else _time(valid_from)
+    added = issuers.add_key(_opened(folder), issuer, key, _now(), valid_from=since, foreign=foreign)
+    _tell_key(added, as_json=given["as_json"])
 
 
 def _foreign(public: str | None, key_id: str | None) -> "ForeignKey | None":
