@@ -39,7 +39,7 @@ def fingerprint(public: bytes) -> str:
 def sign(kind: str, message: dict[int, Any], key: SigningKey) -> bytes:
     """Return `message` as a signed COSE_Sign1; its field 0 is set to `kind`."""
     protected = cose.protected_header(key_id(key.verify_key.encode()))
-    payload = cbor.encode({_KIND: kind, **message})
+    payload = cbor.encode({**message, _KIND: kind})
     return cose.assemble(protected, payload, key.sign(cose.to_be_signed(protected, payload)).signature)
 
 

@@ -278,7 +278,8 @@ def open_answer(data: bytes, hub_key: bytes) -> EnrolmentAnswer:
         raise EnrolmentError(
             f"The answer is not the inviting hub's: {bad}.", "Check the network: a captive portal may have answered."
         ) from bad
-    if not all(isinstance(key, bytes) and len(key) == 32 for key in fields["hub_keys"]):
+    keys = fields["hub_keys"]
+    if not keys or not all(isinstance(key, bytes) and len(key) == 32 for key in keys):
         raise EnrolmentError("The hub's answer names impossible receipt keys.", "Update the hub.")
     fields["hub_keys"] = tuple(fields["hub_keys"])
     return EnrolmentAnswer(**fields)
