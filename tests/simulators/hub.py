@@ -105,6 +105,7 @@ class ModelHub:
         self.always: tuple[Fault, str] | None = None
         self.poisoned: set[int] = set()
         """First sequence numbers of batches that meet a 500, whatever else happens."""
+        self.stalled = 0
         self.retry_after_s = 1
         self.heartbeat_s = 30
         self.slot_s = 0
@@ -393,6 +394,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up()
             return
         if fault is Fault.STALL:
+            hub.stalled += 1
             over.wait(30)
             self._hang_up()
             return

@@ -207,8 +207,9 @@ def test_keepalive_finds_a_vanished_hub_within_ten_seconds(way: HttpTransport, s
 
 def test_closing_from_another_thread_ends_a_call(server: HubServer) -> None:
     """A stop does not wait for a hub that says nothing, and nothing is asked again behind its back."""
-    server.hub.always = (Fault.STALL, "")
     way = HttpTransport(server.url, 30)
+    client.beat(way, heartbeat(), server.hub.keys)
+    server.hub.always = (Fault.STALL, "")
     ended = threading.Event()
 
     def ask() -> None:
@@ -217,10 +218,11 @@ def test_closing_from_another_thread_ends_a_call(server: HubServer) -> None:
         ended.set()
 
     threading.Thread(target=ask, daemon=True).start()
-    wait_until(lambda: server.connections == 1 and way._connection is not None, 2)
+    wait_until(lambda: server.hub.stalled == 1, 2)
     way.close()
 
     assert ended.wait(2)
+    assert server.connections == 1
 
 
 def test_nobody_listening_is_one_sentence() -> None:

@@ -73,14 +73,14 @@ def test_no_single_answer_loses_or_blocks_anything(gate: SyncGate, hub: ModelHub
 
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.TWICE], ids=lambda fault: fault.name)
-def test_an_hour_of_any_answer_deletes_nothing(gate: SyncGate, hub: ModelHub, fault: Fault) -> None:
+def test_minutes_of_any_answer_delete_nothing(gate: SyncGate, hub: ModelHub, fault: Fault) -> None:
     """While every answer is wrong the gate keeps all; when they are right again it all arrives, soon."""
     gate.tick = 2.0
     gate.log.add(3)
     hub.always = (fault, "")
-    gate.run(1800)
+    gate.run(300)
     gate.log.add(600)
-    gate.run(1800)
+    gate.run(300)
     assert gate.waiting == 603
 
     gate.tick = 0.25
