@@ -39,7 +39,7 @@ class ScanLog:
         self._db = db
         self._lock = lock
         self._meta = schema.Meta(0, 0, b"")
-        self._head = Head(b"", 0, chain.GENESIS)
+        self._seq, self._top = 0, chain.GENESIS
         self._file = 0
         self._is_displaced = False
         self._unsaved = 0
@@ -79,7 +79,7 @@ class ScanLog:
             # A synced file that no folder names is gone after a power cut.
             durable.sync_folder(self._path.parent)
             self._file = self._path.stat().st_ino
-            self._head = rows.head_of(self._db, self._meta)
+            self._stand_at(rows.head_of(self._db, self._meta))
             # The end that will be built upon; the whole chain is walked by `verify`.
             rows.latest(self._db, self._meta, _TAIL)
             self._warm_or_later()
@@ -87,7 +87,7 @@ class ScanLog:
     @property
     def head(self) -> Head:
         """Where the log stands."""
-        return self._head
+        return Head(self._meta.epoch, self._seq, self._top)
 
     def append(self, stated: Facts, *, token: bytes | None = None, sealed: bytes | None = None) -> Entry:
         """Write one entry and return it; it survives a power cut from then on.
@@ -108,24 +108,25 @@ class ScanLog:
             or (sealed is not None and len(sealed) > MAX_SEALED)
         ):
             raise ValueError("an entry has at most 1024 bytes, a token of 8 bytes and a sealed field of 4096")
-        before = self._head
-        head = chain.next_head(before.head, body)
-        entry = Entry(before.seq + 1, body, head, token, sealed)
+        seq, head = self._seq + 1, chain.next_head(self._top, body)
         if self._is_displaced:
             raise self._displaced()
         try:
             # A single statement is its own transaction: two round trips to SQLite less than BEGIN and COMMIT.
-            self._db.execute(_INSERT, (entry.seq, stated.at_ms, body, head, token, sealed))
+            self._db.execute(_INSERT, (seq, stated.at_ms, body, head, token, sealed))
         except sqlite3.Error as bad:
             self._roll_back()
             if isinstance(bad, sqlite3.IntegrityError):
                 # Somebody else wrote this number; what is on disk counts, and the next entry follows that.
                 with self._translating(connection.unwritable):
-                    self._head = rows.head_of(self._db, self._meta)
+                    self._stand_at(rows.head_of(self._db, self._meta))
             raise connection.unwritable(bad, self._path) from bad
-        self._head = Head(before.epoch, entry.seq, head)
+        self._seq, self._top = seq, head
         self._unsaved += 1
-        return entry
+        return Entry(seq, body, head, token, sealed)
+
+    def _stand_at(self, head: Head) -> None:
+        self._seq, self._top = head.seq, head.head
 
     def entries(self, first: int, limit: int) -> list[Entry]:
         """Return at most `limit` entries from number `first` on, oldest first; purged ones are passed over.
@@ -196,7 +197,7 @@ class ScanLog:
         if not retention.is_sure(moment):
             return None
         with self._translating(connection.refused):
-            covered = retention.covered_by(receipts, rule, self._head.epoch, self.head_at)
+            covered = retention.covered_by(receipts, rule, self._meta.epoch, self.head_at)
             last = retention.last_to_go(self._db, self._meta, covered, rule.window(moment))
             kept = rows.head_at(self._db, self._meta, last)
         if last <= self._meta.purged_seq:
@@ -211,7 +212,7 @@ class ScanLog:
         return stated
 
     def _remove(self, meta: schema.Meta, stated: Facts) -> None:
-        before = self._head
+        before = self.head
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self.append(stated)
@@ -219,7 +220,7 @@ class ScanLog:
             self._db.execute("DELETE FROM scan WHERE seq <= ?", (meta.purged_seq,))
             self._db.execute("COMMIT")
         except BaseException:
-            self._head = before
+            self._stand_at(before)
             self._roll_back()
             raise
         self._meta = meta
