@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-_PORT = click.IntRange(1, 65535)
+_PORT = click.IntRange(0, 65535)
 
 
 @click.command()
@@ -18,7 +18,7 @@ _PORT = click.IntRange(1, 65535)
     type=click.FloatRange(0, 3600),
     help="How long hub and authority are dead.  [default: a quarter of --seconds, else 20 s every two minutes]",
 )
-@click.option("--port", type=_PORT, default=8080, show_default=True, help="The gate's page; a free one if taken.")
+@click.option("--port", type=_PORT, default=8080, show_default=True, help="The gate's page; a free one if 0 or taken.")
 @click.option("--hub-port", type=_PORT, default=8090, show_default=True, help="The hub; a free one if taken.")
 @click.option("--authority-port", type=_PORT, default=8091, show_default=True, help="The trust publication; likewise.")
 @click.option("--keep", is_flag=True, help="Keep the folder with everything: keys, logs, databases.")

@@ -49,6 +49,11 @@ class Feed:
             self._changed.wait_for(lambda: self._number > number)
             return self._number, self._frame
 
+    @property
+    def is_viewed(self) -> bool:
+        """Whether anybody looks now."""
+        return self._viewers > 0
+
     @contextlib.contextmanager
     def viewing(self) -> Any:
         """Count a viewer while it looks."""
@@ -123,6 +128,11 @@ class Show:
         self._turn: _Turn | None = None
         self._free_at = 0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody is there or waits to be."""
+        return self._turn is not None or not self._ready.empty()
+
     def tick(self, tick: int) -> None:
         """Make and give out frame number `tick`."""
         self._next(tick)
@@ -196,7 +206,9 @@ def play(seed: int, port: int) -> None:
     show = Show(Stage(seed), feed, ready, say)
     began_s, tick, told = time.monotonic(), 0, False
     while not ended.wait(max(0.0, began_s + tick / FPS - time.monotonic())):
-        show.tick(tick)
+        # Where nobody looks nothing is drawn: the machine has others to start.
+        if feed.is_viewed or show.is_busy:
+            show.tick(tick)
         if not told and feed.watched.is_set():
             told = True
             say({"is": "watched"})

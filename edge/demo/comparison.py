@@ -176,7 +176,7 @@ def logged(row: Mapping[str, Any], *, gate: str = "", epoch: str = "") -> Logged
     """
     key = (str(row.get("gate") or gate), str(row.get("epoch") or epoch), int(row["seq"]))
     words = {name: str(row.get(name) or "") for name in ("type", "outcome", "reason")}
-    return Logged(key, int(row["at_ms"]), count=int(row.get("count") or 1), **words)
+    return Logged(key, int(row.get("at_ms") or 0), count=int(row.get("count") or 1), **words)
 
 
 def percentile(values: Sequence[float], part: float) -> float | None:

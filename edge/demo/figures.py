@@ -53,21 +53,21 @@ class Look:
     strap: bool
 
 
-def look(rng: np.random.Generator) -> Look:
-    """Return somebody."""
+def look(rng: np.random.Generator, number: int) -> Look:
+    """Return somebody; neighbours in number differ in coat and hair."""
 
     def one_of(choices: tuple[Colour, ...]) -> Colour:
         return choices[int(rng.integers(len(choices)))]
 
     return Look(
-        one_of(_COATS),
+        _COATS[number * 3 % len(_COATS)],
         one_of(_SKINS),
         one_of(_HAIRS),
         one_of(_MASKS),
-        int(rng.integers(4)),
+        number % 4,
         bool(rng.random() < 0.4),  # noqa: PLR2004  # two of five wear glasses
         one_of(_SCARVES) if rng.random() < 0.35 else None,  # noqa: PLR2004
-        bool(rng.random() < 0.5),  # noqa: PLR2004
+        bool(rng.random() < 0.35),  # noqa: PLR2004
     )
 
 

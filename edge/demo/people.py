@@ -160,6 +160,8 @@ _VALID_IN_ROUND: Final = 22
 _ODD_IN_ROUND: Final = 11
 _REPEATED_AFTER: Final = 3
 """Somebody shows again what was accepted this many people ago: long after the gate forgot the frame."""
+_REST_AFTER: Final = 8
+"""So many people come before the hall is empty for a while."""
 
 
 def round_of(number: int, seed: int) -> list[Part]:
@@ -298,11 +300,13 @@ class Pace:
         person_s: From one person to the next, seconds.
         hold_s: How long a code is held still.
         gap_s: How long nobody is there.
+        rest_s: How long nobody is there now and then, so that the page comes to rest; 0 for never.
     """
 
     person_s: float
     hold_s: float
     gap_s: float
+    rest_s: float = 0.0
 
 
 class Programme:
@@ -318,6 +322,8 @@ class Programme:
         self._pace = pace
         self._number = 0
         self._accepted: list[tuple[int, Presentation]] = []
+        self._rested_at = 0
+        self._was_accepted = False
 
     def presentations(
         self, parts: Sequence[Part], passes: Sequence[bytes | None], now_s: int
@@ -333,6 +339,7 @@ class Programme:
             found = self._presentation(part, genuine, now_s)
             if found is not None:
                 self._number += 1
+                self._was_accepted = part.case is Case.VALID
                 yield found
 
     def _presentation(self, part: Part, genuine: bytes | None, now_s: int) -> Presentation | None:
@@ -352,12 +359,19 @@ class Programme:
             _wear(part.carrier, rng),
             light=0.5 if rng.random() < 0.22 else 1.0,  # noqa: PLR2004  # somebody dims the hall for two people of nine
             hold_s=self._pace.hold_s,
-            gap_s=self._pace.gap_s,
+            gap_s=self._gap_s(),
         )
         found = Presentation(showing, part, EXPECTED[part.case])
         if part.case is Case.VALID:
             self._accepted.append((self._number, found))
         return found
+
+    def _gap_s(self) -> float:
+        # After an accept only: a page keeps the others until somebody has seen to them.
+        if not (self._pace.rest_s and self._was_accepted and self._number - self._rested_at >= _REST_AFTER):
+            return self._pace.gap_s
+        self._rested_at = self._number
+        return self._pace.rest_s
 
     def _to_repeat(self, part: Part) -> Presentation | None:
         """Return what was accepted some people ago, of the same system where somebody had it; each once."""

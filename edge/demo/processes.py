@@ -108,15 +108,19 @@ class Processes:
         for service in self._services:
             service.bury()
 
-    def command(self, *arguments: str, stdin: str = "") -> str:
+    def command(self, *arguments: str, is_urgent: bool = True) -> str:
         """Run `edge` with some arguments and return its standard output.
+
+        Args:
+            arguments: What to run.
+            is_urgent: Whether somebody waits for it; else it leaves the processor to the gate.
 
         Raises:
             SetupError: It failed or took longer than a minute; what it said is in the message.
         """
         process = subprocess.Popen(
-            [*EDGE, *arguments],
-            stdin=subprocess.PIPE,
+            [*(() if is_urgent else ("nice", "-n", "15")), *EDGE, *arguments],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -126,7 +130,7 @@ class Processes:
         self._tell(f"+{process.pid}")
         shown = " ".join(arguments[:3])
         try:
-            out, error = process.communicate(stdin, timeout=_COMMAND_S)
+            out, error = process.communicate(timeout=_COMMAND_S)
         except subprocess.TimeoutExpired:
             raise SetupError(f"edge {shown} took longer than a minute.", "Try again on a less busy machine.") from None
         finally:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from edge.demo.blackout import Blackout
-from edge.demo.camera_link import Camera, await_camera, start_camera
+from edge.demo.camera_link import Camera, start_camera
 from edge.demo.comparison import Comparison, compare
 from edge.demo.display import Display, Lines, LiveTable
 from edge.demo.people import Programme
@@ -153,8 +153,7 @@ class _Demo:
         issuing = Issuing(self._processes, self._places.authority, self._places.folder)
         supply = Supply(issuing, Programme(options.seed, self._pace), options.seed, _now_ms)
         self._say("Setting up an authority, a hub and a gate ...")
-        await_camera(camera)
-        station = Station(self._processes, self._places, camera.url)
+        station = Station(self._processes, self._places, camera)
         station.set_up(supply)
         gate = station.start_gate()
         with ExitStack() as stack:

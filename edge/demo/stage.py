@@ -48,7 +48,7 @@ class Wardrobe:
     def dress(self, showing: Showing) -> Dressed:
         """Return the showing, drawn."""
         which = (showing.number * 5) % _LOOKS
-        who = look(np.random.default_rng([self._seed, which]))
+        who = look(np.random.default_rng([self._seed, which]), which)
         if which not in self._people:
             self._people[which] = person(who)
         draw = phone if showing.carrier == "phone" else paper

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.demo.camera_link import Camera, await_camera
 from edge.demo.comparison import Logged, logged
 from edge.demo.processes import EDGE, Processes, Service, wait_until
 from edge.demo.supply import Supply
 from edge.demo.watch import is_answering
+from edge.identity.identity import gate_id
 
 SITE: Final = "西安北站 Xi'an North"
 LANE: Final = "3"
@@ -40,10 +42,10 @@ class Ports:
 
 
 def choose_ports(wanted: Ports) -> Ports:
-    """Return the ports wanted, each that is taken replaced by a free one."""
+    """Return the ports wanted, each that is 0 or taken replaced by a free one."""
     chosen: list[int] = []
     for port in (wanted.page, wanted.hub, wanted.authority):
-        chosen.append(port if port not in chosen and _is_free(port) else _free(chosen))
+        chosen.append(port if port and port not in chosen and _is_free(port) else _free(chosen))
     return Ports(*chosen)
 
 
@@ -139,13 +141,13 @@ class Station:
     Args:
         processes: Runs the commands.
         places: Where everything is.
-        stream: Address of the camera's stream.
+        camera: What the gate will look at.
     """
 
-    def __init__(self, processes: Processes, places: Places, stream: str) -> None:
+    def __init__(self, processes: Processes, places: Places, camera: Camera) -> None:
         self._processes = processes
         self._places = places
-        self._stream = stream
+        self._camera = camera
         self.central: list[Service] = []
         """The hub and the authority, while they are not dead."""
 
@@ -160,22 +162,23 @@ class Station:
         """
         run, places = self._processes.command, self._places
         authority, hub, config = str(places.authority), str(places.hub), str(places.config)
-        places.config.write_text(places.settings(self._stream), encoding="utf-8")
-        with ThreadPoolExecutor(2) as aside:
-            key = aside.submit(run, "provision", "init", "--config", config)
+        with ThreadPoolExecutor(1) as aside:
             run("authority", "init", authority)
             root = str(places.authority / "publication" / "metadata" / "1.root.json")
             addresses = ("--url", places.hub_url, "--trust-url", places.trust_url)
             made = aside.submit(run, "hub", "init", hub, *addresses, "--root", root, "--region", REGION, "--json")
             run("authority", "add-issuer", authority, "--profile", "all")
-            # The hub's key must stand in the first publication, so only the invitation can be made meanwhile.
+            # The hub's key stands in the first publication; what needs neither is done beside it.
             receipt_key = json.loads(made.result())["key"]
             place = ("--site", SITE, "--lane", LANE, "--region", REGION)
             invited = aside.submit(run, "hub", "invite", hub, *place, "--out", str(self._invitation))
+            await_camera(self._camera)
+            places.config.write_text(places.settings(self._camera.url), encoding="utf-8")
+            keyed = aside.submit(run, "provision", "init", "--config", config)
             supply.open()
             run("authority", "add-hub", authority, "--key", receipt_key)
             run("authority", "publish", authority)
-            for pending in (key, invited):
+            for pending in (invited, keyed):
                 pending.result()
         self.start_central()
         self.await_central()
@@ -195,8 +198,8 @@ class Station:
     @property
     def is_central_answering(self) -> bool:
         """Whether both answer."""
-        timestamp = "/metadata/timestamp.json"
-        return is_answering(self._places.ports.hub, "/") and is_answering(self._places.ports.authority, timestamp)
+        ports = self._places.ports
+        return is_answering(ports.hub, "/v1/status") and is_answering(ports.authority, "/metadata/timestamp.json")
 
     def await_central(self) -> None:
         """Wait until both answer.
@@ -235,7 +238,8 @@ class Station:
             SetupError: The command failed.
         """
         lines = self._processes.command("scans", "export", "--config", str(self._places.config))
-        return [logged(json.loads(line)) for line in lines.splitlines()]
+        gate = gate_id(self._places.state)
+        return [logged(json.loads(line), gate=gate) for line in lines.splitlines()]
 
 
 def command_name() -> str:

@@ -65,6 +65,11 @@ class Issuing:
         self._authority = str(authority)
         self._folder = folder
         self._batches = 0
+        self.is_urgent = True
+        """Whether people wait for the passes; afterwards the authority works in the background."""
+
+    def _run(self, *arguments: str) -> None:
+        self._processes.command("authority", *arguments, is_urgent=self.is_urgent)
 
     def issue(self, orders: Sequence[Order], now_s: int) -> list[bytes]:
         """Have passes issued, and those revoked that are to be; the publication is left to `publish`.
@@ -77,7 +82,7 @@ class Issuing:
         requests = [request(order, number, now_s) for number, order in enumerate(orders, 1)]
         lines.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in requests), encoding="utf-8")
         lines.chmod(0o600)
-        self._processes.command("authority", "issue", self._authority, "--batch", str(lines), "--out", str(out))
+        self._run("issue", self._authority, "--batch", str(lines), "--out", str(out))
         rows = [json.loads(row) for row in (out / "passes.ndjson").read_text(encoding="utf-8").splitlines()]
         for order, row in zip(orders, rows, strict=True):
             if order.is_revoked:
@@ -86,7 +91,7 @@ class Issuing:
 
     def _revoke(self, row: dict[str, Any]) -> None:
         place = ("--issuer", row["issuer"], "--list", str(row["list"]), "--index", str(row["index"]))
-        self._processes.command("authority", "revoke", self._authority, *place)
+        self._run("revoke", self._authority, *place)
 
     def publish(self) -> None:
         """Publish what was changed.
@@ -94,7 +99,7 @@ class Issuing:
         Raises:
             SetupError: The command failed.
         """
-        self._processes.command("authority", "publish", self._authority)
+        self._run("publish", self._authority)
 
 
 @dataclass(slots=True)
@@ -181,6 +186,7 @@ class Supply:
 
     def _make_more(self) -> None:
         try:
+            self.issuing.is_urgent = False
             stock = self._made(_ROUNDS_AT_ONCE)
             self.issuing.publish()
             stock.published_ms = self.now_ms()

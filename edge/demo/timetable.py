@@ -10,6 +10,8 @@ USUAL_S: Final = 2.2
 """From one person to the next."""
 SHORTEST_S: Final = 1.65
 _GAP_S: Final = 0.1
+_REST_S: Final = 7.0
+"""An accept leaves the page after four seconds: three remain to see the hall, and the next person come."""
 _FIRST_OUTAGE_S: Final = 60.0
 _OUTAGE_EVERY_S: Final = 120.0
 _OUTAGE_S: Final = 20.0
@@ -23,7 +25,8 @@ def pace(seconds: float | None) -> Pace:
         seconds: How long people come, or None for without an end.
     """
     person_s = USUAL_S if seconds is None else min(USUAL_S, max(SHORTEST_S, seconds / (len(FIRST_ROUND) + 0.5)))
-    return Pace(person_s, person_s - _GAP_S - ENTER_S - LEAVE_S, _GAP_S)
+    rest_s = _REST_S if seconds is None else 0.0
+    return Pace(person_s, person_s - _GAP_S - ENTER_S - LEAVE_S, _GAP_S, rest_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,3 +186,14 @@ def test_broken_pass_is_malformed_wherever_it_was_torn(seed: int) -> None:
     torn = counterfeits.broken(made(Order("44", WHO), 9), random.Random(seed))
 
     assert str(examine(torn, world.context()).reason) == "credential.malformed"
+
+
+def test_hall_is_empty_for_a_while_now_and_then() -> None:
+    """In a run without end the page comes to rest: after an accept, every eight people or a little later."""
+    parts = [part for number in range(3) for part in round_of(number, 1)]
+    shown = list(Programme(1, replace(PACE, rest_s=7.0)).presentations(parts, passes(parts), NOW))
+    rests = [one.number for one in shown if one.showing.gap_s == 7.0]
+
+    assert len(rests) >= 5
+    assert all(later - earlier >= 8 for earlier, later in itertools.pairwise(rests))
+    assert {shown[number - 1].part.case for number in rests} == {Case.VALID}

@@ -3,6 +3,7 @@
 import io
 import json
 import queue
+import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_first_round_fits_into_a_run(seconds: float) -> None:
 
 def test_endless_run_has_the_usual_pace() -> None:
     """About a second of holding still for each person."""
-    assert pace(None) == Pace(2.2, pytest.approx(1.2), 0.1)
+    assert pace(None) == Pace(2.2, pytest.approx(1.2), 0.1, 7.0)
 
 
 def test_outage_lies_in_the_middle_of_a_run() -> None:
@@ -296,9 +297,12 @@ def test_link_that_cannot_be_read_is_none(tmp_path: Path, content: str | None) -
 
 def test_taken_ports_are_replaced() -> None:
     """The demo starts beside whatever else runs on the machine, and its three ports differ."""
-    found = choose_ports(Ports(1, 1, 1))  # port 1 is not an ordinary user's, and three times the same one
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = choose_ports(Ports(port, port, 0))
 
-    assert len({found.page, found.hub, found.authority}) == 3
+    assert len({port, found.page, found.hub, found.authority}) == 4
+    assert 0 not in (found.page, found.hub, found.authority)
 
 
 def test_settings_of_the_gate_are_an_ordinary_gates(tmp_path: Path) -> None:
