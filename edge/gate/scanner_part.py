@@ -21,6 +21,7 @@ from edge.gate.formats import load_formats
 from edge.gate.line import Line, Trusted
 from edge.gate.sightings import Memory, load_day_key, save_day_key
 from edge.gate.staff import Staff
+from edge.gate.upkeep import Upkeep
 from edge.identity.identity import Enrolment, gate_id, load_enrolment
 from edge.ledger.tokens import DayKey, day_of
 from edge.model.finding import Finding, Severity
@@ -113,6 +114,7 @@ class ScannerPart:
         self._line.counts.update(self._log.counts(start_of_day_ms()))
         pin = settings.staff.pin_file
         self._staff = Staff(self._line, Path(pin) if pin else None, preview=self._scanner.preview, report=self._report)
+        self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolment)
         self._stated_at = 0.0
 
     def _remember(self, state: Path) -> Memory:
@@ -160,6 +162,8 @@ class ScannerPart:
             return
         if not has_event:
             self._line.rest()
+            trust = self._trusted.snapshot
+            self._upkeep.tend(trust, self._clock.moment(trust))
         self._stated_at = time.monotonic()
         self._bus.publish(self.state())
 
@@ -167,7 +171,12 @@ class ScannerPart:
         """Return the state event."""
         trust = self._trusted.snapshot
         moment = self._clock.moment(trust)
-        findings = [*self._scanner.findings(), *self._line.findings(), *self._watcher.findings()]
+        findings = [
+            *self._scanner.findings(),
+            *self._line.findings(),
+            *self._watcher.findings(),
+            *self._upkeep.findings(),
+        ]
         findings += [*self._enrolment_findings, *clock_findings(moment.quality)]
         if trust is not None:
             findings += trust_findings(trust.band(moment.unix_s), ended=moment.unix_s >= trust.policy.ends_at)
