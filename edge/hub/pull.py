@@ -25,7 +25,7 @@ _CHUNK: Final = 500
 
 COLUMNS: Final = ", ".join(("hub_seq", "log", "place", "seq", *FACTS))
 _SELECT: Final = f"SELECT {COLUMNS} FROM scans WHERE hub_seq > ? ORDER BY hub_seq LIMIT ?"  # noqa: S608 - fixed names
-_LOG: Final = "SELECT gates.gate, epoch FROM logs JOIN gates ON gates.id = logs.gate WHERE logs.id = ?"
+_LOG: Final = "SELECT gates.gate, logs.epoch FROM logs JOIN gates ON gates.id = logs.gate WHERE logs.id = ?"
 _PLACE: Final = "SELECT site, lane FROM places WHERE id = ?"
 _TYPES: Final = {int(member): member.name.lower() for member in EntryType}
 _OUTCOMES: Final[dict[int, str | None]] = {0: None, **{int(member): member.name.lower() for member in Outcome}}

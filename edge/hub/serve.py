@@ -152,6 +152,9 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self._stopping = threading.Event()
+        # Re-entrant, for the signal handler runs in the thread that may hold it.
+        self._trigger_lock = threading.RLock()
+        self._is_over = False
 
     def maintenance(self, now: float) -> None:
         """Close idle connections, and those whose request does not come to its end."""
@@ -176,12 +179,20 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
         self.task_dispatcher.shutdown(timeout=DRAIN_S)
         for channel in list(self.active_channels.values()):
             channel.handle_close()
-        self.trigger.close()
+        with self._trigger_lock:
+            self._is_over = True
+            self.trigger.close()
 
     def stop(self) -> None:
         """Make `run` come to its end; from any thread or a signal handler."""
         self._stopping.set()
         self.pull_trigger()
+
+    def pull_trigger(self) -> None:
+        """Wake `run` up; a descriptor that is closed, or somebody else's by now, is not written to."""
+        with self._trigger_lock:
+            if not self._is_over:
+                super().pull_trigger()
 
     def _turn(self, timeout_s: float) -> None:
         self.asyncore.loop(timeout=timeout_s, use_poll=True, map=self._map, count=1)

@@ -1,0 +1,111 @@
+"""The real hub behind real HTTP, in this process or as a process of its own."""
+
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from edge.hub.hub import Hub
+from edge.hub.serve import address, listen, make_server
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class Caller:
+    """One keep-alive connection to a hub.
+
+    Args:
+        url: Its address.
+    """
+
+    def __init__(self, url: str, timeout_s: float = 30) -> None:
+        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=timeout_s)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        """Send a request and read the whole answer; underscores in header names stand for hyphens."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._connection.request(method, path, body, named)
+        answer = self._connection.getresponse()
+        return Answer(answer.status, answer.headers, answer.read())
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Get a path."""
+        return self.ask("GET", path, None, **headers)
+
+    def post(self, path: str, body: bytes, **headers: str) -> Answer:
+        """Post to a path."""
+        return self.ask("POST", path, body, **headers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+
+@contextmanager
+def serving(hub: Hub) -> Iterator[str]:
+    """Serve an open hub under waitress on a free port and give its address."""
+    listening = listen("127.0.0.1", 0)
+    url = address(listening)
+    server = make_server(hub, listening)
+    thread = threading.Thread(target=server.run, name="hub-http")
+    thread.start()
+    try:
+        yield url
+    finally:
+        server.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+class HubProcess:
+    """`edge hub serve` as a process on a free port.
+
+    Args:
+        path: The hub's folder.
+    """
+
+    def __init__(self, path: Path, *, port: int = 0, host: str = "127.0.0.1") -> None:
+        command = [sys.executable, "-m", "edge", "hub", "serve", str(path), "--host", host, "--port", str(port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        found = re.search(r"http://\S+", said)
+        if found is None:
+            raise AssertionError(f"the hub did not start: {said}{self.process.communicate(timeout=10)}")
+        self.url = found[0]
+
+    def kill(self) -> None:
+        """End it without a word."""
+        self.process.kill()
+        self.process.communicate(timeout=20)
+
+    def stop(self) -> tuple[int, str]:
+        """Tell it to stop; return its exit code and what it logged."""
+        self.process.send_signal(signal.SIGTERM)
+        said, logged = self.process.communicate(timeout=20)
+        return self.process.returncode, said + logged
