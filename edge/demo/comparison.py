@@ -16,6 +16,7 @@ EARLY_MS: Final = 100
 """The camera notes a frame's time before it gives it out; the gate's clock is the same machine's."""
 LATE_MS: Final = 1500
 """An answer may come this long after the code left the frames, if nobody else was there by then."""
+_ACCEPTED: Final = Expected("accept", "ok")
 _PRESENTED: Final = frozenset({"scan", "unknown_codes"})
 
 
@@ -29,6 +30,7 @@ class Shown:
         expected: What the gate must have recorded.
         first_ms: When it was first in a frame, Unix milliseconds.
         last_ms: When it was last in one.
+        repeats: Which earlier presentation it repeats, or None.
     """
 
     number: int
@@ -36,6 +38,7 @@ class Shown:
     expected: Expected
     first_ms: int
     last_ms: int
+    repeats: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,9 @@ def _verdicts(shown: Sequence[Shown], gate: Iterable[Logged]) -> tuple[list[str]
             continue
         answers[one.number] += [entry] * entry.count
     for one in shown:
-        mismatches += _wrong(one, answers[one.number])
+        is_first = one.repeats is not None and not answers.get(one.repeats)
+        # What was not read the first time is not repeated: the gate must take it for new.
+        mismatches += _wrong(one, _ACCEPTED if is_first else one.expected, answers[one.number])
     return [one.shows for one in shown if not answers[one.number]], mismatches
 
 
@@ -151,8 +156,8 @@ def shown_at(shown: Sequence[Shown], at_ms: int) -> Shown | None:
     return came[-1] if came and at_ms <= came[-1].last_ms + LATE_MS else None
 
 
-def _wrong(one: Shown, answers: Sequence[Logged]) -> list[Mismatch]:
-    expected = f"{one.expected.outcome} {one.expected.reason}"
+def _wrong(one: Shown, must: Expected, answers: Sequence[Logged]) -> list[Mismatch]:
+    expected = f"{must.outcome} {must.reason}"
     wrong = [entry for entry in answers[:1] if _said(entry) != expected]
     found = [Mismatch(one.shows, expected, _said(entry), entry.key[2]) for entry in wrong]
     # One person is answered once: a second answer is wrong, whatever it says.

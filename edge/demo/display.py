@@ -18,7 +18,9 @@ from rich.text import Text
 _COLOURS: Final = {"accept": "green", "refer": "yellow", "reject": "red"}
 _SIGNS: Final = {"accept": "●", "refer": "▲", "reject": "■"}
 _FEWEST_ROWS: Final = 4
-_FRAME_LINES: Final = 6
+_FRAME_LINES: Final = 5
+_WIDE: Final = 112
+"""Columns from which on the expected verdict is written out; below, its sign stands for it."""
 
 
 @dataclass(slots=True)
@@ -136,21 +138,25 @@ def _padded(text: str, width: int) -> str:
 
 
 class LiveTable:
-    """A table that changes in place.
+    """A table that changes in place, as long as the terminal is high.
 
     Args:
         console: The terminal.
-        head: Lines above it: where to look and what to type.
+        head: Lines above it: where to look and what to type; printed once, so that they can be copied.
     """
 
     def __init__(self, console: Console, head: Sequence[str]) -> None:
         self._console = console
         self._head = head
-        self._rows: deque[Row] = deque(maxlen=max(_FEWEST_ROWS, console.size.height - len(head) - _FRAME_LINES))
+        width, height = console.size
+        taken = sum(-(-max(1, cell_len(line)) // width) for line in head) + _FRAME_LINES
+        self._rows: deque[Row] = deque(maxlen=max(_FEWEST_ROWS, height - taken))
         self._standing = Standing()
         self._live = Live(console=console, refresh_per_second=6, get_renderable=self._render)
 
     def __enter__(self) -> Self:
+        for line in self._head:
+            self.say(line)
         self._live.start()
         return self
 
@@ -171,26 +177,27 @@ class LiveTable:
         self._standing = standing
 
     def _render(self) -> Group:
-        head = Text("\n".join(self._head), style="bold")
         style = "bold white on red" if self._standing.is_dead else "dim"
-        return Group(head, self._table(), Text(self._standing.line(), style=style))
+        return Group(self._table(), Text(self._standing.line(), style=style))
 
     def _table(self) -> Table:
-        table = Table(expand=True, pad_edge=False, header_style="dim")
-        for name in ("time", "person", "shows", "expected", "recorded"):
-            table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=3 if name == "shows" else None)
-        table.add_column("ms", justify="right")
+        is_narrow = self._console.size.width < _WIDE
+        table = Table(expand=True, pad_edge=False, header_style="dim underline", box=None, padding=(0, 1, 0, 0))
+        for name in ("time", "person", "shows", "must" if is_narrow else "expected", "recorded"):
+            table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if name == "shows" else None)
+        table.add_column("ms", justify="right", no_wrap=True)
         table.add_column("link", no_wrap=True)
-        table.add_column("backlog", justify="right")
+        table.add_column("wait" if is_narrow else "backlog", justify="right", no_wrap=True)
         for row in self._rows:
             took = "" if row.took_ms is None else f"{row.took_ms:.0f}"
-            answered = _verdict(row.recorded)
+            expected, answered = _verdict(row.expected), _verdict(row.recorded)
             if row.recorded and not row.is_right:
-                answered.append("  WRONG", style="bold white on red")
+                answered.stylize("bold white on red")
+                answered.append(" WRONG", style="bold white on red")
+            if is_narrow:
+                expected = expected[:1]
             backlog = str(row.backlog) if row.recorded else ""
-            table.add_row(
-                _clock(row.at_ms), row.person, row.shows, _verdict(row.expected), answered, took, row.link, backlog
-            )
+            table.add_row(_clock(row.at_ms), row.person, row.shows, expected, answered, took, row.link, backlog)
         return table
 
 

@@ -224,11 +224,13 @@ class Presentation:
         showing: What the camera is told.
         part: What it is.
         expected: What the gate must record.
+        repeats: Which earlier presentation shows the same code, or None.
     """
 
     showing: Showing = field(repr=False)
     part: Part
     expected: Expected
+    repeats: int | None = None
 
     @property
     def number(self) -> int:
@@ -238,7 +240,7 @@ class Presentation:
     @property
     def shows(self) -> str:
         """What they show, in words."""
-        return f"{SYSTEMS[self.part.system].english}, {self.part.case}, {self.part.carrier}"
+        return f"{self.part.case}, {SYSTEMS[self.part.system].english}, {self.part.carrier}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +349,7 @@ class Programme:
         again = self._to_repeat(part) if part.case is Case.REPEATED else None
         if again is not None:
             showing = replace(again.showing, number=self._number)
-            return Presentation(showing, replace(again.part, case=part.case), EXPECTED[part.case])
+            return Presentation(showing, replace(again.part, case=part.case), EXPECTED[part.case], again.number)
         raw = _code(part, genuine, now_s, rng)
         if raw is None:
             return None

@@ -130,7 +130,7 @@ class Play:
         one = self._presentations[number]
         expected = f"{one.expected.outcome} {one.expected.reason}"
         # Until its last frame is known it stands as long as a person usually stays.
-        self._there[number] = Shown(number, one.shows, one.expected, at_ms, at_ms + LATE_MS)
+        self._there[number] = Shown(number, one.shows, one.expected, at_ms, at_ms + LATE_MS, one.repeats)
         self._rows[number] = Row(number, at_ms, one.part.person.name, one.shows, expected)
         self._cast.display.row(self._rows[number])
 

@@ -5,6 +5,7 @@ way out (done, Ctrl-C, a signal, an error, even a kill) ends all processes and r
 """
 
 import contextlib
+import os
 import signal
 import sys
 import tempfile
@@ -36,6 +37,7 @@ from edge.errors import SetupError
 _GATE_READY_S: Final = 30.0
 _SYNCED_S: Final = 30.0
 _FAILED: Final = 1
+_MAX_SOCKET_PATH: Final = 107
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +124,24 @@ def run(options: Options) -> int:
 
 
 def _folder(options: Options) -> Path:
+    """Make the folder that everything is kept in.
+
+    Raises:
+        SetupError: It cannot be made, or its path is too long for the gate's socket.
+    """
     try:
-        if options.out is None or not options.is_kept:
-            # Short: a Unix socket lies in it, whose path may have 107 bytes.
-            return Path(tempfile.mkdtemp(prefix="edge-demo-"))
-        options.out.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="work-", dir=options.out.resolve()))
+        parent = Path(tempfile.gettempdir())
+        if options.is_kept and options.out is not None:
+            options.out.mkdir(parents=True, exist_ok=True)
+            parent = options.out
+        folder = Path(tempfile.mkdtemp(prefix="edge-demo-", dir=parent.resolve()))
     except OSError as error:
         raise SetupError(f"There is no room for the demo: {error.strerror}.", "Set TMPDIR, or name --out.") from error
+    # A Unix socket lies in it, and its address has room for 107 bytes (unix(7)).
+    if len(os.fsencode(folder / "gate" / "gate.sock")) > _MAX_SOCKET_PATH:
+        folder.rmdir()
+        raise SetupError(f"The path {folder} is too long for a socket.", "Set TMPDIR, or --out, to a shorter one.")
+    return folder
 
 
 class _Demo:

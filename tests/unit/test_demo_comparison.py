@@ -44,6 +44,18 @@ def test_unread_code_is_missed_and_no_mismatch() -> None:
     assert (found.missed, found.mismatches, found.decoded) == (("person 1",), (), 1)
 
 
+@pytest.mark.parametrize(("first_read", "answer"), [(True, "refer repeat.recent"), (False, "accept ok")])
+def test_repeated_code_is_new_where_it_was_not_read_before(first_read: bool, answer: str) -> None:  # noqa: FBT001
+    """The gate can only remember what it has read."""
+    outcome, _, reason = answer.partition(" ")
+    again = Shown(1, "again", Expected("refer", "repeat.recent"), 2200, 4200, repeats=0)
+    log = [*([entry(1, 600)] if first_read else []), entry(2, 2900, outcome, reason)]
+    found = compare([shown(0), again], log, log)
+
+    assert found.mismatches == ()
+    assert len(found.missed) == (0 if first_read else 1)
+
+
 def test_second_answer_to_one_person_is_a_mismatch() -> None:
     """One presentation is one scan."""
     log = [entry(1, 600), entry(2, 1400, "refer", "repeat.recent")]

@@ -19,6 +19,7 @@ from edge.demo.display import Lines, LiveTable, Row, Standing
 from edge.demo.people import FIRST_ROUND, Order, Pace, Person, Programme, round_of, wanted
 from edge.demo.play import Cast, Play
 from edge.demo.processes import Processes, Service
+from edge.demo.run import Options, run
 from edge.demo.station import Places, Ports, choose_ports
 from edge.demo.summary import Result, write
 from edge.demo.supply import Issuing, Supply, request
@@ -365,7 +366,7 @@ def test_summary_has_what_a_script_reads(tmp_path: Path) -> None:
 
 
 def row(recorded: str) -> Row:
-    return Row(3, NOW_MS, "张*伟", "Yuekang Code, red, phone", "reject health.red", recorded, 31.4, "offline", 7)
+    return Row(3, NOW_MS, "张*伟", "red, Yuekang Code, phone", "reject health.red", recorded, 31.4, "offline", 7)
 
 
 def test_table_shows_each_presentation_once() -> None:
@@ -412,3 +413,16 @@ def test_issuing_names_its_failure(tmp_path: Path) -> None:
             Issuing(processes, tmp_path / "nothing", tmp_path).issue([Order("44", WHO)], world.NOW)
     finally:
         processes.close()
+
+
+def test_folder_with_too_long_a_path_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate could not make its socket there; the sentence says what to set, and the folder is gone."""
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with pytest.raises(SetupError, match="too long for a socket"):
+        run(Options(seconds=5))
+
+    assert list(long.iterdir()) == []
