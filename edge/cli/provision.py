@@ -5,15 +5,19 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from edge.errors import ConfigError, EnrolmentError
 
+if TYPE_CHECKING:
+    from edge.ledger.enrolment import Invitation
+
 CONFIG: Final = "/etc/edge/gate.toml"
 _MIN_PIN: Final = 4
 _MAX_PIN: Final = 64
+_MAX_LINE: Final = 2000
 
 
 def _place(command: Callable[..., None]) -> Callable[..., None]:
@@ -47,11 +51,13 @@ def provision() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def init(config: Path | None, state: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Make the device key; an existing one is kept."""
-    from edge.identity.identity import make_identity
+    from edge.identity.identity import KEY_FILE, make_identity
     from edge.ledger.device import fingerprint, gate_id
+    from edge.provision import owner
 
     folder = _state(config, state)
-    public = make_identity(folder).verify_key.encode()
+    with owner.writing(folder, KEY_FILE):
+        public = make_identity(folder).verify_key.encode()
     row = {"gate": gate_id(public).hex(), "fingerprint": fingerprint(public), "state": str(folder)}
     if as_json:
         click.echo(json.dumps(row))
@@ -66,18 +72,24 @@ def init(config: Path | None, state: Path | None, as_json: bool) -> None:  # noq
 @click.option("--yes", is_flag=True, help="Do not ask to compare the hub's fingerprint.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; implies --yes.")
 def enroll(code: str, config: Path | None, state: Path | None, yes: bool, as_json: bool) -> None:  # noqa: FBT001
-    """Enrol this device with the code a hub made: EDGE1:..., a picture or text file of it, or - for standard input."""
+    """Enrol this device with the code a hub made.
+
+    CODE is the text EDGE1:... in single quotes, a picture or text file of it, or - for standard input. The same command
+    may be run again after anything went wrong.
+    """
     from edge.gate.clock import now_ms
-    from edge.ledger.device import fingerprint
     from edge.provision.enrol import check_time, enrol, read_invitation
 
+    is_asked = not (yes or as_json)
+    if is_asked and (code == "-" or not sys.stdin.isatty()):
+        raise click.UsageError(
+            "nobody is there to compare the hub's fingerprint: add --yes if you know where it is from."
+        )
     folder = _state(config, state)
-    invitation = read_invitation(sys.stdin.readline(2000).strip() if code == "-" else code)
+    invitation = read_invitation(sys.stdin.readline(_MAX_LINE).strip() if code == "-" else code)
     check_time(invitation, now_ms() // 1000)
-    if not (yes or as_json):
-        click.echo(f"hub          {invitation.hub_url}\nfingerprint  {fingerprint(invitation.hub_key)}")
-        click.echo(f"site         {invitation.site}, {invitation.lane}")
-        click.confirm("Is this the fingerprint that edge hub invite showed?", abort=True)
+    if is_asked:
+        _ask(folder, invitation)
     done = enrol(folder, invitation, now_ms)
     row = _row(done.enrolment) | {"trust_version": done.trust_version, "trust_problem": done.trust_problem}
     if as_json:
@@ -88,6 +100,23 @@ def enroll(code: str, config: Path | None, state: Path | None, yes: bool, as_jso
         click.echo(f"Trust data is still missing: {done.trust_problem}", err=True)
     else:
         click.echo(f"Trust data is here (timestamp {done.trust_version}). Next: edge gate run")
+
+
+def _ask(folder: Path, invitation: "Invitation") -> None:
+    """Show whose invitation it is and what it replaces; abort where a person says no."""
+    from edge.identity.identity import load_enrolment
+    from edge.ledger.device import fingerprint
+
+    click.echo(f"hub          {invitation.hub_url}\nfingerprint  {fingerprint(invitation.hub_key)}")
+    click.echo(f"site         {invitation.site}, {invitation.lane}")
+    try:
+        before = load_enrolment(folder)
+    except EnrolmentError as damaged:
+        click.echo(f"before       {damaged.message}")
+    else:
+        if before is not None:
+            click.echo(f"before       {before.site}, {before.lane}, hub {before.hub_url}: this takes its place")
+    click.confirm("Is this the fingerprint that edge hub invite showed?", abort=True)
 
 
 def _row(enrolment: Any) -> dict[str, Any]:
@@ -134,6 +163,7 @@ def pin(config: Path | None, state: Path | None, out: Path | None) -> None:
     from nacl.pwhash import str as hash_password
 
     from edge.disk import durable
+    from edge.provision import owner
 
     path = out or _pin_file(config, state)
     chosen = (
@@ -143,7 +173,8 @@ def pin(config: Path | None, state: Path | None, out: Path | None) -> None:
     if not _MIN_PIN <= len(chosen) <= _MAX_PIN:
         raise EnrolmentError("A PIN has 4 to 64 characters.", "Choose another.")
     try:
-        durable.write(path, hash_password(chosen.encode()) + b"\n", mode=0o600)
+        with owner.writing(path.parent, path.name):
+            durable.write(path, hash_password(chosen.encode()) + b"\n", mode=0o600)
     except OSError as error:
         raise EnrolmentError(
             f"{path} cannot be written: {os.strerror(error.errno or 0)}.", "Run as the gate's user."

@@ -1,21 +1,23 @@
 """Enrolment: an invitation, one exchange with the hub, and this device is one of its gates.
 
 Every step can be repeated after an interruption: the device key is made once, the hub answers the same key and token
-again with the same, the trust store keeps the root it has, and `enrolment.json` is written last. Starting parts is left
-to `edge.gate`: they notice.
+again with the same, the trust store keeps the root it has, and `enrolment.json` is written last. The parts of a running
+gate notice it by themselves.
 """
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from nacl.signing import SigningKey
 
-from edge.errors import EnrolmentError, LedgerError, SourceError, TransportError, TrustError
-from edge.identity.identity import Enrolment, make_identity, save_enrolment
+from edge.errors import EdgeError, EnrolmentError, LedgerError, SourceError
+from edge.identity.identity import ENROLMENT_FILE, KEY_FILE, Enrolment, make_identity, save_enrolment
 from edge.ledger import device, enrolment
 from edge.ledger.enrolment import EnrolmentAnswer, EnrolmentRequest, Invitation
+from edge.provision import owner
 from edge.scanner.still import read_image
 from edge.sync.client import enrol as exchange
 from edge.sync.transport import Transport
@@ -27,6 +29,7 @@ TRUST_FOLDER: Final = "trust"
 TIMEOUT_S: Final = 15.0
 _EARLY_S: Final = 86_400
 """An invitation from further in the future than this says that this device's clock is wrong."""
+_BOM: Final = b"\xef\xbb\xbf"
 _MAX_FILE: Final = 64 * 1024 * 1024
 _PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\x00", b"MM\x00*", b"RIFF")
 
@@ -65,7 +68,7 @@ def read_invitation(given: str) -> Invitation:
         ) from error
     if content.startswith(_PICTURES):
         return enrolment.open_invitation(_in_picture(path, content))
-    return enrolment.open_invitation(content.strip())
+    return enrolment.open_invitation(content.removeprefix(_BOM).strip())
 
 
 def _in_picture(path: Path, content: bytes) -> bytes:
@@ -114,23 +117,22 @@ def enrol(
         TrustError: The root the hub gave cannot be taken.
     """
     check_time(invitation, now_ms() // 1000)
-    key = make_identity(state)
-    transport = (connect or _http)(invitation.hub_url)
-    try:
-        request = EnrolmentRequest(invitation.token, key.verify_key.encode(), now_ms())
-        answer = exchange(transport, enrolment.make_request(request, key), invitation.hub_key)
-    finally:
-        transport.close()
-    enrolled = _checked(answer, invitation, key)
-    store = TrustStore.init(state / TRUST_FOLDER, answer.root)
-    try:
-        save_enrolment(state, enrolled)
-    except OSError as error:
-        raise EnrolmentError(
-            f"The enrolment cannot be written to {state}: {error.strerror}.",
-            "Make room and run the same command again.",
-        ) from error
-    return _first_trust(store, enrolled, now_ms() // 1000)
+    # Before the invitation is spent: what cannot be written must not use it up.
+    with owner.writing(state, KEY_FILE, ENROLMENT_FILE, TRUST_FOLDER):
+        key = make_identity(state)
+        with closing((connect or _http)(invitation.hub_url)) as transport:
+            request = EnrolmentRequest(invitation.token, key.verify_key.encode(), now_ms())
+            answer = exchange(transport, enrolment.make_request(request, key), invitation.hub_key)
+        enrolled = _checked(answer, invitation, key)
+        store = TrustStore.init(state / TRUST_FOLDER, answer.root) if answer.root else None
+        try:
+            save_enrolment(state, enrolled)
+        except OSError as error:
+            raise EnrolmentError(
+                f"The enrolment cannot be written to {state}: {error.strerror}.",
+                "Make room and run the same command again.",
+            ) from error
+        return _first_trust(store, enrolled, now_ms() // 1000)
 
 
 def _http(url: str) -> Transport:
@@ -159,12 +161,16 @@ def _checked(answer: EnrolmentAnswer, invitation: Invitation, key: SigningKey) -
     )
 
 
-def _first_trust(store: TrustStore, enrolled: Enrolment, unix_s: int) -> Enrolled:
+def _first_trust(store: TrustStore | None, enrolled: Enrolment, unix_s: int) -> Enrolled:
     # The gate fetches it by itself later; a technician wants to know now.
+    if store is None:
+        return Enrolled(enrolled, 0, "The hub has no trust root yet. Give it one, then enrol this gate again.")
     if not enrolled.trust_url:
         return Enrolled(enrolled, 0, "The hub names no trust publication; bring one: edge trust refresh --from FOLDER")
     try:
-        store.refresh(HttpFetcher(enrolled.trust_url), unix_s)
+        with closing(HttpFetcher(enrolled.trust_url)) as fetcher:
+            store.refresh(fetcher, unix_s)
         return Enrolled(enrolled, store.load().versions.timestamp)
-    except (TrustError, TransportError) as error:
+    except EdgeError as error:
+        # It is enrolled all the same.
         return Enrolled(enrolled, 0, str(error))

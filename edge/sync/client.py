@@ -100,7 +100,7 @@ def _other(answer: Answer) -> AnswerRefused:
     if answer.status in BUSY:
         return AnswerRefused(
             "The hub is busy.",
-            "Try again later; the gate does so by itself.",
+            "Try again in a minute.",
             status=answer.status,
             retry_after_s=answer.retry_after_s,
         )

@@ -89,14 +89,7 @@ class Outbox:
         Raises:
             LedgerError: The scan log or `sync.db` cannot be read.
         """
-        head = self._log.head or NO_LOG
-        mark = self.store.mark(head.epoch)
-        in_batches = parked = of_this_log = 0
-        for epoch, entries, refused in self.store.totals():
-            in_batches, parked = in_batches + entries, parked + refused
-            of_this_log += entries if epoch == head.epoch else 0
-        uncut = head.seq - (mark.last if mark else 0) - of_this_log
-        return Standing(head, in_batches + max(0, uncut), parked, needs_mark=mark is None and head is not NO_LOG)
+        return standing_of(self.store, self._log.head or NO_LOG)
 
     def next(self, passed_over: frozenset[int] = frozenset()) -> Kept | None:
         """Return the batch to send now, durable, or None where nothing waits.
@@ -236,6 +229,25 @@ class Outbox:
                 return other.head
         head = self._log.head
         return self._log.head_at(seq) if head is not None and head.epoch == kept.epoch else None
+
+
+def standing_of(store: SyncStore, head: Head) -> Standing:
+    """Return what of a log, and of those before it, the hub does not have.
+
+    Args:
+        store: `sync.db`.
+        head: Where the log stands, or `NO_LOG`.
+
+    Raises:
+        LedgerError: `sync.db` cannot be read.
+    """
+    mark = store.mark(head.epoch)
+    in_batches = parked = of_this_log = 0
+    for epoch, entries, refused in store.totals():
+        in_batches, parked = in_batches + entries, parked + refused
+        of_this_log += entries if epoch == head.epoch else 0
+    uncut = head.seq - (mark.last if mark else 0) - of_this_log
+    return Standing(head, in_batches + max(0, uncut), parked, needs_mark=mark is None and head is not NO_LOG)
 
 
 def _goes(kept: Kept, passed_over: frozenset[int]) -> bool:

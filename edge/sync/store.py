@@ -7,11 +7,11 @@ left unsent. What follows from the rows is left to `edge.sync.outbox`.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
@@ -98,21 +98,53 @@ class Kept:
     parked_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The newest receipt of a log.
+
+    Attributes:
+        last: Everything up to this number is the hub's.
+        hub_seq: Hub sequence of the newest entry it covers.
+        at_ms: When it was signed, Unix milliseconds.
+        key_id: Which hub key signed it (hex).
+        wire: As it was signed.
+        taken_ms: When it came, Unix milliseconds.
+    """
+
+    last: int
+    hub_seq: int
+    at_ms: int
+    key_id: str
+    wire: bytes
+    taken_ms: int
+
+
 class SyncStore:
     """The database of the sync part; used by one thread.
 
     Args:
         path: The file `sync.db`; made where it is missing, brought up to date where it is older.
+        opened: Opens it; for writing unless said otherwise.
 
     Raises:
         LogDamaged: It is no database, or damaged.
         LogUnwritable: It cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, opened: Callable[[Path], Database] | None = None) -> None:
         self.path = path
         with self._ours():
-            self._db = _opened(path)
+            self._db = (opened or _opened)(path)
+
+    @classmethod
+    def reader(cls, path: Path) -> Self | None:
+        """Open the database beside its writer, unable to write; None where there is none yet.
+
+        Raises:
+            LogDamaged: It is no database, or damaged.
+            LogUnwritable: It cannot be read now.
+        """
+        return cls(path, opened=_opened_to_read) if path.exists() else None
 
     def check(self) -> None:
         """Look whether the database still holds together.
@@ -218,10 +250,11 @@ class SyncStore:
         )
         self._do("DELETE FROM batch WHERE epoch = ? AND last <= ?", (receipt.epoch, receipt.last))
 
-    def receipt(self, epoch: bytes) -> bytes | None:
-        """Return the newest receipt of a log as the hub signed it, or None."""
-        rows = self._rows("SELECT wire FROM receipt WHERE epoch = ?", epoch)
-        return rows[0][0] if rows else None
+    def taken(self, epoch: bytes) -> Taken | None:
+        """Return the newest receipt of a log, or None."""
+        columns = "last, hub_seq, at_ms, key_id, wire, taken_ms"
+        rows = self._rows(f"SELECT {columns} FROM receipt WHERE epoch = ?", epoch)  # noqa: S608  # fixed columns
+        return Taken(*rows[0]) if rows else None
 
     def last_push_ms(self) -> int | None:
         """Return when the newest receipt came, Unix milliseconds, or None where none ever did."""
@@ -273,14 +306,12 @@ def read_receipt(path: Path, epoch: bytes) -> bytes | None:
         LogDamaged: It is no database, or damaged.
         LogUnwritable: It cannot be read now.
     """
-    if not path.exists():
+    store = SyncStore.reader(path)
+    if store is None:
         return None
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as connection:
-            row = connection.execute("SELECT wire FROM receipt WHERE epoch = ?", (epoch,)).fetchone()
-    except sqlite3.Error as error:
-        raise _translated(error, path) from error
-    return row[0] if row else None
+    with closing(store):
+        taken = store.taken(epoch)
+    return taken.wire if taken is not None else None
 
 
 def set_aside(path: Path) -> Path:
@@ -309,6 +340,17 @@ def _opened(path: Path) -> Database:
     connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
     try:
         return _prepared(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _opened_to_read(path: Path) -> Database:
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        return Database(connection, execute_plugins=False)
     except BaseException:
         connection.close()
         raise
