@@ -1,5 +1,7 @@
 """One browser for all journeys, and a real kiosk process with a small scanner part behind it for each."""
 
+import json
+import re
 import shutil
 import signal
 import socket
@@ -9,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -27,6 +29,8 @@ BROWSER_ARGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 MISSING = "Chromium is not installed. Run: sudo apt-get install -y chromium fonts-noto-cjk fonts-inter"
+ONLINE = '{"link": "online", "since_ms": 1795000000000, "backlog": 3, "findings": []}'
+CONFIG = re.compile(r'<script type="application/json" id="config">(.*?)</script>')
 VIEW = {"width": 1280, "height": 720}
 
 _SERVE = """
@@ -123,32 +127,65 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert faults == []
 
 
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[GateSocket]:
-    """A scanner part that runs."""
-    socket_end = GateSocket(tmp_path / "gate.sock").start()
-    (tmp_path / "link.json").write_text('{"link": "online", "since_ms": 1795000000000, "backlog": 3, "findings": []}')
-    yield socket_end
-    socket_end.stop()
+class Stand:
+    """A kiosk process with a small scanner part behind it, put back to where it began before each test.
+
+    Args:
+        folder: The state folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.gate = GateSocket(folder / "gate.sock").start()
+        self.kiosk = Kiosk(folder)
+        self.kiosk.wait()
+
+    def reset(self) -> None:
+        """Forget pictures, commands and verdicts, and be online."""
+        self.gate.reset()
+        (self.kiosk.state / "link.json").write_text(ONLINE)
+        token = json.loads(CONFIG.search(self._read("/"))[1])["token"]  # type: ignore[index] # it is on every page
+        with urlopen(f"{self.kiosk.url}/events", timeout=5) as stream:
+            snapshot = json.loads(stream.readline().removeprefix(b"data: "))
+        shown = snapshot["open"] + ([snapshot["verdict"]] if snapshot["verdict"] else [])
+        body = json.dumps({"cmd": "ack", "ids": [entry["id"] for entry in shown]}).encode()
+        headers = {"Content-Type": "application/json", "X-Edge-Token": token}
+        urlopen(Request(f"{self.kiosk.url}/command", body, headers), timeout=5).close()
+
+    def stop(self) -> None:
+        """End both."""
+        self.kiosk.stop()
+        self.gate.stop()
+
+    def _read(self, path: str) -> str:
+        with urlopen(f"{self.kiosk.url}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
+
+@pytest.fixture(scope="session")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """One web part for all tests that leave it running: starting one for each would double their time."""
+    made = Stand(tmp_path_factory.mktemp("stand"))
+    yield made
+    made.stop()
 
 
 @pytest.fixture
-def start_kiosk(tmp_path: Path) -> Iterator[Callable[..., Kiosk]]:
-    """Start kiosk processes, stopped afterwards."""
-    started: list[Kiosk] = []
-
-    def start(**options: str) -> Kiosk:
-        kiosk = Kiosk(tmp_path, **options)
-        started.append(kiosk)
-        kiosk.wait()
-        return kiosk
-
-    yield start
-    for kiosk in started:
-        kiosk.stop()
+def gate(stand: Stand) -> GateSocket:
+    """A scanner part that runs, as at the beginning."""
+    stand.reset()
+    return stand.gate
 
 
 @pytest.fixture
-def kiosk(gate: GateSocket, start_kiosk: Callable[..., Kiosk]) -> Kiosk:
-    """A kiosk with a scanner part behind it."""
-    return start_kiosk()
+def kiosk(gate: GateSocket, stand: Stand) -> Kiosk:
+    """A kiosk with a scanner part behind it; its test leaves it running."""
+    return stand.kiosk
+
+
+@pytest.fixture
+def own_stand(tmp_path: Path) -> Iterator[Stand]:
+    """A kiosk and a scanner part of the test's own, to be killed or frozen."""
+    made = Stand(tmp_path)
+    made.reset()
+    yield made
+    made.stop()

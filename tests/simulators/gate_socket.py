@@ -132,6 +132,13 @@ class GateSocket:
         threading.Thread(target=self._accept, args=(self._server,), daemon=True).start()
         return self
 
+    def reset(self) -> None:
+        """Forget what a test set and what came, and say that everything works."""
+        with self._lock:
+            self.commands.clear()
+        self.jpeg, self.is_mute, self.refusal, self._seq = None, False, "", 1000
+        self.publish(standing())
+
     def stop(self) -> None:
         """Close everything, as a part that was killed does."""
         server, self._server = self._server, None

@@ -88,14 +88,14 @@ def test_an_accept_shows_what_was_signed() -> None:
     assert view["holder"] == {"name": "张＊伟", "born": "1988", "tail": "3416"}
     assert view["issuer"] == {"en": "Xi'an One-Code Pass", "zh": "西安一码通"}
     assert view["words"]["zh"]["next"] == "核对证件后放行"
-    assert view["facts"]["en"] == ["not revoked", "Person pass", "green", "Xi'an, Shaanxi"]
+    assert view["facts"]["en"] == ["Not revoked", "Person pass", "green", "Xi'an, Shaanxi"]
 
 
 def test_an_accept_whose_revocation_was_not_asked_does_not_claim_it() -> None:
     """With a downgraded status check the page does not say *not revoked*, and says which check it was."""
     view = view_of(accept(482, warnings=["status.stale"]))
 
-    assert "not revoked" not in view["facts"]["en"]
+    assert "Not revoked" not in view["facts"]["en"]
     assert view["warnings"][0]["en"] == "Revocation list too old"
 
 

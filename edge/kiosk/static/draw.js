@@ -63,6 +63,20 @@ export function drawMain(config, s, shown, nowMs) {
   return verdict(voice, shown, nowMs);
 }
 
+/** Make a view smaller until everything in it is inside: words are as many as they are. */
+export function fit(view) {
+  for (let scale = 1; scale > 0.6 && isOver(view); scale -= 0.04) view.style.setProperty("--fit", scale);
+}
+
+// A view that centres what it holds spills over both ends, and only one of them counts as scrollable.
+function isOver(view) {
+  const frame = view.getBoundingClientRect();
+  return [...view.children].some((child) => {
+    const box = child.getBoundingClientRect();
+    return box.top < frame.top || box.bottom > frame.bottom || box.right > frame.right || child.scrollWidth > child.clientWidth + 1;
+  });
+}
+
 function head(kind, shapes, word, also) {
   const words = el("div", "words", el("strong", "word", word), el("span", "also", also));
   const [before, after] = shapes;
@@ -268,7 +282,7 @@ function counts(voice, s) {
 export function drawPanel(config, s) {
   const voice = spoken(config, s);
   const close = button("Esc", voice.say("action.close"), "close");
-  if (s.panel.kind === "help") return [el("h2", "", voice.say("help.title")), ...help(voice, s), close];
+  if (s.panel.kind === "help") return [el("h2", "", voice.say("help.title")), close, ...help(voice, s)];
   const { panel } = s;
   const about = voice.say("panel.about", {
     number: `#${panel.number}`, outcome: voice.say(WORD[panel.outcome]), time: clock(panel.at_ms, true),
@@ -310,9 +324,10 @@ function help(voice, s) {
     return el("div", `row ${alert.severity}`, icon("refer", "i"), el("div", "", el("b", "", what), el("span", "", next)));
   });
   const nothing = el("p", "", voice.say("help.no_findings"));
+  const state = [el("h3", "", voice.say("help.state")), findings.length ? el("div", "rows", findings) : nothing];
   return [
-    el("div", "rows", shapes), el("p", "", voice.say("help.strip")), el("div", "rows keys", rows),
-    el("h3", "", voice.say("help.state")), findings.length ? el("div", "rows", findings) : nothing,
+    el("div", "half", el("div", "rows", shapes), el("p", "", voice.say("help.strip")), state),
+    el("div", "half rows keys", rows),
   ];
 }
 

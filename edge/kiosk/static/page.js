@@ -4,7 +4,9 @@
 // connection and the clock. Nothing of a verdict is kept here: what the machine drops is gone.
 
 import { actions, begin, screen, step, wakes } from "./paint.js";
-import { bannerAlert, drawBanner, drawFooter, drawMain, drawPanel, drawStrip, speaker, spokenText, timeText } from "./draw.js";
+import {
+  bannerAlert, drawBanner, drawFooter, drawMain, drawPanel, drawStrip, fit, speaker, spokenText, timeText,
+} from "./draw.js";
 import { Player } from "./sound.js";
 
 const config = JSON.parse(document.getElementById("config").textContent);
@@ -131,8 +133,8 @@ function gateTime() {
 function refresh(part, key, build) {
   if (drawn[part] === key) return;
   drawn[part] = key;
-  const children = build();
-  parts[part].replaceChildren(...children);
+  parts[part].replaceChildren(...build());
+  if (part === "main") fit(parts.main.firstElementChild);
 }
 
 function render() {
@@ -205,6 +207,7 @@ function renderPanel() {
   if (drawn.panel === key) return;
   refresh("panel", key, () => (panel ? drawPanel(config, state) : []));
   if (!panel) return;
+  parts.panel.dataset.kind = panel.kind;
   const title = parts.panel.querySelector("h2");
   parts.panel.setAttribute("aria-label", title.textContent);
   const pin = parts.panel.querySelector("#pin");

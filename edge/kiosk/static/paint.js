@@ -47,7 +47,7 @@ export function step(before, event, now) {
 export function wakes(s) {
   const times = [
     s.main && s.main.until,
-    s.queue.length && s.main && (s.main.kind === "accept" ? s.main.since + TIMES.drain : s.main.since + TIMES.guard),
+    s.queue.length > 0 && s.main && s.main.since + (s.main.kind === "accept" ? TIMES.drain : TIMES.guard),
     s.group && s.group.since + TIMES.together,
     s.staff && s.staff.until,
     s.notice && s.notice.until,
