@@ -151,12 +151,12 @@ def connect_reader(path: Path) -> Iterator[Database | None]:
     Raises:
         LedgerError: It cannot be read now; `LogDamaged` where it is damaged.
     """
-    _refuse_orphan(path)
-    if not path.exists() or path.stat().st_size == 0:
-        yield None
-        return
     connection = None
     try:
+        _refuse_orphan(path)
+        if not path.exists() or path.stat().st_size == 0:
+            yield None
+            return
         how = "?mode=ro&immutable=1" if _is_frozen(path) else "?mode=ro"
         connection = sqlite3.connect(path.resolve().as_uri() + how, uri=True, timeout=_BUSY_S, isolation_level=None)
         db = Database(connection, execute_plugins=False)

@@ -27,6 +27,7 @@ from edge.scanlog.retention import Retention
 MAX_SEALED: Final = 4096
 """Longest sealed field, bytes; a batch carries no longer one."""
 _TAIL: Final = 64
+_BUSY_MS: Final = 50
 _DUE: Final = connection.WAL_FRAMES // 4
 _INSERT: Final = "INSERT INTO scan (seq, at_ms, body, head, token, sealed) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -82,6 +83,8 @@ class ScanLog:
             self._stand_at(rows.head_of(self._db, self._meta))
             # The end that will be built upon; the whole chain is walked by `verify`.
             rows.latest(self._db, self._meta, _TAIL)
+            # At start another process may be reading the write-ahead log in; later on a person may be waiting.
+            self._db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}").fetchall()
             self._warm_or_later()
 
     @property

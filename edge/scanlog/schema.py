@@ -6,6 +6,7 @@ oldest program that can. What stands in the rows is left to `edge.scanlog.rows`.
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -198,12 +199,12 @@ def check_tables(db: Database, meta: Meta, path: Path, steps: Sequence[Step] = S
     """
     if meta.schema > steps[-1].number:
         return
-    model = Database(sqlite3.connect(":memory:", isolation_level=None), execute_plugins=False)
-    for step in steps[: meta.schema]:
-        step.apply(model)
-    expected, found = _definitions(model), _definitions(db)
-    model.close()
-    if expected != found:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        model = Database(connection, execute_plugins=False)
+        for step in steps[: meta.schema]:
+            step.apply(model)
+        expected = _definitions(model)
+    if _definitions(db) != expected:
         raise LogDamaged(f"The tables of the scan log {path} are not those this program made.", ASIDE)
 
 

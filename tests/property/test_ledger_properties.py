@@ -105,7 +105,7 @@ KINDS = ("batch", "receipt", "invitation", "enrol", "enrolled", "heartbeat", "wa
         st.dictionaries(st.integers(0, 13), CONTENT, max_size=13),
     )
 )
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_any_bytes_are_opened_or_refused(wire: bytes) -> None:
     """For all bytes, and for anything a device signs: no reader raises what its caller does not expect."""
     keys = HUB_KEYS | {device.key_id(PUBLIC).hex(): PUBLIC}

@@ -172,7 +172,7 @@ def test_a_flipped_bit_in_the_write_ahead_log_leaves_a_whole_beginning(
 ) -> None:
     """SQLite's frame checksums end the log before the damage; nothing behind it is half believed."""
     intact = (cut_off / "scans.db-wal").read_bytes()
-    for bit in random.Random(3).sample(range(30 * (PAGE_BYTES + 24) * 8), 60):
+    for bit in random.Random(3).sample(range(30 * (PAGE_BYTES + 24) * 8), 24):
         path = truncated(cut_off, tmp_path, 0)
         damaged = bytearray(intact)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -198,6 +198,22 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path, content: by
 
     assert "Do not delete it" in refused.value.next_step
     assert content == path.read_bytes()
+
+
+def test_a_log_whose_making_was_cut_short_is_made(tmp_path: Path) -> None:
+    """Power went while the file was made: empty, or with nothing but its first page. Nothing was in it."""
+    (tmp_path / "empty.db").touch()
+    first = sqlite3.connect(tmp_path / "first.db")
+    first.execute("PRAGMA page_size = 1024")
+    first.execute("PRAGMA journal_mode = WAL")
+    first.close()
+    for name in ("empty.db", "first.db"):
+        assert ScanLogReader(tmp_path / name).head is None
+
+        log = ScanLog.open(tmp_path / name)
+
+        assert log.append(scan()).seq == 1
+        log.close()
 
 
 @pytest.mark.parametrize("left", [None, b""])

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -192,6 +194,67 @@ def test_a_log_that_belongs_to_somebody_else_is_named(tmp_path: Path) -> None:
     assert "LogUnwritable" in tried.stderr
     assert "belongs to the gate's user" in tried.stderr
     assert before == path.read_bytes()
+
+
+def test_a_folder_that_may_not_be_entered_is_named_to_a_reader(tmp_path: Path) -> None:
+    """Another user asks `edge scans`: a sentence, not an error of the operating system."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    filled(folder / "scans.db", 10).close()
+    asked = (
+        "import os, sys, pathlib\n"
+        "from edge.scanlog.reader import ScanLogReader\n"
+        "if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
+        "ScanLogReader(pathlib.Path(sys.argv[1])).head\n"
+    )
+    folder.chmod(0o000)
+    tried = subprocess.run(
+        [sys.executable, "-c", asked, folder / "scans.db"], capture_output=True, text=True, check=False
+    )
+    folder.chmod(0o755)
+
+    assert "LedgerError: The scan log" in tried.stderr
+    assert "cannot be read" in tried.stderr
+
+
+SYNCED = """
+import pathlib, sys
+from edge.scanlog.log import ScanLog
+from tests.simulators.ledger import scan, token
+log = ScanLog.open(pathlib.Path(sys.argv[1]))
+for n in range(40):
+    print("before", flush=True)
+    log.append(scan(n), token=token(n))
+    print("after", flush=True)
+"""
+
+
+def test_every_append_is_synced_before_it_returns(tmp_path: Path) -> None:
+    """As the kernel sees it: written to the write-ahead log, that file synced, and only then acknowledged."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    trace = tmp_path / "trace"
+    calls = "trace=openat,pwrite64,fdatasync,fsync,write"
+    traced = subprocess.run(
+        [strace, "-o", trace, "-e", calls, sys.executable, "-c", SYNCED, tmp_path / "scans.db"],
+        capture_output=True,
+        check=False,
+    )
+    if traced.returncode:
+        pytest.skip("this machine does not let one process trace another")
+    seen = trace.read_text(errors="replace")
+    wal = re.search(r'scans\.db-wal", .*\) = (\d+)', seen)
+    folder = re.search(rf'"{re.escape(str(tmp_path))}", .*O_DIRECTORY.*\) = (\d+)', seen)
+    assert wal is not None
+    assert folder is not None
+
+    appends = re.findall(r'write\(1, "before.*?write\(1, "after', seen, re.DOTALL)
+    assert len(appends) == 40
+    for calls in appends:
+        written, synced = calls.rfind(f"pwrite64({wal[1]}, "), calls.rfind(f"fdatasync({wal[1]})")
+        assert -1 < written < synced
+    assert f"fsync({folder[1]})" in seen
 
 
 def test_erasing_that_cannot_finish_is_finished_later(tmp_path: Path) -> None:
