@@ -4,6 +4,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -45,7 +46,7 @@ class Recorder:
 
     def __call__(self, event):
         self.events.append(event)
-        with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True) as other:
+        with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as other:
             self.durable_at.append(other.execute("SELECT max(seq) FROM scan").fetchone()[0] or 0)
 
 
@@ -314,7 +315,7 @@ def test_the_line_runs_in_one_thread_while_readers_look_on(gate):
 
     def look():
         while not stop.is_set():
-            with sqlite3.connect(f"file:{gate.path}?mode=ro", uri=True) as other:
+            with closing(sqlite3.connect(f"file:{gate.path}?mode=ro", uri=True)) as other:
                 other.execute("SELECT count(*) FROM scan").fetchone()
 
     reader = threading.Thread(target=look)
