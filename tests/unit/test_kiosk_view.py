@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.kiosk.link_file import Link, LinkFile, parse_link
 from edge.kiosk.plain import plain_text, without_credentials
@@ -344,3 +346,28 @@ def test_the_shift_report_falls_back_to_the_last_state() -> None:
 
     assert [count for _, _, count in report.results] == [1326, 37, 14]
     assert report.reasons == report.staff == ()
+
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["accept", "ok", "stale"])
+)
+ANYTHING = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=8
+)
+
+
+@given(base=st.sampled_from([accept(1), refer(2), reject(3), standing(), aged(93_600, "stale")]), data=st.data())
+def test_no_message_of_the_socket_can_stop_the_page(base: dict[str, Any], data: st.DataObject) -> None:
+    """Any value in any field gives a view that JSON and UTF-8 can carry: the page goes on."""
+    spoilt = base | {key: data.draw(ANYTHING) for key in data.draw(st.sets(st.sampled_from(sorted(base))))}
+    view = view_of(spoilt) if base["type"] == "verdict" else state_of(spoilt)
+
+    assert json.dumps(view, ensure_ascii=False, allow_nan=False).encode()
+
+
+@given(
+    raw=st.binary(max_size=200) | ANYTHING.map(lambda value: json.dumps({"link": value, "findings": value}).encode())
+)
+def test_no_link_file_can_stop_the_page(raw: bytes) -> None:
+    """Any bytes in `link.json` give a state that is shown."""
+    assert state_of(link=parse_link(raw))["connected"] is True
