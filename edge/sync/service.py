@@ -144,6 +144,9 @@ class Service:
         if ways != self._ways:
             self._ways = ways
             self._session.on_network_changed(now)
+            if self._hub.is_idle:
+                # What is asked over a connection of the network before may wait in vain for its packets to come back.
+                self._transport.close()
         before = self._standing
         try:
             self._standing = self._outbox.standing()
@@ -232,7 +235,8 @@ class Service:
                     params={"backlog": self._standing.backlog, "message": self._pusher.failure},
                 )
             )
-        if is_refusal(self._refreshed):
+        # A login page answers for the mirror as it does for the hub: no reason to call anything tampered with.
+        if is_refusal(self._refreshed) and self._session.link is Link.ONLINE:
             found.append(Finding("trust.refused", params={"message": str(self._refreshed)}))
         trouble = self._unreadable or self._pusher.trouble
         if trouble is not None:

@@ -82,6 +82,8 @@ class SyncGate:
     def start(self) -> None:
         """Begin as a new process does: nothing is remembered but what is on the disk."""
         self.store = SyncStore(self.path)
+        # A death of the process is what is played here, not a power cut: nothing waits for the disk.
+        self.store._db.conn.execute("PRAGMA synchronous = OFF")
         self.outbox = Outbox(self.store, self.log, self.key)
         self.session = Session(self.settings, random.Random(1).random, was_online=self.store.was_online())
         self.pusher = Pusher(self.session, self.outbox, self.key, dict)

@@ -51,12 +51,13 @@ def test_it_is_for_its_owner_alone(gate: SyncGate) -> None:
     assert modes == dict.fromkeys(["sync.db", "sync.db-wal", "sync.db-shm"], 0o600)
 
 
-def test_every_commit_is_synced(gate: SyncGate) -> None:
+def test_every_commit_is_synced(tmp_path: Path) -> None:
     """Write-ahead log and full synchronisation: what was cut survives a power cut."""
-    connection = gate.store._db.conn
+    store = SyncStore(tmp_path / "sync.db")
 
-    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert store._db.conn.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert store._db.conn.execute("PRAGMA synchronous").fetchone()[0] == 2
+    store.close()
 
 
 def test_a_cut_is_kept_before_it_is_handed_out(gate: SyncGate) -> None:
