@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -215,7 +216,7 @@ def test_an_entry_somebody_else_wrote_is_followed(path: Path, log: ScanLog) -> N
     """What is on disk counts: the append is refused once, then the chain goes on behind the other's entry."""
     body = facts.encode(scan(10))
     head = chain.next_head(log.head.head, body)
-    with sqlite3.connect(path) as stranger:
+    with closing(sqlite3.connect(path)) as stranger, stranger:
         stranger.execute("INSERT INTO scan VALUES (11, ?, ?, ?, NULL, NULL)", (scan(10).at_ms, body, head))
     stranger.close()
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -227,7 +228,7 @@ def test_a_purge_that_cannot_be_written_changes_nothing(log: ScanLog) -> None:
 def test_damaged_rows_stay_as_evidence(tmp_path: Path, log: ScanLog) -> None:
     """What does not verify is not destroyed, even under a receipt."""
     signed = receipt(head_at(log, 30))
-    with sqlite3.connect(tmp_path / "scans.db") as stranger:
+    with closing(sqlite3.connect(tmp_path / "scans.db")) as stranger, stranger:
         stranger.execute("DROP TRIGGER scan_is_never_edited")
         stranger.execute("UPDATE scan SET body = x'a0' WHERE seq = 7")
     stranger.close()
@@ -235,7 +236,7 @@ def test_damaged_rows_stay_as_evidence(tmp_path: Path, log: ScanLog) -> None:
     with pytest.raises(LogDamaged, match="entry 7 does not follow"):
         log.purge([signed], RULE, LATER)
 
-    with sqlite3.connect(tmp_path / "scans.db") as stranger:
+    with closing(sqlite3.connect(tmp_path / "scans.db")) as stranger, stranger:
         assert stranger.execute("SELECT count(*) FROM scan").fetchone()[0] == 48
     stranger.close()
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,7 +192,7 @@ def test_a_page_that_lost_its_bytes_is_found_at_the_start(gate: SyncGate) -> Non
 
 def test_a_database_of_somebody_else_is_refused(tmp_path: Path) -> None:
     """Tables of other names are damage with a name, not a crash."""
-    with sqlite3.connect(tmp_path / "sync.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "sync.db")) as connection, connection:
         connection.execute("CREATE TABLE receipt (a)")
     connection.close()
 

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ class NoNetwork:
 
 def damage(store: TrustStore, record: str) -> None:
     """Flip one bit of a record, as a failing card does."""
-    with sqlite3.connect(store.folder / "trust.db") as connection:
+    with closing(sqlite3.connect(store.folder / "trust.db")) as connection, connection:
         (value,) = connection.execute("SELECT value FROM records WHERE name = ?", (record,)).fetchone()
         flipped = bytes([value[0] ^ 1]) + value[1:]
         connection.execute("UPDATE records SET value = ? WHERE name = ?", (flipped, record))
@@ -263,7 +264,7 @@ def test_a_destroyed_database_is_named_and_enrolment_begins_again(
 
 def test_a_database_of_a_newer_form_is_left_alone(store: TrustStore) -> None:
     """The previous slot of an update says so instead of guessing."""
-    with sqlite3.connect(store.folder / "trust.db") as connection:
+    with closing(sqlite3.connect(store.folder / "trust.db")) as connection, connection:
         connection.execute("PRAGMA user_version = 2")
     connection.close()
 
