@@ -63,12 +63,12 @@ note_change() {
   $dry_run || [[ -n $root ]] || touch -- "$restart_due"
 }
 
-# place SOURCE TARGET: puts a file of firmware-config at TARGET, if it is not already there just so.
+# place SOURCE TARGET [MODE]: puts a file of firmware-config at TARGET, if it is not already there just so.
 place() {
   local target=$root$2
   cmp --silent -- "$folder/$1" "$target" && return 0
   note_change
-  act "$2" install -D --mode=0644 -- "$folder/$1" "$target"
+  act "$2" install -D --mode="${3:-0644}" -- "$folder/$1" "$target"
 }
 
 install_machine_packages() {
@@ -90,6 +90,7 @@ place_files() {
     place "sysusers/$unit.conf" "/etc/sysusers.d/$unit.conf"
     place "tmpfiles/$unit.conf" "/etc/tmpfiles.d/$unit.conf"
   done
+  if $kiosk; then place kiosk.sh /usr/local/lib/edge/kiosk.sh 0755; fi
   place udev/70-edge-camera.rules /etc/udev/rules.d/70-edge-camera.rules
   for unit in "${units[@]}"; do place "systemd/$unit" "/etc/systemd/system/$unit"; done
   place systemd/edge-scanner.service.d/network-camera.conf.example \
@@ -177,12 +178,15 @@ enable_parts() {
   act "reading the new units and rules" reload
   $start || return 0
   if [[ -e $restart_due ]]; then
-    act "starting the gate" systemctl restart "${units[@]}"
+    act "starting the gate" run_units restart
     $dry_run || rm -f -- "$restart_due"
   else
-    act "starting the gate" systemctl start "${units[@]}"
+    act "starting the gate" run_units start
   fi
 }
+
+# run_units VERB: a part that does not start is a line of the list at the end, not the end of this.
+run_units() { systemctl "$1" "${units[@]}" 2>/dev/null || true; }
 
 # reload: a container has systemd and no udev; cameras are then the host's business.
 reload() {
@@ -238,9 +242,10 @@ list_checks() {
   if $start && is_booted; then
     local unit
     for unit in "${units[@]}"; do
-      check "$unit is running" "See why not: journalctl --unit $unit --lines 20" systemctl is-active "$unit"
+      # By name, not by unit: what the screen says belongs to its login session.
+      check "$unit is running" "See why not: journalctl --identifier ${unit%.*} --lines 20" systemctl is-active "$unit"
     done
-    check "the page answers: http://127.0.0.1:8080/" "See why not: journalctl --unit edge-web --lines 20" page_answers
+    check "the page answers: http://127.0.0.1:8080/" "See why not: journalctl --identifier edge-web --lines 20" page_answers
   fi
   if [[ -e /var/lib/edge/enrolment.json ]]; then
     printf '  ok   the gate is enrolled\n'
