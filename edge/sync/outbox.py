@@ -83,13 +83,21 @@ class Outbox:
         """Name the trust snapshot that batches cut from now on were made under."""
         self._trust = (digest, versions)
 
+    def head(self) -> Head:
+        """Return where the log stands now, `NO_LOG` before there is one.
+
+        Raises:
+            LedgerError: It cannot be read.
+        """
+        return self._log.head or NO_LOG
+
     def standing(self) -> Standing:
         """Return what waits.
 
         Raises:
             LedgerError: The scan log or `sync.db` cannot be read.
         """
-        return standing_of(self.store, self._log.head or NO_LOG)
+        return standing_of(self.store, self.head())
 
     def next(self, passed_over: frozenset[int] = frozenset()) -> Kept | None:
         """Return the batch to send now, durable, or None where nothing waits.

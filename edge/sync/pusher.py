@@ -17,7 +17,7 @@ from edge.ledger.enrolment import Heartbeat, Watermark
 from edge.model.finding import Finding
 from edge.model.scan import Receipt
 from edge.sync import client
-from edge.sync.outbox import UNANSWERED, Outbox, Standing
+from edge.sync.outbox import NO_LOG, UNANSWERED, Outbox, Standing
 from edge.sync.session import Action, Session
 from edge.sync.store import Kept
 from edge.sync.transport import Transport
@@ -86,6 +86,7 @@ class Pusher:
         """What the last exchange met, in words, empty where it went well."""
         self.trouble: LedgerError | None = None
         """What keeps this machine from doing its side, or None."""
+        self._is_cutting_troubled = False
 
     def next(self, now: float, now_ms: int, standing: Standing) -> Job | None:
         """Return the exchange to carry out at `now`, or None where there is none.
@@ -102,6 +103,7 @@ class Pusher:
             if action is Action.PUSH:
                 return self._push()
         except LedgerError as error:
+            self._is_cutting_troubled = True
             self._note_trouble(error, now)
             return None
         if action is Action.BEAT:
@@ -155,7 +157,7 @@ class Pusher:
 
     def _push(self) -> Job | None:
         job = self._batch(Action.PUSH, self.outbox.next(self._tried))
-        self.trouble = None
+        self.trouble, self._is_cutting_troubled = None, False
         if job is None:
             self._tried = frozenset()
             self.session.on_nothing_waiting_left()
@@ -172,7 +174,11 @@ class Pusher:
         return Job(action, message, kept) if message is not None else None
 
     def _heartbeat(self, now_ms: int, standing: Standing) -> bytes:
-        head = standing.head
+        # Read after the time it is sent with: an older head under a newer time would look like a log that was set back.
+        try:
+            head = self.outbox.head()
+        except LedgerError:
+            head = NO_LOG
         health = {**self._health(), "backlog": standing.backlog, "parked": standing.parked}
         return enrolment.make_heartbeat(
             Heartbeat(self._gate, head.epoch, head.seq, head.head, now_ms, health), self._key
@@ -194,6 +200,8 @@ class Pusher:
     def _learn(self, watermark: Watermark, now: float, now_ms: int) -> None:
         try:
             self._disputed = self.outbox.learn(watermark)
+            if not self._is_cutting_troubled:
+                self.trouble = None
         except ReceiptRefused:
             raise
         except LedgerError as error:

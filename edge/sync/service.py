@@ -157,7 +157,7 @@ class Service:
         except LedgerError as error:
             # The hub still hears that the gate lives; what waits is where it was.
             self._unreadable = error
-            self._standing = Standing(before.head, 0, 0, needs_mark=False)
+            self._standing = Standing(NO_LOG, 0, 0, needs_mark=False)
             self._store.check()
 
     def _has_abnormal(self, before: Standing, now: Standing) -> bool:

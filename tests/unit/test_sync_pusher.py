@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from edge.errors import LedgerError
 from edge.ledger import wire
 from edge.model.settings import SyncSettings
 from edge.sync.outbox import UNANSWERED
+from edge.sync.pusher import perform
 from edge.sync.session import Action, Link
-from tests.simulators.hub import Fault, ModelHub
+from tests.simulators.hub import AT_MS, Fault, ModelHub
 from tests.simulators.sync_gate import SyncGate
 
 SOON = SyncSettings(push_at=5, push_after_s=10.0)
@@ -293,6 +295,40 @@ def test_purged_entries_that_the_hub_lost_are_named(gate: SyncGate, hub: ModelHu
 
     assert gate.pusher.findings()[0].params["kind"] == "gap"
     assert gate.waiting > 0
+
+
+def test_a_heartbeat_never_names_an_older_head_than_a_push_before_it(gate: SyncGate, hub: ModelHub) -> None:
+    """What is recorded while it is pushed never makes the log look set back to the hub."""
+    gate.run(1)
+    stale = gate.outbox.standing()
+    gate.log.add(9)
+    gate.run(1)
+
+    gate.session.on_network_changed(gate.now)
+    job = gate.pusher.next(gate.now, AT_MS, stale)
+    assert job is not None
+    perform(job, hub, hub.keys)
+
+    assert hub.beats[-1].last == 9
+
+
+def test_a_log_that_was_unreadable_for_a_moment_is_not_said_for_ever(gate: SyncGate) -> None:
+    """A heartbeat that could not be compared with the log is a trouble until the next one could."""
+    gate.run(1)
+    whole, gate.log.head_at = gate.log.head_at, unreadable  # type: ignore[method-assign]
+    gate.run(40)
+    troubled = gate.pusher.trouble
+    gate.log.head_at = whole  # type: ignore[method-assign]
+    gate.run(40)
+
+    assert troubled is not None
+    assert gate.pusher.trouble is None
+    assert gate.session.link is Link.ONLINE
+
+
+def unreadable(seq: int) -> bytes | None:
+    """Fail as a log does that another program holds."""
+    raise LedgerError("The scan log cannot be read: another program holds it.")
 
 
 def test_slots_of_the_hub_are_kept(gate: SyncGate, hub: ModelHub) -> None:
