@@ -232,6 +232,8 @@ list_checks() {
     "See why: sudo -u edge edge --version" as_edge /opt/edge/venv/bin/edge --version
   check "its libraries load" "See which: sudo -u edge /opt/edge/venv/bin/python -c 'import cv2, zxingcpp, nacl.signing, pyzbar.pyzbar'" \
     as_edge /opt/edge/venv/bin/python -I -c 'import cv2, zxingcpp, nacl.signing, pyzbar.pyzbar'
+  check "/etc/edge/gate.toml is accepted" "See why not: edge gate settings --config /etc/edge/gate.toml" \
+    as_edge /opt/edge/venv/bin/edge gate settings --config /etc/edge/gate.toml
   check "the services are well formed" "See what is not: systemd-analyze verify ${units[*]}" \
     systemd-analyze verify "${units[@]}"
   if has_camera >/dev/null; then
@@ -250,7 +252,7 @@ list_checks() {
   if [[ -e /var/lib/edge/enrolment.json ]]; then
     printf '  ok   the gate is enrolled\n'
   else
-    printf '  next enrol it with the code from the hub (edge hub invite): sudo -u edge edge provision enroll CODE\n'
+    printf '  next enrol it with the code from the hub (edge hub invite): sudo -u edge edge provision init, then enroll CODE\n'
   fi
 }
 
