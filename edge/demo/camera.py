@@ -1,9 +1,9 @@
 """The simulated camera: an MJPEG server in a process of its own, told what to show over its standard input.
 
-Each input line is one presentation (`edge.demo.showing.order`), shown after the one before it. Each output line is JSON
-and says what happened: `listening`, `watched` (somebody takes frames), `first` and `last` (the first and the last frame
-with something held up, with their times). It ends with its standard input. What people show is left to
-`edge.demo.people`.
+Each input line is one presentation (`edge.demo.showing.order`), shown after the one before it, or `ENOUGH`. Each output
+line is JSON and says what happened: `listening`, `watched` (somebody takes frames), `first` and `last` (the first and
+the last frame with something held up, with their times), `dropped` (sent away by `ENOUGH`). It ends with its standard
+input. What people show is left to `edge.demo.people`.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from typing import Any, Final, TextIO
 
 import cv2
 
-from edge.demo.showing import FPS, STREAM, ordered
+from edge.demo.showing import ENOUGH, FPS, STREAM, ordered
 from edge.demo.stage import Dressed, Stage, Wardrobe, encoded
 
 _BOUNDARY: Final = "frame"
@@ -123,19 +123,23 @@ class Show:
     def __init__(self, stage: Stage, feed: Feed, ready: "queue.Queue[Dressed]", say: Any) -> None:
         self._stage = stage
         self._feed = feed
-        self._ready = ready
+        self.ready = ready
         self._say = say
         self._turn: _Turn | None = None
         self._free_at = 0
+        self.is_enough = threading.Event()
+        """Set to send everybody away who has not come yet."""
 
     @property
     def is_busy(self) -> bool:
         """Whether somebody is there or waits to be."""
-        return self._turn is not None or not self._ready.empty()
+        return self._turn is not None or not self.ready.empty()
 
     def tick(self, tick: int) -> None:
         """Make and give out frame number `tick`."""
         self._next(tick)
+        if self.is_enough.is_set():
+            self._send_away(tick)
         turn = self._turn
         at_s = (tick - turn.begins_at) / FPS if turn is not None else 0.0
         frame, is_shown = self._stage.frame(tick, turn.dressed if turn is not None else None, at_s)
@@ -149,9 +153,18 @@ class Show:
         if self._turn is not None:
             return
         with contextlib.suppress(queue.Empty):
-            dressed = self._ready.get_nowait()
+            dressed = self.ready.get_nowait()
             gap = round(dressed.showing.gap_s * FPS)
             self._turn = _Turn(dressed, max(tick, self._free_at + gap))
+
+    def _send_away(self, tick: int) -> None:
+        turn = self._turn
+        if turn is not None and tick < turn.begins_at:
+            self._say({"is": "dropped", "number": turn.dressed.showing.number})
+            self._turn = None
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._say({"is": "dropped", "number": self.ready.get_nowait().showing.number})
 
     def _note(self, turn: _Turn, tick: int, at_s: float, shown_ms: int) -> None:
         number = turn.dressed.showing.number
@@ -171,10 +184,13 @@ def _wall_ms() -> int:
     return int(time.time() * 1000)  # noqa: TID251  # the demo's own record, not a gate's clock
 
 
-def _dress_all(lines: TextIO, wardrobe: Wardrobe, ready: "queue.Queue[Dressed]", ended: threading.Event) -> None:
+def _obey(lines: TextIO, wardrobe: Wardrobe, show: Show, ended: threading.Event) -> None:
     try:
         for line in lines:
-            ready.put(wardrobe.dress(ordered(line)))
+            if line.strip() == ENOUGH:
+                show.is_enough.set()
+            else:
+                show.ready.put(wardrobe.dress(ordered(line)))
     finally:
         ended.set()
 
@@ -200,10 +216,8 @@ def play(seed: int, port: int) -> None:
     http = server(feed, port)
     threading.Thread(target=http.serve_forever, daemon=True).start()
     say({"is": "listening", "port": http.server_address[1]})
-    ready: queue.Queue[Dressed] = queue.Queue(_AHEAD)
-    feeder = (sys.stdin, Wardrobe(seed), ready, ended)
-    threading.Thread(target=_dress_all, args=feeder, daemon=True).start()
-    show = Show(Stage(seed), feed, ready, say)
+    show = Show(Stage(seed), feed, queue.Queue(_AHEAD), say)
+    threading.Thread(target=_obey, args=(sys.stdin, Wardrobe(seed), show, ended), daemon=True).start()
     began_s, tick, told = time.monotonic(), 0, False
     while not ended.wait(max(0.0, began_s + tick / FPS - time.monotonic())):
         # Where nobody looks nothing is drawn: the machine has others to start.

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from edge.demo.people import Presentation
 from edge.demo.processes import Processes, Service, wait_until
-from edge.demo.showing import STREAM, order
+from edge.demo.showing import ENOUGH, STREAM, order
 from edge.errors import SetupError
 
 _START_S: Final = 20.0
@@ -45,15 +45,26 @@ class Camera:
         Raises:
             SetupError: The camera has ended.
         """
+        self._tell(order(presentation.showing))
+        self.outstanding += 1
+
+    def send_away(self) -> None:
+        """Have it show nobody who has not come yet.
+
+        Raises:
+            SetupError: The camera has ended.
+        """
+        self._tell(ENOUGH)
+
+    def _tell(self, line: str) -> None:
         pipe = self.service.process.stdin
         if pipe is None:
             raise SetupError("The simulated camera has no input.")
         try:
-            pipe.write(order(presentation.showing).encode() + b"\n")
+            pipe.write(line.encode() + b"\n")
             pipe.flush()
         except OSError as gone:
             raise SetupError(f"The simulated camera has ended:\n{self.service.tail()}") from gone
-        self.outstanding += 1
 
     def heard(self, event: dict[str, Any]) -> None:
         """Take what it said; called in the thread that listens."""

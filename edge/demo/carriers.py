@@ -165,7 +165,7 @@ def _crumpled(cut: Sprite, wear: Wear) -> Sprite:
     rng = np.random.default_rng(int(wear.creases * 1000) + 1)
     width, height = SHEET
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    x += 2.4 * wear.creases * clouds(rng, width, height, 120)
-    y += 2.4 * wear.creases * clouds(rng, width, height, 120)
+    x += 1.5 * wear.creases * clouds(rng, width, height, 150)
+    y += 1.5 * wear.creases * clouds(rng, width, height, 150)
     bent = [cv2.remap(part, x, y, cv2.INTER_LINEAR, borderValue=0) for part in (cut.colour, 255 - cut.shows_through)]
     return Sprite(np.asarray(bent[0], np.uint8), np.asarray(255 - bent[1], np.uint8))

@@ -77,7 +77,11 @@ class Play:
         Raises:
             SetupError: The gate, the camera, the hub or the authority ended by itself.
         """
+        is_sent_away = False
         while not self._is_over(stop):
+            if stop.is_set() and not is_sent_away:
+                self._cast.camera.send_away()
+                is_sent_away = True
             self._feed(stop)
             self._turn(time.monotonic() - self._first_s if self._first_s is not None else -1.0)
         until_s = time.monotonic() + _LAST_ANSWER_S
@@ -120,6 +124,8 @@ class Play:
                 self._on_first(int(event["number"]), int(event["wall_ms"]))
             elif event.get("is") == "last":
                 self._on_last(int(event["number"]), int(event["wall_ms"]))
+            elif event.get("is") == "dropped":
+                self._cast.camera.outstanding -= 1
         for event in _taken(self.events):
             if event.get("type") == "verdict":
                 self._on_verdict(event)

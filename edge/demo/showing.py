@@ -80,6 +80,10 @@ class Showing:
     gap_s: float = 0.1
 
 
+ENOUGH: Final = "enough"
+"""The line that sends everybody away who has not come before the camera yet."""
+
+
 def order(showing: Showing) -> str:
     """Return a presentation as one line for the camera's standard input."""
     return json.dumps(asdict(showing) | {"raw": base64.b64encode(showing.raw).decode()}, ensure_ascii=False)

@@ -133,6 +133,26 @@ def test_show_tells_first_and_last_frame_of_each() -> None:
     assert all(one["wall_ms"] <= other["wall_ms"] for one, other in itertools.pairwise(events))
 
 
+def test_those_who_wait_are_sent_away_when_it_is_enough() -> None:
+    """Whoever stands before the camera finishes; nobody else comes, and each is accounted for."""
+    events: list[dict[str, Any]] = []
+    show = Show(Stage(1), Feed(), queue.Queue(), events.append)
+    wardrobe = Wardrobe(1)
+    for number in (0, 1, 2):
+        show.ready.put(wardrobe.dress(Showing(number, CODE, "phone", SHOWING.face, Wear(), hold_s=0.2, gap_s=0.2)))
+    for tick in range(30):
+        if tick == 8:
+            show.is_enough.set()
+        show.tick(tick)
+
+    assert sorted((event["number"], event["is"]) for event in events) == [
+        (0, "first"),
+        (0, "last"),
+        (1, "dropped"),
+        (2, "dropped"),
+    ]
+
+
 def test_gate_takes_the_stream() -> None:
     """The gate's own source reads the camera's pictures whole."""
     feed = Feed()

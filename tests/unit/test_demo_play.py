@@ -206,6 +206,10 @@ class Camera:
         self.outstanding = 0
         self.at_ms = NOW_MS
         self.asked: list[Any] = []
+        self.is_enough = False
+
+    def send_away(self) -> None:
+        self.is_enough = True
 
     def show(self, presentation: Any) -> None:
         self.outstanding += 1
@@ -268,13 +272,16 @@ def test_play_tells_of_a_verdict_that_belongs_to_nobody() -> None:
 
 
 def test_play_ends_when_it_is_told_to() -> None:
-    """Nobody more is shown; those before the camera are finished."""
+    """Nobody more is shown, and those who wait are sent away."""
     stop = threading.Event()
     stop.set()
     camera = Camera()
+    camera.outstanding = 1
+    camera.events.put({"is": "dropped", "number": 0})
     play(camera, Page_(), most=None).run(stop)
 
     assert camera.asked == []
+    assert camera.is_enough
 
 
 def test_page_is_ready_when_the_gate_admits() -> None:
