@@ -20,7 +20,7 @@ class Shown:
     """How one verdict came about, beside the verdict itself.
 
     Attributes:
-        seq: Its entry's sequence number; for counted codes that of the last entry.
+        seq: Its entry's sequence number; 0 where it is only counted or could not be recorded.
         recorded: Whether it is durable or counted towards an entry that is.
         at_ms: Time of the decision, Unix milliseconds.
         frame_to_verdict_ms: Frame taken to verdict recorded, milliseconds; None without a frame.

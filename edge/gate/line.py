@@ -14,6 +14,7 @@ from edge.errors import LogUnwritable
 from edge.gate.clock import Clock
 from edge.gate.events import Shown, verdict_event
 from edge.gate.sightings import Memory
+from edge.gate.tally import Tally
 from edge.model.credential import Credential
 from edge.model.finding import Finding, Severity
 from edge.model.moment import Moment
@@ -70,7 +71,7 @@ class Line:
         self._clock = clock
         self._publish = publish
         self._flood = FloodGate()
-        self.counts = {"accept": 0, "refer": 0, "reject": 0}
+        self.tally = Tally()
         self.is_recording = True
 
     def present(self, symbols: Sequence[Symbol]) -> None:
@@ -90,9 +91,9 @@ class Line:
         except LogUnwritable:
             # Verification goes on being shown, admission stops (law 3).
             self.is_recording = False
-            seq = self._log.head.seq
+            seq = 0
             verdict = unrecorded(verdict)
-        self.counts[verdict.outcome.name.lower()] += 1
+        self.tally.add_verdict(verdict.outcome.name.lower(), str(verdict.reason))
         taken_ms = (time.monotonic_ns() - symbol.taken_ns) / 1e6 if symbol.taken_ns else None
         shown = Shown(seq, self.is_recording, moment.unix_ms, taken_ms, symbol.source, together)
         self._publish(verdict_event(verdict, shown, trust))
@@ -114,7 +115,8 @@ class Line:
         reason = Reason(facts.reason)
         standing_for = self._flood.offer(reason, time.monotonic())
         if not standing_for:
-            return self._log.head.seq
+            # Only counted: there is no entry yet that a note could be about.
+            return 0
         return self._append_counted(facts, reason, standing_for)
 
     def _append_counted(self, facts: Facts, reason: Reason, count: int) -> int:
@@ -162,7 +164,7 @@ class Line:
         trust = self._trusted.snapshot
         moment = self._clock.moment(trust)
         versions = (trust.versions.timestamp, trust.policy.version) if trust is not None else (0, 0)
-        return self._log.append(
+        seq = self._log.append(
             replace(
                 facts,
                 at_ms=moment.unix_ms,
@@ -171,6 +173,8 @@ class Line:
                 policy_version=versions[1],
             )
         ).seq
+        self.tally.add_staff(facts.type)
+        return seq
 
     @property
     def last_seq(self) -> int:

@@ -111,7 +111,8 @@ class ScannerPart:
             clock=self._clock,
             publish=self._bus.publish,
         )
-        self._line.counts.update(self._log.counts(start_of_day_ms()))
+        self._day_ms = start_of_day_ms()
+        self._line.tally.load(self._log, self._day_ms)
         pin = settings.staff.pin_file
         self._staff = Staff(self._line, Path(pin) if pin else None, preview=self._scanner.preview, report=self._report)
         self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolment)
@@ -164,8 +165,15 @@ class ScannerPart:
             self._line.rest()
             trust = self._trusted.snapshot
             self._upkeep.tend(trust, self._clock.moment(trust))
+            self._turn_day()
         self._stated_at = time.monotonic()
         self._bus.publish(self.state())
+
+    def _turn_day(self) -> None:
+        today = start_of_day_ms()
+        if today != self._day_ms:
+            self._day_ms = today
+            self._line.tally.clear()
 
     def state(self) -> dict[str, Any]:
         """Return the state event."""
@@ -183,7 +191,7 @@ class ScannerPart:
         standing = Standing(
             gate=self._gate,
             place=self._place,
-            counts=dict(self._line.counts),
+            counts=dict(self._line.tally.outcomes),
             findings=findings,
             admitting=not any(finding.severity is Severity.STOP for finding in findings),
             frame_age_ms=self._scanner.frame_age_ms(),
@@ -192,11 +200,12 @@ class ScannerPart:
         return state_event(standing, trust, moment)
 
     def _report(self) -> dict[str, Any]:
-        since_ms = start_of_day_ms()
         return {
-            "since_ms": since_ms,
+            "since_ms": self._day_ms,
             "until_ms": now_ms(),
-            "counts": self._log.counts(since_ms),
+            "counts": dict(self._line.tally.outcomes),
+            "reasons": dict(self._line.tally.reasons.most_common()),
+            "staff": dict(self._line.tally.staff),
             "last_seq": self._line.last_seq,
             "state": self.state(),
         }
