@@ -4,7 +4,9 @@
 to a hub is left to `edge.provision`.
 """
 
+import contextlib
 import json
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -60,9 +62,15 @@ def make_identity(state: Path) -> SigningKey:
         EnrolmentError: The folder cannot be written, or the existing key is damaged.
     """
     if not (state / KEY_FILE).exists():
+        staged = state / f".{KEY_FILE}-{secrets.token_hex(8)}"
         try:
             state.mkdir(mode=0o700, parents=True, exist_ok=True)
-            durable.write(state / KEY_FILE, SigningKey.generate().encode(), mode=_MODE)
+            durable.write(staged, SigningKey.generate().encode(), mode=_MODE)
+            # A link, unlike a rename, never replaces: of two who make a key at once, the second takes the first's.
+            with contextlib.suppress(FileExistsError):
+                (state / KEY_FILE).hardlink_to(staged)
+            staged.unlink()
+            durable.sync_folder(state)
         except OSError as error:
             raise EnrolmentError(
                 f"The device key cannot be written to {state}: {error.strerror}.", "Run as the gate's user (edge)."
