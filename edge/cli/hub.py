@@ -94,6 +94,7 @@ def invite(directory: Path, png: Path | None, out: Path | None, *, as_json: bool
     from edge.hub.desk import Desk
     from edge.hub.pull import iso
     from edge.hub.roster import Place
+    from edge.ledger.device import fingerprint
 
     desk = Desk(directory)
     region = desk.home.config.region if asked["region"] is None else asked["region"]
@@ -105,11 +106,12 @@ def invite(directory: Path, png: Path | None, out: Path | None, *, as_json: bool
     until = iso(made.expires_ms)
     if as_json:
         place = {"site": made.place.site, "lane": made.place.lane, "region": made.place.region}
-        _print_json({"code": made.code, "expires_at": until, "hub_url": desk.home.config.url, **place})
+        hub_is = {"hub_url": desk.home.config.url, "fingerprint": fingerprint(desk.home.public)}
+        _print_json({"code": made.code, "expires_at": until, **hub_is, **place})
         return
     click.echo(made.code)
     click.echo(f"For one gate at {made.place.site} · {made.place.lane}, until {until}.", err=True)
-    click.echo(f"Key of this hub, to compare: {desk.home.public.hex()[:16]}", err=True)
+    click.echo(f"Fingerprint of this hub, to compare at the gate: {fingerprint(desk.home.public)}", err=True)
     _warn_without_root(directory, has_root=made.has_root)
 
 
@@ -167,12 +169,16 @@ def gates(directory: Path, *, as_json: bool) -> None:
 @_DIR
 @click.option("--all", "everything", is_flag=True, help="Also those that were dealt with.")
 @click.option("--resolve", type=int, metavar="ID", help="Mark one as dealt with; its evidence stays.")
+@click.option("--export", type=click.Path(path_type=Path, file_okay=False), help="Write the evidence to a folder.")
 @_JSON
-def incidents(directory: Path, *, everything: bool, resolve: int | None, as_json: bool) -> None:
+def incidents(directory: Path, *, everything: bool, resolve: int | None, export: Path | None, as_json: bool) -> None:
     """List what went wrong: forks, gaps, rollbacks, forgeries."""
     from edge.hub.desk import Desk
 
     desk = Desk(directory)
+    if export is not None:
+        click.echo(f"{desk.export(export)} batches written to {export}, as they were received.")
+        return
     if resolve is not None:
         if not desk.resolve(resolve):
             raise ConfigError(f"There is no open incident {resolve}.", f"See them: edge hub incidents {directory}")
@@ -309,7 +315,7 @@ def _warn_without_root(directory: Path, *, has_root: bool) -> None:
     if not has_root:
         click.echo(
             "Warning: this hub has no trust root; gates enrolled now get no trust data.\n"
-            f"  -> cp AUTHORITY/metadata/1.root.json {directory}/root.json",
+            f"  -> cp AUTHORITY/publication/metadata/1.root.json {directory}/root.json",
             err=True,
         )
 

@@ -133,6 +133,24 @@ class Desk:
         with self._store.writing() as connection:
             return incidents.resolve(connection, number, self._clock())
 
+    def export(self, target: Path) -> int:
+        """Write every piece of evidence to a folder, a file each, and return how many.
+
+        Raises:
+            ConfigError: The folder cannot be written.
+            LedgerError: The database cannot be read.
+        """
+        count = 0
+        try:
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._store.reader() as connection:
+                for name, wire in incidents.exhibits(connection):
+                    (target / name).write_bytes(wire)
+                    count += 1
+        except OSError as failed:
+            raise ConfigError(f"{target} cannot be written: {failed.strerror}.", "Choose another folder.") from failed
+        return count
+
     def retire(self, start: str) -> bytes:
         """Retire the one gate whose id begins so, and return its id.
 

@@ -112,7 +112,7 @@ def checked_root(file: Path) -> bytes:
     Raises:
         ConfigError: It cannot be read, is too large or is something else.
     """
-    again = "Give the authority's first root: --root AUTHORITY/metadata/1.root.json"
+    again = "Give the authority's first root: --root AUTHORITY/publication/metadata/1.root.json"
     try:
         with file.open("rb") as opened:
             data = opened.read(MAX_ROOT + 1)

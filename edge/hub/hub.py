@@ -4,6 +4,8 @@ HTTP, pages and processes are left to `edge.hub.serve`; what a batch means to `e
 a callable, read once for each request.
 """
 
+import logging
+import math
 import sqlite3
 import time
 from collections.abc import Callable
@@ -22,12 +24,14 @@ from edge.ledger import batch, device, enrolment, receipt, tokens
 from edge.model.scan import Receipt
 
 Clock = Callable[[], int]
+_LOG: Final = logging.getLogger("edge.hub")
 
 MAX_BATCHES: Final = 512
 """Most batches in one POST; the answers to more would not fit what a gate reads."""
 SILENT_BEATS: Final = 3
 TOKENS_MS: Final = 48 * 3_600_000
 """How long privacy tokens are kept."""
+_STATUS_S: Final = 1.0
 _FLOW_HOURS: Final = 40 * 24
 _TOGETHER: Final = 16
 """Batches handed to the writer at once: bounds what one request holds opened in memory."""
@@ -95,6 +99,8 @@ class Hub:
         self.admission = Admission(monotonic)
         self.writer = GroupCommit(store, self._tidy)
         self._seed = TokenSeed(home.path)
+        # Anybody may ask: what is counted over all gates is not counted for each who does.
+        self._counted: tuple[float, dict[str, Any]] = (-math.inf, {})
         self._strangers = Allowance(monotonic, rate=_STRANGERS_A_SECOND, burst=_STRANGERS_AT_ONCE)
 
     @classmethod
@@ -143,7 +149,10 @@ class Hub:
         seed = self._seed.of_day(tokens.day_of(now_ms))
         place = self.writer.do(lambda connection: roster.enrol(connection, request, now_ms))
         if isinstance(place, str):
+            if self._strangers.take():
+                _LOG.warning("enrolment refused: %s", _ENROL[place].message)
             return _ENROL[place]
+        _LOG.info("gate %s enrolled at %r, lane %r", device.gate_id(request.public).hex(), place.site, place.lane)
         answer = enrolment.EnrolmentAnswer(
             gate=device.gate_id(request.public),
             site=place.site,
@@ -220,11 +229,18 @@ class Hub:
         return page
 
     def status(self) -> dict[str, Any]:
-        """Return the hub's health in numbers, with nothing secret in them.
+        """Return the hub's health in numbers, with nothing secret in them; counted anew once a second at most.
 
         Raises:
             LedgerError: The database cannot be read.
         """
+        counted_at, found = self._counted
+        if self.monotonic() - counted_at >= _STATUS_S:
+            found = self._count()
+            self._counted = (self.monotonic(), found)
+        return found
+
+    def _count(self) -> dict[str, Any]:
         with self.store.reader() as connection:
             states = fleet.gates(connection, self.clock(), self.silent_s)
             held, opened = fleet.ledger_size(connection), incidents.count_open(connection)
@@ -254,6 +270,7 @@ class Hub:
         if not strangers and not any(isinstance(item, intake.Parcel) for item in items):
             return [self._answer(item, now_ms) for item in items if isinstance(item, BatchRefused)]
         taken = self.writer.do(lambda connection: _written(connection, items, strangers, now_ms))
+        _log_refusals(items, taken)
         return [self._answer(item, now_ms) for item in taken]
 
     def _answer(self, taken: intake.Held | BatchRefused, now_ms: int) -> list[Any]:
@@ -265,10 +282,18 @@ class Hub:
     def _tidy(self, connection: sqlite3.Connection) -> None:
         now_ms = self.clock()
         gone = connection.execute("DELETE FROM private WHERE received_ms < ?", (now_ms - TOKENS_MS,)).rowcount
+        gone += incidents.strip(connection, now_ms - TOKENS_MS)
         connection.execute("DELETE FROM flow WHERE hour < ?", (now_ms // projection.HOUR_MS - _FLOW_HOURS,))
         if gone:
             # The pages they stood on are overwritten in the database too, not only in the WAL.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _log_refusals(items: list[_Item], taken: list[intake.Held | BatchRefused]) -> None:
+    # Only what a gate of ours signed: strangers must not fill the log either.
+    for item, found in zip(items, taken, strict=True):
+        if isinstance(item, intake.Parcel) and isinstance(found, BatchRefused):
+            _LOG.warning("%s: gate %s, %s", found.kind, item.batch.header.gate.hex(), found.message)
 
 
 def _pieces(body: bytes) -> list[tuple[bytes, Any]] | None:

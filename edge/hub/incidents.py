@@ -7,10 +7,13 @@ stays at the gate, which got no receipt for it.
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
+
+from edge.errors import BatchRefused
+from edge.ledger import batch
 
 NOBODY: Final = b""
 """In the place of a gate id: somebody who proved to be none of our gates."""
@@ -128,6 +131,31 @@ def release(connection: sqlite3.Connection, gate: bytes, row: int, now_ms: int) 
         "AND NOT EXISTS (SELECT 1 FROM evidence WHERE evidence.gate = incidents.gate AND kind = 'gap')",
         (now_ms, gate),
     )
+
+
+def strip(connection: sqlite3.Connection, before_ms: int) -> int:
+    """Destroy the private parts of evidence that came before a time; return how many pieces were touched.
+
+    What cannot be taken apart goes whole: a batch that broke off may hold a private part all the same.
+    """
+    rows = connection.execute(
+        "SELECT id, wire FROM evidence WHERE received_ms < ? AND NOT is_stripped", (before_ms,)
+    ).fetchall()
+    for row, wire in rows:
+        try:
+            bare = batch.without_private(wire)
+        except BatchRefused:
+            connection.execute("DELETE FROM evidence WHERE id = ?", (row,))
+        else:
+            connection.execute("UPDATE evidence SET wire = ?, is_stripped = 1 WHERE id = ?", (bare, row))
+    return len(rows)
+
+
+def exhibits(connection: sqlite3.Connection) -> Iterator[tuple[str, bytes]]:
+    """Give every piece of evidence with a name for its file, the oldest first."""
+    rows = connection.execute("SELECT id, kind, gate, wire FROM evidence ORDER BY id")
+    for row, kind, gate, wire in rows:
+        yield f"{row:06}-{kind}-{gate.hex()[:8] or 'nobody'}.cbor", wire
 
 
 def resolve(connection: sqlite3.Connection, number: int, now_ms: int) -> bool:

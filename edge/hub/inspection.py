@@ -65,7 +65,7 @@ class _Kept:
     def rows(self, opened: Batch) -> list[projection.Row]:
         """Return the rows its entries have in `scans`."""
         placed = Placed(self.gate, self.log, self.place, self.received_ms)
-        facts = projection.facts_of(opened.entries[self.skip :])
+        facts = projection.columns_of(opened.entries[self.skip :])
         start = self.first + self.skip
         return [projection.row(placed, self.hub_first + at, start + at, found) for at, found in enumerate(facts)]
 
@@ -103,7 +103,7 @@ def rebuild(store: Store) -> int:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
         for kept in _batches(connection):
             opened = batch.open_batch(kept.wire, kept.public)
-            found = projection.facts_of(opened.entries[kept.skip :])
+            found = projection.columns_of(opened.entries[kept.skip :])
             start = kept.first + kept.skip
             placed = Placed(kept.gate, kept.log, kept.place, kept.received_ms)
             numbered = [(kept.hub_first + at, start + at, fact) for at, fact in enumerate(found)]

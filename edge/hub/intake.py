@@ -15,7 +15,7 @@ from edge.hub import incidents, projection
 from edge.hub.projection import Placed
 from edge.ledger import batch as batches
 from edge.ledger import chain
-from edge.model.scan import Batch, Facts
+from edge.model.scan import Batch
 
 _NO_TIME: Final = 1 << 53
 _HEAD: Final = "SELECT wire FROM batches WHERE log = ? AND first <= ? AND last >= ? LIMIT 1"
@@ -30,7 +30,7 @@ class Parcel:
         place: Row of the place it stands at.
         public: Its public key.
         batch: The batch.
-        facts: The facts of its entries, None where unreadable.
+        columns: The facts of its entries, None where unreadable.
         received_ms: Hub time.
     """
 
@@ -38,7 +38,7 @@ class Parcel:
     place: int
     public: bytes
     batch: Batch
-    facts: list[Facts | None]
+    columns: list[projection.Columns | None]
     received_ms: int
 
 
@@ -84,7 +84,7 @@ def open_parcel(gate: tuple[int, int, bytes], wire: bytes, received_ms: int) -> 
     """
     row, place, public = gate
     opened = batches.open_batch(wire, public)
-    return Parcel(row, place, public, opened, projection.facts_of(opened.entries), received_ms)
+    return Parcel(row, place, public, opened, projection.columns_of(opened.entries), received_ms)
 
 
 def receive(connection: sqlite3.Connection, parcel: Parcel) -> Held:
@@ -210,7 +210,7 @@ def _append(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> Held:
         [
             (hub_seq, log.last + 1 + offset, found)
             for offset, (hub_seq, found) in enumerate(
-                zip(range(hub_first, hub_last + 1), parcel.facts[skip:], strict=True)
+                zip(range(hub_first, hub_last + 1), parcel.columns[skip:], strict=True)
             )
         ],
     )
@@ -221,9 +221,9 @@ def _append(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> Held:
 
 
 def _entry_ms(parcel: Parcel) -> int:
-    newest = parcel.facts[-1]
+    newest = parcel.columns[-1]
     # One nobody can date is taken as later than any heartbeat: it must not make an honest one look like a rollback.
-    return newest.at_ms if newest is not None else _NO_TIME
+    return int(newest[0]) if newest is not None else _NO_TIME
 
 
 def _new_log(connection: sqlite3.Connection, parcel: Parcel) -> int:

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from edge.hub.access import Reader
@@ -31,7 +32,6 @@ _TYPES: Final = {int(member): member.name.lower() for member in EntryType}
 _OUTCOMES: Final[dict[int, str | None]] = {0: None, **{int(member): member.name.lower() for member in Outcome}}
 _KINDS: Final = {int(member): member.name.lower() for member in PassKind}
 _CLOCKS: Final = {int(member): member.name.lower() for member in ClockQuality}
-_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +56,26 @@ class Page:
     def lines(self) -> Iterator[bytes]:
         """Give the page as NDJSON, some hundred lines at a time."""
         for start in range(0, len(self.rows), _CHUNK):
-            chunk = (_COMPACT.encode(self.entry(row)) for row in self.rows[start : start + _CHUNK])
-            yield "".join(f"{line}\n" for line in chunk).encode()
+            yield "".join(self._line(row) for row in self.rows[start : start + _CHUNK]).encode()
 
-    def entry(self, row: tuple[Any, ...]) -> dict[str, Any]:
-        """Return one line as a mapping."""
-        hub_seq, log, place, seq = row[:4]
-        found = dict(zip(FACTS, row[4:], strict=True))
-        gate, epoch = self.logs[log]
-        site, lane = self.places[place]
-        return {
-            "hub_seq": hub_seq,
-            "gate": gate.hex(),
-            "site": site,
-            "lane": lane,
-            "epoch": epoch.hex(),
-            "seq": seq,
-            "at": iso(found["at_ms"]),
-            "at_ms": found["at_ms"],
+    def _line(self, row: tuple[Any, ...]) -> str:
+        hub_seq, log, place, seq, at_ms, *facts = row
+        time = json.dumps(iso(at_ms))
+        begin = f'{{"hub_seq":{hub_seq},{_origin(*self.logs[log], *self.places[place])},"seq":{seq}'
+        return f'{begin},"at":{time},"at_ms":{json.dumps(at_ms)},{_facts(*facts)}}}\n'
+
+
+@lru_cache(maxsize=4096)
+def _origin(gate: bytes, epoch: bytes, site: str, lane: str) -> str:
+    return _members({"gate": gate.hex(), "site": site, "lane": lane, "epoch": epoch.hex()})
+
+
+# Between two entries little but numbers and times differs: the rest of a line is made once.
+@lru_cache(maxsize=4096)
+def _facts(*values: Any) -> str:
+    found = dict(zip(FACTS[1:], values, strict=True))
+    return _members(
+        {
             "clock": _word(_CLOCKS, found["quality"]),
             "type": _word(_TYPES, found["type"]) or "unreadable",
             "outcome": _word(_OUTCOMES, found["outcome"]),
@@ -91,6 +93,12 @@ class Page:
             "note": found["note"] or None,
             "source": found["source"],
         }
+    )
+
+
+def _members(fields: dict[str, Any]) -> str:
+    """Return the inside of a JSON object."""
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))[1:-1]
 
 
 def read(connection: sqlite3.Connection, after: int, limit: int) -> Page:
@@ -113,7 +121,7 @@ def newest(connection: sqlite3.Connection, count: int) -> list[dict[str, Any]]:
     """Return the newest scans, the newest first."""
     (top,) = connection.execute("SELECT coalesce(max(hub_seq), 0) FROM scans").fetchone()
     page = read(connection, max(0, top - count), count)
-    return [page.entry(row) for row in reversed(page.rows)]
+    return [json.loads(line) for line in reversed(b"".join(page.lines()).splitlines())]
 
 
 def record(connection: sqlite3.Connection, reader: Reader, peer: str, after: int, page: Page, now_ms: int) -> None:

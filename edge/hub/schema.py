@@ -73,7 +73,8 @@ _FIRST: Final = (
     "CREATE UNIQUE INDEX open_incident ON incidents(gate, kind) WHERE resolved_ms IS NULL",
     """CREATE TABLE evidence(
         id INTEGER PRIMARY KEY, gate BLOB NOT NULL, kind TEXT NOT NULL, epoch BLOB, first INTEGER,
-        received_ms INTEGER NOT NULL, digest BLOB NOT NULL, wire BLOB NOT NULL, UNIQUE(gate, kind, digest)) STRICT""",
+        received_ms INTEGER NOT NULL, digest BLOB NOT NULL, wire BLOB NOT NULL, is_stripped INTEGER NOT NULL DEFAULT 0,
+        UNIQUE(gate, kind, digest)) STRICT""",
     """CREATE TABLE access(
         token_hash BLOB PRIMARY KEY, role TEXT NOT NULL, created_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
     """CREATE TABLE pulls(

@@ -24,13 +24,13 @@ from werkzeug.exceptions import HTTPException
 
 from edge.errors import EdgeError, LedgerError, PortInUse, SetupError
 from edge.hub import api, guard, pages
-from edge.hub.hub import Declined, Hub
+from edge.hub.hub import SILENT_BEATS, Declined, Hub
 from edge.ledger import wire
 
 THREADS: Final = 40
 """More than posts, pulls and a few pages at once, so that a refusal is always quick."""
 IDLE_S: Final = 180
-"""An idle connection lives for some heartbeats: gates keep one open to notice a dead hub."""
+"""An idle connection lives for some heartbeats at least: gates keep one open to notice a dead hub."""
 REQUEST_S: Final = 300
 """Most seconds from a request's first byte to its last."""
 RETRY_S: Final = 60
@@ -114,7 +114,7 @@ def make_server(hub: Hub, listening: socket.socket) -> "Server":
         threads=THREADS,
         ident=None,
         connection_limit=min(_CONNECTIONS, _open_files() // 2),
-        channel_timeout=IDLE_S,
+        channel_timeout=max(IDLE_S, SILENT_BEATS * hub.config.heartbeat_s),
         cleanup_interval=10,
         asyncore_use_poll=True,
         max_request_body_size=wire.MAX_POST,

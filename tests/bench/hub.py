@@ -54,13 +54,11 @@ def _over_http(path: Path) -> list[dict[str, object]]:
         running.stop()
     total = GATES * BATCHES
     assert pulled == total * SCANS
-    size = sum(len(piece) for pieces in posts.values() for piece in pieces)
     return [
         row("batches taken in", total / spent, "batches/s"),
         row("scans taken in", total * SCANS / spent, "scans/s"),
         row("answer to a batch, p50", percentile(taken, 0.5) * 1e3, "ms"),
         row("answer to a batch, p99", percentile(taken, 0.99) * 1e3, "ms"),
-        row("on the wire", size / (total * SCANS), "bytes/scan"),
         row("pulled as NDJSON, on record", pulled / pull_s, "rows/s"),
     ]
 

@@ -29,6 +29,7 @@ from edge.hub.hub import Hub
 from edge.hub.roster import Place
 from edge.hub.store import Store
 from edge.ledger import enrolment, wire
+from edge.ledger.device import fingerprint
 from edge.model.scan import Receipt
 from tests.simulators.hub_gates import ROOT, Clock, Device, begin, enrol, opened, post
 from tests.simulators.hub_server import Caller, HubProcess, serving
@@ -87,6 +88,7 @@ def test_a_technician_begins_serves_invites_and_pulls(path: Path, tmp_path: Path
 
     invite = edge("hub", "invite", path, "--site", "北站", "--lane", "3", "--png", tmp_path / "code.png", "--json")
     code = json.loads(invite.stdout)["code"]
+    assert json.loads(invite.stdout)["fingerprint"] == fingerprint(bytes.fromhex(json.loads(init.stdout)["key"]))
     read = zxingcpp.read_barcode(cv2.imread(str(tmp_path / "code.png")))
     assert read is not None
     assert read.text == code

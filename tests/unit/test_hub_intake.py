@@ -10,9 +10,12 @@ import pytest
 import zstandard
 
 from edge.codec import cbor
+from edge.errors import EncodingRefused
 from edge.hub import inspection
 from edge.hub.desk import Desk
 from edge.hub.hub import MAX_BATCHES, TOKENS_MS, Declined, Hub
+from edge.hub.projection import _columns
+from edge.hub.schema import FACTS
 from edge.ledger import batch, device, facts
 from edge.model.scan import EntryType, Facts, Receipt
 from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol, fact, post
@@ -134,11 +137,11 @@ def test_the_same_entries_cut_otherwise_are_the_same_entries(
 
 
 def test_every_order_and_repetition_of_batches_gives_the_same_ledger(hub: Hub, desk: Desk) -> None:
-    """Each of the 120 orders of five batches, some of them twice, ends in the whole log and no open incident."""
-    for number, order in enumerate(itertools.permutations(range(5)), start=1):
+    """Each of the 24 orders of four batches, one of them twice, ends in the whole log and no open incident."""
+    for number, order in enumerate(itertools.permutations(range(4)), start=1):
         gate = Device(number)
         enrol(hub, desk, gate)
-        gate.scan(10)
+        gate.scan(8)
         cut = gate.batches(2)
         once_more = random.Random(number).choice(order)
 
@@ -146,12 +149,12 @@ def test_every_order_and_repetition_of_batches_gives_the_same_ledger(hub: Hub, d
             post(hub, [cut[piece]])
 
         answers = post(hub, cut)
-        assert [one.last for one in answers if isinstance(one, Receipt)] == [2, 4, 6, 8, 10]
+        assert [one.last for one in answers if isinstance(one, Receipt)] == [2, 4, 6, 8]
     with hub.store.reader() as connection:
         logs: dict[int, list[int]] = {}
         for log, seq in connection.execute("SELECT log, seq FROM scans ORDER BY hub_seq"):
             logs.setdefault(log, []).append(seq)
-    assert [list(range(1, 11))] * 120 == list(logs.values())
+    assert [list(range(1, 9))] * 24 == list(logs.values())
     assert kinds(desk) == {}
     assert inspection.inspect(hub.store).problems == ()
 
@@ -329,7 +332,7 @@ def test_junk_is_malformed(hub: Hub, gate: Device, junk: bytes) -> None:
 def test_a_bomb_is_refused_unopened(hub: Hub, gate: Device) -> None:
     """A part that announces more than a megabyte is not inflated."""
     gate.scan(1)
-    bomb = zstandard.ZstdCompressor(level=19).compress(bytes(1 << 28))
+    bomb = zstandard.ZstdCompressor().compress(bytes(1 << 26))
     parts = cbor.decode(gate.batch(1, 1))
     header = device.opened("batch", parts[0], gate.public)
     header[10] = sha256(bomb).digest()
@@ -426,6 +429,38 @@ def test_privacy_tokens_are_gone_after_two_days(hub: Hub, gate: Device, desk: De
         assert connection.execute("SELECT * FROM sealed").fetchall() == [(1, b"sealed to the auditor")]
 
 
+def test_tokens_in_evidence_are_gone_after_two_days_too(hub: Hub, gate: Device, desk: Desk, clock: Clock) -> None:
+    """What a fork proves is kept without them; what broke off and cannot be taken apart goes whole."""
+    gate.scan(4)
+    twin = gate.clone(0)
+    twin.scan(2, issuer="4403")
+    early = gate.batch(4, 4)
+    post(hub, [gate.batch(1, 2), twin.batch(1, 2), early, gate.batch(3, 3)[:-9]])
+    assert len(evidence(hub)) == 3
+
+    clock.ms += TOKENS_MS + 1
+    hub.close()
+    again = Hub.open(desk.home.path, clock=clock)
+    again.writer.do(bool)
+
+    assert evidence(again) == [batch.without_private(twin.batch(1, 2)), batch.without_private(early)]
+    assert isinstance(post(again, [gate.batch(3, 3)])[0], Receipt)
+    assert seqs(again) == [1, 2, 3, 4]
+    again.close()
+
+
+def test_evidence_can_be_taken_out(hub: Hub, gate: Device, desk: Desk, tmp_path: Path) -> None:
+    """A file for each batch, as it was received."""
+    gate.scan(2)
+    post(hub, [gate.batch(2, 2)])
+
+    assert desk.export(tmp_path / "evidence") == 1
+
+    (file,) = (tmp_path / "evidence").iterdir()
+    assert file.name == f"000001-gap-{gate.gate.hex()[:8]}.cbor"
+    assert file.read_bytes() == gate.batch(2, 2)
+
+
 def test_a_flipped_bit_in_the_ledger_is_found(hub: Hub, gate: Device) -> None:
     """The inspection names the batch, and the gate whose batch meets it is not blamed."""
     gate.scan(6)
@@ -478,6 +513,30 @@ def test_the_rows_can_be_made_again_from_the_ledger(hub: Hub, gate: Device) -> N
     assert before == projected(hub)
 
 
-def test_facts_decode_as_the_hub_expects() -> None:
-    """The facts the tests post are ones a gate would write."""
-    assert fact(3) == facts.decode(facts.encode(fact(3)))
+def plainly_read(body: bytes) -> tuple[object, ...] | None:
+    """Return the columns of a body as the strict reader alone gives them."""
+    try:
+        found = facts.decode(body)
+    except EncodingRefused:
+        return None
+    values = tuple(getattr(found, name) for name in FACTS)
+    return None if any(isinstance(value, int) and value >= 1 << 53 for value in values) else values
+
+
+def test_bodies_are_read_as_the_strict_reader_reads_them() -> None:
+    """Reading alike entries once changes nothing: every cut, and every value of every byte up to behind the time."""
+    bodies = [
+        facts.encode(fact(1)),
+        facts.encode(fact(2, at_ms=(1 << 53) - 1, outcome=2)),
+        facts.encode(fact(3, at_ms=1 << 32, note="document_checked")),
+        facts.encode(Facts(EntryType.NOTE, 7)),
+        facts.encode(Facts(EntryType.PURGE, (1 << 32) - 1, refers_to=9)),
+    ]
+    bodies += [body[:length] for body in bodies for length in range(len(body))]
+    edits = [(at, value) for at in range(14) for value in range(256)]
+    bodies += [body[:at] + bytes([value]) + body[at + 1 :] for body in bodies[:5] for at, value in edits]
+
+    wrong = [body for body in bodies if _columns(body) != plainly_read(body)]
+
+    assert wrong == []
+    assert sum(_columns(body) is not None for body in bodies) > 1000
