@@ -404,7 +404,7 @@ def revoke(folder: Path, issuer: str, index: int, number: int | None, **given: b
 @authority.command()
 @_FOLDER
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8091, show_default=True, help="0 takes a free one.")
 def serve(folder: Path, host: str, port: int) -> None:
     """Serve DIR/publication over HTTP, read-only, until Ctrl-C."""
     import signal

@@ -3,39 +3,20 @@
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from edge.cli.place import CONFIG, of_a_gate, state_of
 from edge.errors import ConfigError, EnrolmentError
 
 if TYPE_CHECKING:
     from edge.ledger.enrolment import Invitation
 
-CONFIG: Final = "/etc/edge/gate.toml"
 _MIN_PIN: Final = 4
 _MAX_PIN: Final = 64
 _MAX_LINE: Final = 2000
-
-
-def _place(command: Callable[..., None]) -> Callable[..., None]:
-    config = click.option(
-        "--config", type=click.Path(path_type=Path), help=f"The gate's settings.  [default: {CONFIG}]"
-    )
-    state = click.option(
-        "--state", type=click.Path(path_type=Path), help="The gate's state folder, in place of --config."
-    )
-    return config(state(command))
-
-
-def _state(config: Path | None, state: Path | None) -> Path:
-    if state is not None:
-        return state
-    from edge.gate.config import load_settings
-
-    return Path(load_settings(config or Path(CONFIG)).state)
 
 
 @click.group()
@@ -47,7 +28,7 @@ def provision() -> None:
 
 
 @provision.command()
-@_place
+@of_a_gate
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def init(config: Path | None, state: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Make the device key; an existing one is kept."""
@@ -55,7 +36,7 @@ def init(config: Path | None, state: Path | None, as_json: bool) -> None:  # noq
     from edge.ledger.device import fingerprint, gate_id
     from edge.provision import owner
 
-    folder = _state(config, state)
+    folder = state_of(config, state)
     with owner.writing(folder, KEY_FILE):
         public = make_identity(folder).verify_key.encode()
     row = {"gate": gate_id(public).hex(), "fingerprint": fingerprint(public), "state": str(folder)}
@@ -68,7 +49,7 @@ def init(config: Path | None, state: Path | None, as_json: bool) -> None:  # noq
 
 @provision.command()
 @click.argument("code", metavar="CODE|IMAGE|-")
-@_place
+@of_a_gate
 @click.option("--yes", is_flag=True, help="Do not ask to compare the hub's fingerprint.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; implies --yes.")
 def enroll(code: str, config: Path | None, state: Path | None, yes: bool, as_json: bool) -> None:  # noqa: FBT001
@@ -85,7 +66,7 @@ def enroll(code: str, config: Path | None, state: Path | None, yes: bool, as_jso
         raise click.UsageError(
             "nobody is there to compare the hub's fingerprint: add --yes if you know where it is from."
         )
-    folder = _state(config, state)
+    folder = state_of(config, state)
     invitation = read_invitation(sys.stdin.readline(_MAX_LINE).strip() if code == "-" else code)
     check_time(invitation, now_ms() // 1000)
     if is_asked:
@@ -132,14 +113,14 @@ def _row(enrolment: Any) -> dict[str, Any]:
 
 
 @provision.command()
-@_place
+@of_a_gate
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(config: Path | None, state: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Say who this device is and what it was enrolled as."""
     from edge.identity.identity import load_enrolment, load_identity
     from edge.ledger.device import fingerprint, gate_id
 
-    folder = _state(config, state)
+    folder = state_of(config, state)
     public = load_identity(folder).verify_key.encode()
     enrolment = load_enrolment(folder)
     row = {"gate": gate_id(public).hex(), "fingerprint": fingerprint(public), "enrolled": enrolment is not None}
@@ -154,7 +135,7 @@ def show(config: Path | None, state: Path | None, as_json: bool) -> None:  # noq
 
 
 @provision.command()
-@_place
+@of_a_gate
 @click.option(
     "--out", type=click.Path(path_type=Path), help="File to write.  [default: staff.pin_file of the settings]"
 )

@@ -1,16 +1,15 @@
 """`edge scans list|verify|stats|export`: look at this gate's scan log, also while the gate runs; nothing is changed."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli.place import of_a_gate, state_of
+
 if TYPE_CHECKING:
     from edge.scanlog.reader import ScanLogReader
-
-STATE: Final = "/var/lib/edge"
 
 
 @click.group()
@@ -18,29 +17,12 @@ def scans() -> None:
     """Look at this gate's scan log; the gate may run meanwhile, and nothing is changed."""
 
 
-def _of_a_log(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say which log is meant."""
-    state = click.option(
-        "--state", type=click.Path(path_type=Path), help=f"The gate's state folder.  [default: {STATE}]"
-    )
-    config = click.option(
-        "--config", type=click.Path(path_type=Path), help="Take the state folder from this gate.toml."
-    )
-    return state(config(command))
-
-
 def _reader(state: Path | None, config: Path | None) -> "ScanLogReader":
     """Return the log that is meant; one that does not exist is an error here, not an empty log."""
     from edge.errors import SetupError
     from edge.scanlog.reader import ScanLogReader
 
-    if state is not None and config is not None:
-        raise click.UsageError("give --state or --config, not both")
-    if config is not None:
-        from edge.gate.config import load_settings
-
-        state = Path(load_settings(config).state)
-    path = (state or Path(STATE)) / "scans.db"
+    path = state_of(config, state) / "scans.db"
     reader = ScanLogReader(path)
     if reader.head is None:
         raise SetupError(
@@ -51,7 +33,7 @@ def _reader(state: Path | None, config: Path | None) -> "ScanLogReader":
 
 
 @scans.command("list")
-@_of_a_log
+@of_a_gate
 @click.option("--last", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many entries.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
 def list_(state: Path | None, config: Path | None, last: int, as_json: bool) -> None:  # noqa: FBT001  # click's way
@@ -79,7 +61,7 @@ def _words(shown: dict[str, Any]) -> str:
 
 
 @scans.command()
-@_of_a_log
+@of_a_gate
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(state: Path | None, config: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click's way
     """Follow the whole chain; the exit code is 0 only if every entry holds."""
@@ -96,7 +78,7 @@ def verify(state: Path | None, config: Path | None, as_json: bool) -> None:  # n
 
 
 @scans.command()
-@_of_a_log
+@of_a_gate
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def stats(state: Path | None, config: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click's way
     """Count presentations by outcome and reason over the whole log."""
@@ -115,7 +97,7 @@ def stats(state: Path | None, config: Path | None, as_json: bool) -> None:  # no
 
 
 @scans.command()
-@_of_a_log
+@of_a_gate
 @click.option("--ndjson", is_flag=True, help="One JSON object a line: the form there is, and the default.")
 @click.option("--after", type=click.IntRange(0), default=0, show_default=True, help="Begin behind this number.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this new file instead of standard output.")

@@ -8,33 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from edge.cli.place import of_a_gate, settings_of
+
 if TYPE_CHECKING:
-    from edge.model.settings import Settings
     from edge.sync.foreground import Progress
 
-CONFIG: Final = "/etc/edge/gate.toml"
 _MILLI: Final = 1000
-
-
-def _place(command: Callable[..., None]) -> Callable[..., None]:
-    config = click.option(
-        "--config", type=click.Path(path_type=Path), help=f"The gate's settings.  [default: {CONFIG}]"
-    )
-    state = click.option(
-        "--state", type=click.Path(path_type=Path), help="The gate's state folder, in place of --config."
-    )
-    return config(state(command))
-
-
-def _settings(config: Path | None, state: Path | None) -> "Settings":
-    from edge.gate.config import load_settings
-    from edge.model.settings import Settings
-
-    if state is not None:
-        if config is not None:
-            raise click.UsageError("name either --state or --config")
-        return Settings(state=str(state))
-    return load_settings(config or Path(CONFIG))
 
 
 @click.group()
@@ -43,7 +22,7 @@ def sync() -> None:
 
 
 @sync.command()
-@_place
+@of_a_gate
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(config: Path | None, state: Path | None, *, as_json: bool) -> None:
     """Say whether the hub is there, what waits, what it refuses and what it last signed for.
@@ -52,7 +31,7 @@ def status(config: Path | None, state: Path | None, *, as_json: bool) -> None:
     """
     from edge.sync.overview import overview
 
-    found = overview(Path(_settings(config, state).state)).document()
+    found = overview(Path(settings_of(config, state).state)).document()
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
@@ -62,7 +41,7 @@ def status(config: Path | None, state: Path | None, *, as_json: bool) -> None:
 
 
 @sync.command()
-@_place
+@of_a_gate
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def push(config: Path | None, state: Path | None, *, as_json: bool) -> None:
     """Send everything that waits now, and say how far it got; works beside a running gate.
@@ -74,7 +53,7 @@ def push(config: Path | None, state: Path | None, *, as_json: bool) -> None:
     from edge.sync.foreground import push_now
     from edge.sync.store import FILE
 
-    settings = _settings(config, state)
+    settings = settings_of(config, state)
     folder = Path(settings.state)
     with owner.writing(folder, f"{FILE}*"):
         done = _shown(lambda report: push_now(settings, now_ms=now_ms, report=report), quiet=as_json)

@@ -35,7 +35,7 @@ OPERATOR: Final = "operator.token"
 ROOT: Final = "root.json"
 DATABASE: Final = "hub.db"
 
-MAX_ROOT: Final = 512 * 1024
+MAX_ROOT: Final = 128 * 1024
 _MAX_TEXT: Final = 256
 _KEY_BYTES: Final = 32
 _MAX_REGION: Final = 999_999

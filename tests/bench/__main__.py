@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ("verify", "record", "decode", "line", "start")
+NAMES = ("verify", "record", "decode", "line", "start", "hub")
 
 
 def machine() -> dict[str, object]:

@@ -119,7 +119,7 @@ def test_a_gate_s_lines_have_the_fields_of_the_hub_s() -> None:
     (entry,) = entries(1)
     stated = facts.decode(entry.body)
     row = (1, 1, 1, 1, *(getattr(stated, name) for name in FACTS))
-    central = Page([row], {1: (GATE, b"epoch-01")}, {1: ("site", "lane")}).entry(row)
+    central = json.loads(b"".join(Page([row], {1: (GATE, b"epoch-01")}, {1: ("site", "lane")}).lines()))
 
     own = line(entry, b"epoch-01")
 
