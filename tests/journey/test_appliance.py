@@ -209,7 +209,8 @@ def gate(debian: Debian) -> Debian:
     pictures = debian.root / "srv/pictures"
     pictures.mkdir(exist_ok=True)
     settings = debian.root / "etc/edge/gate.toml"
-    settings.write_text(settings.read_text().replace('"camera:0"', '"folder:/srv/pictures"'))
+    text = settings.read_text().replace('"camera:0"', '"folder:/srv/pictures"') + "\n[sync]\npush_after_s = 1.0\n"
+    settings.write_text(text)
     debian.boot(network=False)
     return debian
 
@@ -269,8 +270,51 @@ def test_each_part_has_only_what_it_needs(gate: Debian) -> None:
     assert list(links["scanner"]) == ["lo"]
 
 
+CENTRAL = """
+set -eo pipefail; cd /srv; export PATH=/opt/edge/venv/bin:$PATH
+edge authority init country; edge authority add-issuer country --profile all
+edge hub init hub --url http://127.0.0.1:8091 --trust-url http://127.0.0.1:8092 --region 610100 \
+  --root country/publication/metadata/1.root.json --json >hub.json
+edge authority add-hub country --key "$(python -c 'import json; print(json.load(open("hub.json"))["key"])')"
+edge authority publish country
+edge authority issue country --issuer 6101 --surname 张 --id-tail 3416 --png pictures/pass.png
+edge hub invite hub --site 北站 --lane 3 --region 610100 --out invitation.txt
+chmod 644 pictures/pass.png invitation.txt
+for end in "hub serve hub --port 8091" "authority serve country --port 8092"; do
+  systemd-run --quiet --working-directory=/srv /opt/edge/venv/bin/edge $end
+done
+"""
+ENROL = """
+cd /
+for try in $(seq 20); do
+  (exec 3<>/dev/tcp/127.0.0.1/8091 4<>/dev/tcp/127.0.0.1/8092) 2>/dev/null && break
+  sleep 0.5
+done
+sudo -u edge edge provision init && sudo -u edge edge provision enroll --yes /srv/invitation.txt
+"""
+
+
+def test_an_enrolled_gate_accepts_a_pass_and_the_hub_has_the_scan(gate: Debian) -> None:
+    """Under all its locks the gate does the whole job: picture, signature, log, hub."""
+    central = gate.inside(CENTRAL)
+    assert central.code == 0, central.text
+    enrolled = gate.inside(ENROL)
+    assert enrolled.code == 0, enrolled.text
+    gate.inside("systemctl restart edge-gate.target; sleep 3; systemctl restart edge-scanner")
+    pull = functools.partial(gate.inside, "/opt/edge/venv/bin/edge hub pull --dir /srv/hub --after 0")
+
+    arrived = until(lambda: '"accept"' in pull().text, 40)
+
+    trouble = gate.inside(
+        "edge scans list --state /var/lib/edge; journalctl -b -t edge-scanner -t edge-sync -n 30"
+    ).text
+    assert arrived, f"{pull().text}\n{trouble}"
+
+
 def test_a_killed_part_is_back_within_seconds(gate: Debian) -> None:
     """Each part that dies is started again, once."""
+    gate.inside("systemctl reset-failed; systemctl restart edge-gate.target")
+    assert until(lambda: states(gate) == dict.fromkeys(PARTS, "active"), 20), states(gate)
     for part in PARTS:
         gate.inside(f"systemctl kill --signal KILL edge-{part}")
 
