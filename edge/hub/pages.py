@@ -235,12 +235,7 @@ def _adoption(words: Wording, active: list[fleet.GateState]) -> tuple[list[Slice
 
 def _columns(flow: tuple[Mapping[int, int], ...]) -> list[Column]:
     tallest = max(1, *(sum(hour.values()) for hour in flow))
-    return [
-        Column(
-            *(100 * hour.get(int(outcome), 0) / tallest for outcome in (Outcome.ACCEPT, Outcome.REFER, Outcome.REJECT))
-        )
-        for hour in flow
-    ]
+    return [Column(*(100 * hour.get(int(outcome), 0) / tallest for outcome in Outcome)) for hour in flow]
 
 
 def _incident(words: Wording, one: incidents.Incident, seen: fleet.Overview, now_ms: int) -> dict[str, Any]:
