@@ -126,12 +126,13 @@ def read_meta(db: Database, path: Path) -> Meta | None:
         if names or db.execute("PRAGMA page_count").fetchone()[0] > 1:
             raise LogDamaged(f"{path} is no scan log, or its first page is damaged.", ASIDE)
         return None
-    rows = db.execute("SELECT schema, needs, epoch, purged_seq, purged_head, digest FROM meta").fetchall()
-    if len(rows) != 1 or [type(value) for value in rows[0]] != [int, int, bytes, int, bytes, bytes]:
+    rows = db.execute("SELECT id, schema, needs, epoch, purged_seq, purged_head, digest FROM meta").fetchall()
+    if len(rows) != 1 or [type(value) for value in rows[0]] != [int, int, int, bytes, int, bytes, bytes]:
         raise LogDamaged(f"The row about the scan log in {path} is damaged.", ASIDE)
-    *values, digest = rows[0]
+    number, *values, digest = rows[0]
     meta = Meta(*values)
-    if meta.digest() != digest or len(meta.epoch) != EPOCH_BYTES or len(meta.purged_head) != _HEAD_BYTES:
+    # A row of another number would stay beside the one that is written next.
+    if number != 1 or meta.digest() != digest or len(meta.epoch) != EPOCH_BYTES or len(meta.purged_head) != _HEAD_BYTES:
         raise LogDamaged(f"The row about the scan log in {path} is damaged.", ASIDE)
     return meta
 

@@ -1,5 +1,6 @@
 """A failing card: whatever flips or is cut off, no wrong entry is ever believed and nothing is overwritten."""
 
+import contextlib
 import random
 import shutil
 import sqlite3
@@ -54,20 +55,17 @@ def stated(entries: list[Entry]) -> list[tuple[int, bytes, bytes]]:
 
 
 def found_or_refused(path: Path) -> list[tuple[int, bytes, bytes]] | None:
-    """Return what a reader and a writer make of a damaged log, or None where it is refused."""
+    """Return what a reader and a writer make of a damaged log, or None where one of them refuses it."""
     try:
         reader = ScanLogReader(path)
         reader.verify()
         read = stated(reader.entries(1, COUNT + 1))
-        log = ScanLog.open(path)
+        with contextlib.closing(ScanLog.open(path)) as log:
+            log.verify()
+            assert read == stated(log.entries(1, COUNT + 1))
+            assert log.head.epoch == EPOCH
     except LedgerError as refused:
         return None if refused.next_step else pytest.fail("a refusal without a next step")
-    try:
-        log.verify()
-        assert read == stated(log.entries(1, COUNT + 1))
-        assert log.head.epoch == EPOCH
-    finally:
-        log.close()
     return read
 
 
