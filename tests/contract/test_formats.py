@@ -1,0 +1,71 @@
+"""What every credential format promises (edge.credentials.format.Format), held against each that is installed."""
+
+import base64
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from edge.codec import base45
+from edge.credentials.format import parse
+from edge.errors import CredentialError
+from edge.gate.formats import load_formats
+from edge.model.verdict import Reason
+from tests.simulators.world import make_pass
+
+FORMATS = load_formats()
+LARGEST = 4296
+GOOD = {
+    "hp1": [make_pass()],
+    "server_token": [
+        b'{"label":"yss"}',
+        b"0" * 64,
+        b"f" * 64 + b":3",
+        base64.b64encode(b"JKM1440000GBGS".ljust(201, b"\0")),
+    ],
+}
+every_format = pytest.mark.parametrize("known", FORMATS, ids=[known.name for known in FORMATS])
+
+
+def test_formats_are_found_by_their_entry_points_with_the_national_pass_first():
+    """Built-ins are registered as strangers are, each under its own name."""
+    names = [known.name for known in FORMATS]
+
+    assert names[0] == "hp1"
+    assert sorted(names) == sorted(set(names))
+    assert set(names) >= GOOD.keys()
+
+
+@every_format
+def test_a_format_reads_its_own_codes_and_gives_equal_codes_equal_identities(known):
+    """What is presented twice is the same credential."""
+    for raw in GOOD[known.name]:
+        assert known.recognises(raw)
+        assert known.parse(raw).format == known.name
+        assert known.parse(raw).identity == known.parse(raw).identity
+
+
+@every_format
+@given(raw=st.binary(max_size=300))
+@example(raw=b"HP1:")
+@example(raw=b"HP1:" + b"A" * LARGEST)
+@example(raw=b"{" * LARGEST)
+@example(raw=b'{"label":"yss"' + b"[" * LARGEST)
+@example(raw=b"\xff" * LARGEST)
+def test_a_format_refuses_in_its_own_words_and_raises_nothing_else(known, raw):
+    """Any bytes: a presentation, or a refusal with a reason that never accepts."""
+    assert isinstance(known.recognises(raw), bool)
+    try:
+        known.parse(raw)
+    except CredentialError as refusal:
+        assert refusal.reason is not Reason.OK
+
+
+@given(st.binary(max_size=200))
+def test_a_refusal_says_nothing_of_what_was_shown(data):
+    """No byte of the code stands in the error."""
+    raw = b"HP1:" + base45.encode(data)
+    with pytest.raises(CredentialError) as refused:
+        parse(raw, FORMATS)
+
+    assert str(refused.value) in {reason.value for reason in Reason}
