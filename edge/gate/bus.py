@@ -203,7 +203,7 @@ class Bus:
             self._queue(number, _line({"id": None, "ok": False, "code": "malformed", "message": "no JSON object"}))
             return
         asked = body.get("id")
-        asked = asked if isinstance(asked, int | str) else None
+        asked = asked if isinstance(asked, int) else None
 
         def answer(content: dict[str, Any]) -> None:
             self._send(number, _line({"id": asked, **content}))
@@ -221,7 +221,7 @@ class Bus:
 
 
 def _line(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
 
 
 def _listen(path: Path) -> socket.socket:

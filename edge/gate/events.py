@@ -45,9 +45,9 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
         "outcome": verdict.outcome.name.lower(),
         "reason": str(verdict.reason),
         "format": presented.format if presented is not None else "",
-        "issuer": verdict.issuer.id if verdict.issuer is not None else "",
-        "issuer_names": dict(verdict.issuer.names) if verdict.issuer is not None else {},
-        "kind": verdict.kind.name.lower() if verdict.kind is not None else "",
+        "issuer": "",
+        "issuer_names": {},
+        "kind": "",
         "health": verdict.health,
         "status": None,
         "region": 0,
@@ -61,6 +61,7 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
     }
     if isinstance(presented, ServerToken):
         event["issuer"] = presented.issuer
+        event["issuer_names"] = dict(verdict.issuer.names) if verdict.issuer is not None else {}
     elif isinstance(presented, Credential) and verdict.is_authentic:
         event |= _signed_part(verdict, presented, trust)
     return event
@@ -69,6 +70,9 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
 def _signed_part(verdict: Verdict, presented: Credential, trust: TrustSnapshot | None) -> dict[str, Any]:
     region = region_of(presented)
     return {
+        "issuer": presented.issuer,
+        "issuer_names": dict(verdict.issuer.names) if verdict.issuer is not None else {},
+        "kind": presented.kind.name.lower(),
         "status": status_of(presented),
         "region": region,
         "region_names": dict(trust.region_name(region)) if trust is not None and region else {},

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from edge.credentials.format import Format
-from edge.errors import LogUnwritable
+from edge.errors import LedgerError, LogUnwritable
 from edge.gate.clock import Clock
+from edge.gate.company import Company
 from edge.gate.events import Shown, verdict_event
 from edge.gate.sightings import Memory
 from edge.gate.tally import Tally
@@ -71,24 +72,42 @@ class Line:
         self._clock = clock
         self._publish = publish
         self._flood = FloodGate()
+        self._company = Company()
         self.tally = Tally()
         self.is_recording = True
 
-    def present(self, symbols: Sequence[Symbol]) -> None:
-        """Answer the symbols of one frame, in order; each is recorded before it is published."""
-        for symbol in symbols:
-            self._present(symbol, len(symbols))
+    def present(self, symbols: Sequence[Symbol], in_view: Sequence[Symbol] = ()) -> None:
+        """Answer the symbols presented anew in one frame, in order; each is recorded before it is published.
 
-    def _present(self, symbol: Symbol, together: int) -> None:
+        Args:
+            symbols: Codes presented anew.
+            in_view: Every code of the frame, those held up since earlier included.
+        """
+        found = [self._verdict(symbol) for symbol in symbols]
+        beside = self._company.beside(symbols, in_view, [verdict.outcome for verdict, _, _ in found])
+        for symbol, (verdict, moment, trust), several in zip(symbols, found, beside, strict=True):
+            if several and verdict.outcome is Outcome.ACCEPT:
+                # An accomplice's green must not stand beside a red: nobody is admitted until the code is alone.
+                verdict = refused(Reason.PRESENTATION_SEVERAL, verdict, details={})  # noqa: PLW2901
+            self._answer(symbol, verdict, (moment, trust), together=len(symbols))
+
+    def _verdict(self, symbol: Symbol) -> tuple[Verdict, Moment, TrustSnapshot | None]:
         trust = self._trusted.snapshot
         moment = self._clock.moment(trust)
         if trust is not None:
             self._memory.window_s = trust.policy.repeat_window_s
-        verdict = examine(symbol.raw, Context(self._formats, trust, moment, self._place, self._memory))
+        context = Context(self._formats, trust, moment, self._place, self._memory)
+        return examine(symbol.raw, context), moment, trust
+
+    def _answer(
+        self, symbol: Symbol, verdict: Verdict, under: tuple[Moment, TrustSnapshot | None], *, together: int
+    ) -> None:
+        moment, trust = under
         try:
             seq = self._record(verdict, symbol, moment)
-            self.is_recording = True
-        except LogUnwritable:
+            if seq and not self.is_recording:
+                self._resume()
+        except LedgerError:
             # Verification goes on being shown, admission stops (law 3).
             self.is_recording = False
             seq = 0
@@ -134,12 +153,15 @@ class Line:
             if waiting is not None:
                 self._append_counted(self._counted(waiting[0]), *waiting)
             if not self.is_recording:
-                # The outage itself is worth an entry, and writing it is the only proof that writing works again.
-                self.staff(Facts(EntryType.NOTE, 0, note=RESUMED))
+                self._resume()
             self._log.checkpoint()
-            self.is_recording = True
-        except LogUnwritable:
+        except LedgerError:
             self.is_recording = False
+
+    def _resume(self) -> None:
+        # The outage itself is worth an entry, and writing it is the only proof that writing works again.
+        self.staff(Facts(EntryType.NOTE, 0, note=RESUMED))
+        self.is_recording = True
 
     def end(self) -> None:
         """Write down what is counted, before the gate stops.

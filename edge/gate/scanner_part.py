@@ -4,6 +4,7 @@ It works without the other two: no page, no network, no enrolment; what it canno
 """
 
 import contextlib
+import logging
 import queue
 import threading
 import time
@@ -13,15 +14,16 @@ from typing import Any, Final
 
 from nacl.utils import random as random_bytes
 
-from edge.errors import EdgeError, EnrolmentError, TrustMissing
+from edge.errors import EdgeError, EnrolmentError, TrustDamaged, TrustMissing
 from edge.gate.bus import Bus
 from edge.gate.clock import Clock, now_ms
 from edge.gate.events import Standing, state_event
 from edge.gate.formats import load_formats
 from edge.gate.line import Line, Trusted
-from edge.gate.sightings import Memory, load_day_key, save_day_key
+from edge.gate.sightings import Memory
 from edge.gate.staff import Staff
 from edge.gate.upkeep import Upkeep
+from edge.identity.daykeys import load_day_keys, save_day_keys
 from edge.identity.identity import Enrolment, gate_id, load_enrolment
 from edge.ledger.tokens import DayKey, day_of
 from edge.model.finding import Finding, Severity
@@ -33,9 +35,11 @@ from edge.scanlog.log import ScanLog
 from edge.scanner.scanner import Scanner
 from edge.trust.store import TrustStore
 
+_LOG = logging.getLogger(__name__)
 _FRAME_WAIT_S: Final = 0.05
 _STATE_EVERY_S: Final = 1.0
 _TRUST_EVERY_S: Final = 1.0
+_REST_EVERY_S: Final = 10.0
 _FIRST_WINDOW_S: Final = 300
 """Repeat window until the first policy is known."""
 _DAY_S: Final = 86_400
@@ -65,11 +69,20 @@ class TrustWatcher:
                 return
             self._trusted.snapshot = store.load()
             self._finding = None
+            self._generation = generation
         except TrustMissing:
-            self._finding = Finding("trust.missing", Severity.STOP)
+            self._finding = None if self._trusted.snapshot is not None else Finding("trust.missing", Severity.STOP)
+        except TrustDamaged as error:
+            self._finding = self._damaged(error)
+            # Looked at again when it changes: a damaged store does not heal by itself.
+            self._generation = generation
         except EdgeError as error:
-            self._finding = Finding("trust.damaged", Severity.WARNING, {"message": str(error)})
-        self._generation = generation
+            # Busy, or a moment's trouble with the disk: tried again at the next look.
+            self._finding = self._damaged(error)
+
+    def _damaged(self, error: EdgeError) -> Finding:
+        severity = Severity.WARNING if self._trusted.snapshot is not None else Severity.STOP
+        return Finding("trust.damaged", severity, {"message": str(error)})
 
     def findings(self) -> list[Finding]:
         """Return what is wrong with the store."""
@@ -117,14 +130,17 @@ class ScannerPart:
         self._staff = Staff(self._line, Path(pin) if pin else None, preview=self._scanner.preview, report=self._report)
         self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolment)
         self._stated_at = 0.0
+        self._rested_at = 0.0
 
     def _remember(self, state: Path) -> Memory:
         at_ms = now_ms()
-        own = DayKey(day_of(at_ms), random_bytes(32))
-        key = load_day_key(state / "token.key", self._enrolment.seed if self._enrolment is not None else own)
-        with contextlib.suppress(OSError):
-            save_day_key(state / "token.key", key)
-        memory = Memory(key, state / "token.key", window_s=_FIRST_WINDOW_S)
+        keys = load_day_keys(state)
+        if not keys:
+            # Not enrolled: a key of its own, until the region's comes.
+            keys = (DayKey(day_of(at_ms), random_bytes(32)),)
+            with contextlib.suppress(OSError):
+                save_day_keys(state, keys)
+        memory = Memory(keys, state, window_s=_FIRST_WINDOW_S)
         memory.recall(self._log.recent_tokens(at_ms - _DAY_S * 1000))
         return memory
 
@@ -136,8 +152,7 @@ class ScannerPart:
         try:
             while not stop.is_set():
                 symbols = self._scanner.presentations(_FRAME_WAIT_S)
-                if symbols:
-                    self._line.present(symbols)
+                self._line.present(symbols, self._scanner.in_view)
                 self._serve_staff()
                 self._tell(has_event=bool(symbols))
         finally:
@@ -149,7 +164,11 @@ class ScannerPart:
 
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(_TRUST_EVERY_S):
-            self._watcher.look()
+            try:
+                self._watcher.look()
+            except Exception:  # noqa: BLE001
+                # A fault of ours in the watcher must not freeze trust without a word.
+                _LOG.exception("looking at the trust store failed; it is tried again")
 
     def _serve_staff(self) -> None:
         with contextlib.suppress(queue.Empty):
@@ -161,19 +180,25 @@ class ScannerPart:
         elapsed = time.monotonic() - self._stated_at
         if not has_event and elapsed < _STATE_EVERY_S:
             return
-        if not has_event:
-            self._line.rest()
-            trust = self._trusted.snapshot
-            self._upkeep.tend(trust, self._clock.moment(trust))
-            self._turn_day()
+        if not has_event or time.monotonic() - self._rested_at > _REST_EVERY_S:
+            self._rest()
         self._stated_at = time.monotonic()
         self._bus.publish(self.state())
+
+    def _rest(self) -> None:
+        # Also under a display that cycles codes without end: nothing may put this off for ever.
+        self._rested_at = time.monotonic()
+        self._line.rest()
+        self._memory.take_up_new_keys()
+        trust = self._trusted.snapshot
+        self._upkeep.tend(trust, self._clock.moment(trust))
+        self._turn_day()
 
     def _turn_day(self) -> None:
         today = start_of_day_ms()
         if today != self._day_ms:
             self._day_ms = today
-            self._line.tally.clear()
+            self._line.tally.load(self._log, today)
 
     def state(self) -> dict[str, Any]:
         """Return the state event."""

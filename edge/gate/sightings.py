@@ -4,54 +4,33 @@ Holds tokens, never identities; yesterday's key is kept only until the repeat wi
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from edge.disk import durable
+from edge.identity.daykeys import FILE, load_day_keys, save_day_keys
 from edge.ledger import tokens
 from edge.ledger.tokens import DayKey
-from edge.model.moment import Moment
+from edge.model.moment import ClockQuality, Moment
 from edge.policy.decide import Sighting
 
-_FILE_BYTES: Final = 40
 _MAX_REMEMBERED: Final = 200_000
 """Admissions remembered at most; the oldest go first. A lane admits about 20,000 people a day."""
-
-
-def load_day_key(path: Path, seed: DayKey) -> DayKey:
-    """Return the day key kept at `path`, or `seed` where there is none, a damaged one or an older one than the seed.
-
-    A seed of a later day than the kept key comes from a new enrolment; an earlier one was ratcheted past already.
-    """
-    try:
-        kept = path.read_bytes()
-    except OSError:
-        return seed
-    if len(kept) != _FILE_BYTES:
-        return seed
-    key = DayKey(int.from_bytes(kept[:8], "big"), kept[8:])
-    return seed if seed.day > key.day else key
-
-
-def save_day_key(path: Path, key: DayKey) -> None:
-    """Replace the kept key: the earlier day's key is gone from the file system's view."""
-    durable.write(path, key.day.to_bytes(8, "big") + key.key, mode=0o600)
 
 
 class Memory:
     """Sightings of one gate (`edge.policy.examine.Sightings`).
 
     Args:
-        key: Day key to start from.
-        keep_at: File the current day's key is kept in.
-        window_s: The policy's repeat window, seconds.
+        keys: Day keys to start from, newest first; at least one.
+        state: The gate's state folder, where the keys are kept.
+        window_s: The policy's repeat window, seconds; at most a day.
     """
 
-    def __init__(self, key: DayKey, keep_at: Path, *, window_s: int) -> None:
-        self._key = key
-        self._yesterday: DayKey | None = None
-        self._keep_at = keep_at
+    def __init__(self, keys: Sequence[DayKey], state: Path, *, window_s: int) -> None:
+        self._keys = tuple(keys)
+        self._state = state
+        self._stamp = self._file_stamp()
         self._admitted: dict[bytes, int] = {}
         self.window_s = window_s
 
@@ -62,7 +41,7 @@ class Memory:
     def token(self, identity: bytes, moment: Moment) -> bytes:
         """Return today's token of an identity, 8 bytes."""
         self._turn(moment)
-        return tokens.token(self._key, identity)
+        return tokens.token(self._keys[0], identity)
 
     def admit(self, token: bytes, moment: Moment) -> None:
         """Remember an admission."""
@@ -74,24 +53,42 @@ class Memory:
     def seen(self, identity: bytes, moment: Moment) -> Sighting | None:
         """Return when this identity was admitted within the window, or None."""
         self._turn(moment)
-        keys = (self._key,) if self._yesterday is None else (self._key, self._yesterday)
-        for key in keys:
+        for key in self._keys:
             at_ms = self._admitted.get(tokens.token(key, identity))
             if at_ms is not None and moment.unix_ms - at_ms < self.window_s * 1000:
                 # A clock set back in between makes the difference negative: still just now.
                 return Sighting(max(0, moment.unix_ms - at_ms) // 1000)
         return None
 
+    def take_up_new_keys(self) -> None:
+        """Use the keys a new enrolment left in the file, if it did."""
+        stamp = self._file_stamp()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._keys = load_day_keys(self._state) or self._keys
+
     def _turn(self, moment: Moment) -> None:
+        # A clock that may be years ahead must not ratchet the key past every day to come.
+        if moment.quality is ClockQuality.DOUBTFUL:
+            return
         day = tokens.day_of(moment.unix_ms)
-        if day > self._key.day:
-            self._yesterday = self._key
-            self._key = tokens.advance(self._key, day)
-            # Not worth a verdict: a restart ratchets the kept key to the same one; only its erasure waits.
-            with contextlib.suppress(OSError):
-                save_day_key(self._keep_at, self._key)
-        elif self._yesterday is not None and moment.unix_ms % tokens.DAY_MS > self.window_s * 1000:
-            self._yesterday = None
+        if day > self._keys[0].day:
+            self._keep((tokens.advance(self._keys[0], day), self._keys[0]))
+        elif len(self._keys) > 1 and moment.unix_ms % tokens.DAY_MS > self.window_s * 1000:
+            self._keep(self._keys[:1])
+
+    def _keep(self, keys: tuple[DayKey, ...]) -> None:
+        self._keys = keys
+        # Not worth a verdict: a restart ratchets the kept key to the same one; only the old one's erasure waits.
+        with contextlib.suppress(OSError):
+            save_day_keys(self._state, keys)
+        self._stamp = self._file_stamp()
+
+    def _file_stamp(self) -> int:
+        try:
+            return (self._state / FILE).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def _forget(self, moment: Moment) -> None:
         oldest = moment.unix_ms - self.window_s * 1000

@@ -33,6 +33,7 @@ class _Part:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     failures: int = 0
+    starts: int = 0
     start_at: float = field(default=0.0)
 
 
@@ -83,13 +84,14 @@ def _tend(part: _Part, config: Path) -> int:
         if now >= part.start_at:
             part.process = _start(part.name, config)
             part.started_at = now
+            part.starts += 1
         return 0
     ended = part.process.poll()
     if ended is None:
         return 0
     part.process = None
-    if ended == SETUP_EXIT and part.failures == 0 and now - part.started_at < _STEADY_S:
-        # It has said what to put right; a gate without its scanner or page is none.
+    if ended == SETUP_EXIT and part.name != "sync" and part.starts == 1 and now - part.started_at < _STEADY_S:
+        # It has said what to put right; a gate without its scanner or page is none. Without sync it still works.
         return SETUP_EXIT
     part.failures = 0 if now - part.started_at > _STEADY_S else part.failures + 1
     part.start_at = now + _BACKOFF_S[min(part.failures, len(_BACKOFF_S) - 1)]

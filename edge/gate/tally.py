@@ -44,17 +44,17 @@ class Tally:
         self.clear()
         last = log.head.seq
         while last > 0:
-            page = log.entries(max(1, last - _PAGE + 1), min(_PAGE, last))
-            for entry in reversed(page):
-                if not self._take(entry.body, since_ms):
-                    return
-            last -= _PAGE
+            page = [entry for entry in log.entries(max(1, last - _PAGE + 1), _PAGE) if entry.seq <= last]
+            # One entry of a clock that was set back hides nothing; a whole page of other days ends the walk.
+            if not sum(self._take(entry.body, since_ms) for entry in page):
+                return
+            last = page[0].seq - 1
 
     def _take(self, body: bytes, since_ms: int) -> bool:
         try:
             stated = facts.decode(body)
         except EncodingRefused:
-            return True
+            return False
         if stated.at_ms < since_ms:
             return False
         if stated.outcome in _OUTCOMES and stated.type in {EntryType.SCAN, EntryType.UNKNOWN_CODES}:

@@ -17,7 +17,7 @@ COOKIE: Final = "edge_hub"
 FORM_COOKIE: Final = "edge_hub_form"
 
 # Set by a proxy on this machine: then "from here" says nothing about who asks.
-_FORWARDED: Final = ("X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via")
+_FORWARDED: Final = ("x-forwarded-", "x-real-ip", "forwarded", "via")
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
@@ -48,9 +48,15 @@ def peer_of(request: Request) -> str:
     return request.remote_addr or ""
 
 
-def is_from_here(request: Request) -> bool:
-    """Whether a person on this machine asks, by one of this machine's own names."""
-    if any(name in request.headers for name in _FORWARDED):
+def is_from_here(request: Request, hub: Hub) -> bool:
+    """Whether a person on this machine asks, by one of this machine's own names, a hub that only this machine uses.
+
+    A hub with a public address may stand behind a proxy here that says nothing of whom it speaks for: there everybody
+    logs in.
+    """
+    if not _is_loopback(urlsplit(hub.config.url).hostname or ""):
+        return False
+    if any(name.lower().startswith(_FORWARDED) for name, _ in request.headers):
         return False
     return _is_loopback(peer_of(request)) and _is_loopback(_host(request))
 
@@ -61,9 +67,9 @@ def is_our_name(request: Request, hub: Hub) -> bool:
     return host == (urlsplit(hub.config.url).hostname or "") or _is_loopback(host) or _is_address(host)
 
 
-def may_see(request: Request, sessions: access.Sessions) -> bool:
+def may_see(request: Request, hub: Hub, sessions: access.Sessions) -> bool:
     """Whether the page may be shown: to somebody on this machine, or logged in."""
-    return is_from_here(request) or sessions.is_open(request.cookies.get(COOKIE, ""))
+    return is_from_here(request, hub) or sessions.is_open(request.cookies.get(COOKIE, ""))
 
 
 def bearer(request: Request) -> str:

@@ -146,13 +146,14 @@ class Hub:
         now_ms = self.clock()
         # Before the token is spent: what cannot be answered must not be used up.
         root = self.home.root()
-        seed = self._seed.of_day(tokens.day_of(now_ms))
         place = self.writer.do(lambda connection: roster.enrol(connection, request, now_ms))
         if isinstance(place, str):
             if self._strangers.take():
                 _LOG.warning("enrolment refused: %s", _ENROL[place].message)
             return _ENROL[place]
         _LOG.info("gate %s enrolled at %r, lane %r", device.gate_id(request.public).hex(), place.site, place.lane)
+        # Only for whom was invited: a stranger's request must not move the region's key.
+        seed = self._seed.of_day(tokens.day_of(now_ms))
         answer = enrolment.EnrolmentAnswer(
             gate=device.gate_id(request.public),
             site=place.site,

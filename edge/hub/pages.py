@@ -80,14 +80,14 @@ class Pages:
 
     def index(self) -> AnyResponse:
         """Show the page, or the way to the login."""
-        if not guard.may_see(request, self._sessions):
+        if not guard.may_see(request, self._hub, self._sessions):
             return redirect(url_for("pages.login", lang=_wording().language))
-        is_remote = not guard.is_from_here(request)
+        is_remote = not guard.is_from_here(request, self._hub)
         return make_response(render_template("hub.html", **_live(self._hub), is_remote=is_remote))
 
     def live(self) -> Response:
         """Show the part of the page that is renewed."""
-        if not guard.may_see(request, self._sessions):
+        if not guard.may_see(request, self._hub, self._sessions):
             return guard.declined(Declined(401, "login", "Log in first.", "/login"))
         return make_response(render_template("live.html", **_live(self._hub)))
 

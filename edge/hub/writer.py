@@ -4,6 +4,7 @@ A durable commit costs one flush of the disk whether it holds one batch or sixty
 savepoint of its own, so one that fails takes nothing of its neighbours with it.
 """
 
+import logging
 import math
 import os
 import queue
@@ -21,6 +22,7 @@ Work = Callable[[sqlite3.Connection], Any]
 _Result = TypeVar("_Result")
 _Job = tuple[Work, "Future[Any]"]
 
+_LOG = logging.getLogger(__name__)
 DEPTH: Final = 128
 TOGETHER: Final = 64
 """Most pieces of work in one commit."""
@@ -152,6 +154,10 @@ class GroupCommit:
             work(self._opened())
         except (sqlite3.Error, OSError):
             # Tidying can wait; what gates send meets the same error and is told.
+            self._drop()
+        except Exception:  # noqa: BLE001
+            # A damaged row must not end the one thread that takes scans in.
+            _LOG.exception("tidying failed; it is tried again")
             self._drop()
 
     def _drop(self) -> None:

@@ -16,7 +16,6 @@ from nacl.signing import SigningKey
 from edge.disk import durable
 from edge.errors import EnrolmentError
 from edge.ledger import device
-from edge.ledger.tokens import DayKey
 
 KEY_FILE: Final = "device.key"
 ENROLMENT_FILE: Final = "enrolment.json"
@@ -38,7 +37,6 @@ class Enrolment:
         hub_url: Address of the hub.
         hub_keys: The hub's receipt keys by key id (hex).
         trust_url: Address of the trust publication or a mirror.
-        seed: The region's token seed.
         heartbeat_s: Seconds between heartbeats to begin with.
         enrolled_at: Unix seconds by the hub's clock.
     """
@@ -50,7 +48,6 @@ class Enrolment:
     hub_url: str
     hub_keys: dict[str, bytes]
     trust_url: str
-    seed: DayKey
     heartbeat_s: int
     enrolled_at: int
 
@@ -122,7 +119,6 @@ def save_enrolment(state: Path, enrolment: Enrolment) -> None:
         "hub_url": enrolment.hub_url,
         "hub_keys": {name: key.hex() for name, key in enrolment.hub_keys.items()},
         "trust_url": enrolment.trust_url,
-        "seed": {"day": enrolment.seed.day, "key": enrolment.seed.key.hex()},
         "heartbeat_s": enrolment.heartbeat_s,
         "enrolled_at": enrolment.enrolled_at,
     }
@@ -165,7 +161,6 @@ def _enrolment(document: Any) -> Enrolment:
         hub_url=str(document["hub_url"]),
         hub_keys=keys,
         trust_url=str(document["trust_url"]),
-        seed=DayKey(int(document["seed"]["day"]), _bytes(document["seed"]["key"], 32)),
         heartbeat_s=int(document["heartbeat_s"]),
         enrolled_at=int(document["enrolled_at"]),
     )

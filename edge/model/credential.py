@@ -48,7 +48,7 @@ class TravelClaims:
         days: Length of the window, days.
         pseudonym: 6 bytes, rotated daily by the issuer; never stored.
         index: Place in the status list of (issuer, key).
-        regions: GB/T 2260 codes visited, each six digits as a number, ascending, no duplicates.
+        regions: GB/T 2260 codes visited, each six digits as a number, in the order signed.
         tag: SHA-256(pseudonym || ID tail)[:3], a hint for staff.
     """
 

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     TRAVEL_LISTED_AREA = "travel.listed_area"
     TRAVEL_WINDOW = "travel.window"
     REPEAT_RECENT = "repeat.recent"
+    PRESENTATION_SEVERAL = "presentation.several"
     LOG_UNWRITABLE = "log.unwritable"
     INTERNAL_FAULT = "internal.fault"
     STAFF_NOT_HOLDER = "staff.not_holder"

@@ -51,6 +51,7 @@ REFERRED: Final = frozenset(
         Reason.TRAVEL_LISTED_AREA,
         Reason.TRAVEL_WINDOW,
         Reason.REPEAT_RECENT,
+        Reason.PRESENTATION_SEVERAL,
         Reason.LOG_UNWRITABLE,
     }
 )

@@ -14,9 +14,12 @@ from typing import Final
 from nacl.signing import SigningKey
 
 from edge.errors import EdgeError, EnrolmentError, LedgerError, SourceError
+from edge.identity.daykeys import FILE as TOKEN_FILE
+from edge.identity.daykeys import save_day_keys
 from edge.identity.identity import ENROLMENT_FILE, KEY_FILE, Enrolment, make_identity, save_enrolment
 from edge.ledger import device, enrolment
 from edge.ledger.enrolment import EnrolmentAnswer, EnrolmentRequest, Invitation
+from edge.ledger.tokens import DayKey
 from edge.provision import owner
 from edge.scanner.still import read_image
 from edge.sync.client import enrol as exchange
@@ -118,14 +121,16 @@ def enrol(
     """
     check_time(invitation, now_ms() // 1000)
     # Before the invitation is spent: what cannot be written must not use it up.
-    with owner.writing(state, KEY_FILE, ENROLMENT_FILE, TRUST_FOLDER):
+    with owner.writing(state, KEY_FILE, ENROLMENT_FILE, TOKEN_FILE, TRUST_FOLDER):
         key = make_identity(state)
         with closing((connect or _http)(invitation.hub_url)) as transport:
             request = EnrolmentRequest(invitation.token, key.verify_key.encode(), now_ms())
             answer = exchange(transport, enrolment.make_request(request, key), invitation.hub_key)
-        enrolled = _checked(answer, invitation, key)
+        enrolled, seed = _checked(answer, invitation, key)
         store = TrustStore.init(state / TRUST_FOLDER, answer.root) if answer.root else None
         try:
+            # The seed is kept nowhere else: the scanner part ratchets it on and lets the old go.
+            save_day_keys(state, (seed,))
             save_enrolment(state, enrolled)
         except OSError as error:
             raise EnrolmentError(
@@ -139,7 +144,7 @@ def _http(url: str) -> Transport:
     return HttpTransport(url, TIMEOUT_S)
 
 
-def _checked(answer: EnrolmentAnswer, invitation: Invitation, key: SigningKey) -> Enrolment:
+def _checked(answer: EnrolmentAnswer, invitation: Invitation, key: SigningKey) -> tuple[Enrolment, DayKey]:
     public = key.verify_key.encode()
     if answer.gate != device.gate_id(public):
         raise EnrolmentError("The hub's answer is for another gate.", "Run the same command again.")
@@ -147,7 +152,7 @@ def _checked(answer: EnrolmentAnswer, invitation: Invitation, key: SigningKey) -
         seed = enrolment.unseal_seed(answer.sealed_seed, key)
     except LedgerError as error:
         raise EnrolmentError(f"The hub's answer cannot be opened here: {error}.", "Update the hub.") from error
-    return Enrolment(
+    enrolled = Enrolment(
         gate=answer.gate,
         site=answer.site,
         lane=answer.lane,
@@ -155,10 +160,10 @@ def _checked(answer: EnrolmentAnswer, invitation: Invitation, key: SigningKey) -
         hub_url=invitation.hub_url,
         hub_keys={device.key_id(hub_key).hex(): hub_key for hub_key in answer.hub_keys},
         trust_url=answer.trust_url,
-        seed=seed,
         heartbeat_s=answer.heartbeat_s,
         enrolled_at=answer.at_ms // 1000,
     )
+    return enrolled, seed
 
 
 def _first_trust(store: TrustStore | None, enrolled: Enrolment, unix_s: int) -> Enrolled:

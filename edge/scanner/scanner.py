@@ -52,6 +52,8 @@ class Scanner:
         self._conditions = Conditions(count)
         self._looked_ns = [0] * count
         self._wanted_ns = 0
+        self.in_view: tuple[Symbol, ...] = ()
+        """Every code of the frame `presentations` last looked at, those held up since earlier included."""
         self._preview: tuple[int, bytes] = (0, b"")
 
     def start(self) -> None:
@@ -82,6 +84,7 @@ class Scanner:
         want = self._want(frame.source, time.monotonic_ns())
         reading = self._decoder.read(frame, want)
         self._note(frame.source, reading, want)
+        self.in_view = reading.symbols
         return self._steady.presentations(reading.symbols, frame.taken_ns)
 
     def _want(self, source: int, now_ns: int) -> Want:

@@ -114,7 +114,10 @@ class Database:
         """
         with self._opened() as connection:
             rows = connection.execute("SELECT name, value, sha256 FROM records").fetchall()
-        whole = {name: value for name, value, digest in rows if sha256(value).digest() == digest}
+        # A flipped bit may also turn bytes into text.
+        whole = {
+            name: value for name, value, digest in rows if type(value) is bytes and sha256(value).digest() == digest
+        }
         return Stored(self.path, whole, frozenset(name for name, _, _ in rows if name not in whole))
 
     def generation(self) -> int:
@@ -127,7 +130,7 @@ class Database:
         """
         with self._opened() as connection:
             row = connection.execute("SELECT value FROM records WHERE name = ?", (GENERATION,)).fetchone()
-        return number(row[0]) if row else 0
+        return number(row[0]) if row and type(row[0]) is bytes else 0
 
     def write(self, records: Mapping[str, bytes], *, remove: tuple[str, ...] = ()) -> None:
         """Put and remove records in one durable transaction.

@@ -81,7 +81,7 @@ def policy(document: Document) -> Policy:
         ends_at=document.time("ends_at"),
         formats=frozenset(document.texts("formats")),
         kinds=_kinds(document),
-        repeat_window_s=document.integer("repeat_window_s", 0, 2 * _DAY),
+        repeat_window_s=document.integer("repeat_window_s", 0, _DAY),
         short_lived_s=document.integer("short_lived_s", 0, _YEAR),
         stale_after_s=document.integer("stale_after_s", 1, _YEAR),
         too_old_after_s=document.integer("too_old_after_s", 1, _YEAR),

@@ -75,7 +75,7 @@ def run() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         log = ScanLog.open(Path(folder) / "scans.db")
         events: list[dict[str, Any]] = []
-        memory = Memory(DayKey(0, bytes(32)), Path(folder) / "token.key", window_s=0)
+        memory = Memory((DayKey(0, bytes(32)),), Path(folder), window_s=0)
         line = Line(
             formats=world.FORMATS,
             place=world.PLACE,

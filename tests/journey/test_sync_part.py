@@ -18,7 +18,6 @@ import pytest
 
 from edge.identity.identity import Enrolment, make_identity, save_enrolment
 from edge.ledger import batch, device, wire
-from edge.ledger.tokens import DayKey
 from edge.model.scan import EntryType, Facts
 from edge.model.settings import Settings, SyncSettings, TrustSettings
 from edge.scanlog.log import ScanLog
@@ -61,8 +60,7 @@ class Gate:
         """Write what enrolling at the hub would."""
         hub = hub or self.hub
         hub.gates[self.id] = self.public
-        seed = DayKey(20_000, bytes(32))
-        made = Enrolment(self.id, "North gate", "3", "610100", url, hub.keys, trust_url, seed, 30, AT_MS // 1000)
+        made = Enrolment(self.id, "North gate", "3", "610100", url, hub.keys, trust_url, 30, AT_MS // 1000)
         save_enrolment(self.state, made)
 
     def start(self, now_ms: Callable[[], int] = lambda: AT_MS, **changes: Any) -> None:

@@ -12,9 +12,10 @@ import pytest
 from edge.errors import LogUnwritable
 from edge.gate.clock import Clock
 from edge.gate.line import RESUMED, Line, Trusted
-from edge.gate.sightings import Memory, load_day_key, save_day_key
+from edge.gate.sightings import Memory
+from edge.identity.daykeys import load_day_keys, save_day_keys
 from edge.ledger import facts
-from edge.ledger.tokens import DayKey, advance
+from edge.ledger.tokens import DayKey, token
 from edge.model.moment import ClockQuality
 from edge.model.scan import EntryType, Facts
 from edge.model.symbol import Symbol
@@ -58,7 +59,7 @@ class Gate:
         self.log = ScanLog.open(self.path)
         self.heard = Recorder(self.path)
         self.clock = Fixed()
-        self.memory = Memory(DayKey(NOW // 86_400, bytes(32)), folder / "token.key", window_s=300)
+        self.memory = Memory((DayKey(NOW // 86_400, bytes(32)),), folder, window_s=300)
         self.trusted = Trusted(trust)
         self.line = Line(
             formats=world.FORMATS,
@@ -87,7 +88,8 @@ def gate(tmp_path):
 
 def test_law_3_an_accept_is_on_disk_before_anybody_hears_of_it(gate):
     """Another connection finds the entry at the moment the event is published."""
-    gate.show(make_pass(), make_pass(person(status=1)), make_pass(person(status=10)))
+    for code in (make_pass(), make_pass(person(status=1)), make_pass(person(status=10))):
+        gate.show(code)
 
     assert gate.heard.durable_at == [event["seq"] for event in gate.heard.events] == [1, 2, 3]
     assert all(event["recorded"] for event in gate.heard.events)
@@ -163,7 +165,7 @@ def test_a_restart_remembers_who_was_admitted(gate, tmp_path):
     """Tokens come back from the log."""
     code = make_pass()
     gate.show(code)
-    memory = Memory(DayKey(NOW // 86_400, bytes(32)), tmp_path / "again.key", window_s=300)
+    memory = Memory((DayKey(NOW // 86_400, bytes(32)),), tmp_path / "again", window_s=300)
     memory.recall(gate.log.recent_tokens((NOW - 300) * 1000))
 
     assert memory.seen(world.FORMATS[0].parse(code).identity, at(NOW + 9)) is not None
@@ -178,16 +180,75 @@ def test_two_days_tokens_of_one_pass_differ(gate):
     assert today != tomorrow
 
 
-def test_the_day_key_survives_a_restart_and_a_newer_seed_wins(tmp_path):
-    """The kept key is taken up; a damaged file or a later enrolment replaces it."""
-    path, seed = tmp_path / "token.key", DayKey(10, bytes(32))
-    later = advance(seed, 12)
-    save_day_key(path, later)
+def test_the_day_keys_survive_a_restart_across_midnight(gate, tmp_path):
+    """A restart a minute after midnight still knows who was admitted a minute before."""
+    midnight = (NOW // 86_400 + 1) * 86_400
+    code = make_pass(validity=(midnight - 1000, midnight + 1000))
+    gate.clock.now = at(midnight - 60)
+    gate.show(code)
+    gate.memory.token(b"anybody", at(midnight + 30))
+    again = Memory(load_day_keys(tmp_path), tmp_path, window_s=300)
+    again.recall(gate.log.recent_tokens((midnight - 300) * 1000))
 
-    assert load_day_key(path, seed) == later
-    assert load_day_key(path, DayKey(20, bytes(32))) == DayKey(20, bytes(32))
-    path.write_bytes(b"short")
-    assert load_day_key(path, seed) == seed
+    assert again.seen(world.FORMATS[0].parse(code).identity, at(midnight + 60)).ago_s == 120
+
+
+def test_yesterdays_key_is_gone_once_the_window_has_closed(gate, tmp_path):
+    """Neither memory nor file can try yesterday's tokens any more."""
+    midnight = (NOW // 86_400 + 1) * 86_400
+    gate.memory.token(b"anybody", at(midnight + 30))
+    assert len(load_day_keys(tmp_path)) == 2
+    gate.memory.token(b"anybody", at(midnight + 301))
+
+    assert [key.day for key in load_day_keys(tmp_path)] == [midnight // 86_400]
+
+
+def test_a_clock_years_ahead_does_not_use_up_the_days_keys(gate):
+    """A doubted moment turns no key; afterwards today's token is today's again."""
+    before = gate.memory.token(b"anybody", at(NOW))
+    gate.memory.token(b"anybody", at(NOW + 3650 * 86_400, ClockQuality.DOUBTFUL))
+
+    assert gate.memory.token(b"anybody", at(NOW)) == before
+
+
+def test_a_new_enrolments_keys_are_taken_up_without_a_restart(gate, tmp_path):
+    """What provisioning writes is used from the next rest on; a damaged file changes nothing."""
+    seed = DayKey(NOW // 86_400, b"r" * 32)
+    save_day_keys(tmp_path, (seed,))
+    gate.memory.take_up_new_keys()
+
+    assert gate.memory.token(b"anybody", at(NOW)) == token(seed, b"anybody")
+    (tmp_path / "token.key").write_bytes(b"short")
+    gate.memory.take_up_new_keys()
+    assert gate.memory.token(b"anybody", at(NOW)) == token(seed, b"anybody")
+
+
+def test_a_green_beside_a_red_is_never_green(gate):
+    """Fresh in one frame, or put beside a red that is still held up; alone it passes at once."""
+    red, good, other = Symbol(make_pass(person(status=10))), Symbol(make_pass()), Symbol(make_pass(person(index=31)))
+    gate.line.present([red, good], [red, good])
+    assert [event["reason"] for event in gate.heard.events] == ["health.red", "presentation.several"]
+    gate.line.present([], [red])
+    gate.line.present([other], [red, other])
+    assert gate.heard.events[-1]["reason"] == "presentation.several"
+
+    assert gate.show(good.raw) == [("accept", "ok")]
+
+
+def test_two_greens_in_one_frame_are_both_admitted(gate):
+    """Two honest people at once."""
+    assert gate.show(make_pass(person(index=41)), make_pass(person(index=42))) == [("accept", "ok")] * 2
+
+
+def test_a_code_that_is_only_counted_proves_nothing_about_the_disk(gate):
+    """While the disk is full a flood of strangers' codes does not report it well."""
+    full = FullDisk(gate.log)
+    gate.line._log = full
+    gate.show(make_pass())
+    for number in range(30):
+        gate.show(b"https://example.com/%d" % number)
+
+    assert [finding.code for finding in gate.line.findings()] == ["log.unwritable"]
 
 
 def test_strangers_codes_are_counted_not_written_one_by_one(gate):
@@ -218,7 +279,8 @@ def test_the_log_holds_nothing_personal(gate):
         surname="欧阳娜娜", name="欧阳*娜", id_tail="9XQ7", pseudonym=bytes.fromhex(SECRET * 2), index=0xABCDEF
     )
     code = make_pass(claims)
-    gate.show(code, b"https://example.com/" + SECRET.encode())
+    gate.show(code)
+    gate.show(b"https://example.com/" + SECRET.encode())
     gate.log.checkpoint()
     stored = b"".join(path.read_bytes() for path in gate.path.parent.glob("scans.db*"))
 
@@ -237,7 +299,8 @@ def test_the_log_holds_nothing_personal(gate):
 def test_a_reject_shows_nothing_personal_and_a_forgery_nothing_at_all(gate):
     """Holder fields leave the line only for an authentic accept or refer."""
     forged = make_pass(key=world.SigningKey(bytes(32)))
-    gate.show(make_pass(person(status=10)), forged, make_pass())
+    for code in (make_pass(person(status=10)), forged, make_pass()):
+        gate.show(code)
     red, fake, good = gate.heard.events
 
     assert red["holder"] is None

@@ -13,7 +13,8 @@ def test_a_restart_in_mid_shift_counts_on(tmp_path):
     gate.show(make_pass(validity=(NOW - 91_000, NOW - 80_000)))
     gate.line.tally.clear()
     gate.clock.now = at(NOW)
-    gate.show(make_pass(), make_pass(person(status=10)), *[b"https://example.com"] * 30)
+    for code in (make_pass(), make_pass(person(status=10)), *[b"https://example.com"] * 30):
+        gate.show(code)
     gate.line.staff(Facts(EntryType.NOT_HOLDER, 0, refers_to=2))
     gate.line.end()
     again = Tally()

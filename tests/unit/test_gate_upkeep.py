@@ -6,7 +6,6 @@ from nacl.signing import SigningKey
 from edge.gate.upkeep import Upkeep
 from edge.identity.identity import Enrolment
 from edge.ledger import device, receipt
-from edge.ledger.tokens import DayKey
 from edge.model.moment import ClockQuality
 from edge.model.scan import EntryType, Receipt
 from edge.sync.store import Mark, SyncStore
@@ -32,7 +31,7 @@ def upkeep(gate, key=HUB, *, last=4):
     """An upkeep whose sync part holds a receipt of `key` up to `last`."""
     public = HUB.verify_key.encode()
     keys = {device.key_id(public).hex(): public}
-    enrolment = Enrolment(GATE, "s", "1", "440106", "http://h", keys, "http://t", DayKey(0, bytes(32)), 30, NOW)
+    enrolment = Enrolment(GATE, "s", "1", "440106", "http://h", keys, "http://t", 30, NOW)
     head = gate.log.head
     store = SyncStore(gate.path.with_name("sync.db"))
     with store.writing():

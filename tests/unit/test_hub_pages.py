@@ -31,7 +31,7 @@ def clock() -> Clock:
 @pytest.fixture
 def desk(tmp_path: Path, clock: Clock) -> Desk:
     """A hub folder."""
-    return begin(tmp_path / "hub", clock, url="http://hub.example:8090")
+    return begin(tmp_path / "hub", clock, url="http://127.0.0.1:8090")
 
 
 @pytest.fixture
@@ -196,6 +196,16 @@ def test_a_foreign_host_name_is_refused(browser: FlaskClient, host: str) -> None
     assert (answer.status_code, answer.get_json()["code"]) == (421, "host")
 
 
+def test_a_hub_with_a_public_address_asks_everybody(tmp_path: Path, clock: Clock) -> None:
+    """A proxy on this machine may say nothing of whom it speaks for: there nobody is let in without a token."""
+    desk = begin(tmp_path / "public", clock, url="https://hub.example")
+    hub = Hub.open(desk.home.path, clock=clock)
+    answer = create_app(hub).test_client().get("/", headers={"Host": "localhost"})
+    hub.close()
+
+    assert answer.status_code == 302
+
+
 @pytest.mark.parametrize("host", ["localhost:8090", "127.0.0.1", "[::1]:8090", "LOCALHOST"])
 def test_this_machine_needs_no_login(browser: FlaskClient, host: str) -> None:
     """By any of its own names."""
@@ -205,10 +215,10 @@ def test_this_machine_needs_no_login(browser: FlaskClient, host: str) -> None:
 @pytest.mark.parametrize(
     ("environ", "headers"),
     [
-        (REMOTE, {"Host": "hub.example:8090"}),
+        (REMOTE, {"Host": "192.0.2.1:8090"}),
         (REMOTE, {"Host": "192.0.2.1"}),
         (REMOTE, {"Host": "localhost"}),
-        ({"REMOTE_ADDR": "127.0.0.1"}, {"Host": "hub.example:8090"}),
+        ({"REMOTE_ADDR": "127.0.0.1"}, {"Host": "192.0.2.1:8090"}),
         ({"REMOTE_ADDR": "127.0.0.1"}, {"Host": "localhost", "X-Forwarded-For": "192.0.2.9"}),
         ({"REMOTE_ADDR": "127.0.0.1"}, {"Host": "localhost", "Forwarded": "for=127.0.0.1"}),
         ({"REMOTE_ADDR": "127.0.0.1"}, {"Host": "localhost", "Via": "1.1 proxy"}),
@@ -224,7 +234,7 @@ def test_others_are_asked_for_a_token(browser: FlaskClient, environ: dict[str, s
 
 def entered(browser: FlaskClient, token: str, form: str | None = None) -> tuple[int, SimpleCookie]:
     """Log in from another machine; return status and cookies."""
-    headers = {"Host": "hub.example"}
+    headers = {"Host": "192.0.2.1"}
     shown = browser.get("/login?lang=en", headers=headers, environ_overrides=REMOTE).get_data(as_text=True)
     field = re.search(r'name="form" value="(\w+)"', shown)
     assert field is not None
@@ -240,7 +250,7 @@ def test_a_token_of_any_role_opens_the_page(browser: FlaskClient, desk: Desk, ro
 
     assert status == 303
     assert (cookies["edge_hub"]["httponly"], cookies["edge_hub"]["samesite"]) == (True, "Strict")
-    headers = {"Host": "hub.example"}
+    headers = {"Host": "192.0.2.1"}
     assert browser.get("/", headers=headers, environ_overrides=REMOTE).status_code == 200
     browser.post("/logout", headers=headers, environ_overrides=REMOTE)
     assert browser.get("/", headers=headers, environ_overrides=REMOTE).status_code == 302
@@ -249,8 +259,8 @@ def test_a_token_of_any_role_opens_the_page(browser: FlaskClient, desk: Desk, ro
 def test_a_session_ends_at_the_hub_not_only_in_the_browser(browser: FlaskClient, desk: Desk) -> None:
     """A cookie copied before log-out opens nothing after it."""
     _, cookies = entered(browser, desk.new_token("operator"))
-    copied = {"Host": "hub.example", "Cookie": f"edge_hub={cookies['edge_hub'].value}"}
-    browser.post("/logout", headers={"Host": "hub.example"}, environ_overrides=REMOTE)
+    copied = {"Host": "192.0.2.1", "Cookie": f"edge_hub={cookies['edge_hub'].value}"}
+    browser.post("/logout", headers={"Host": "192.0.2.1"}, environ_overrides=REMOTE)
 
     assert browser.get("/", headers=copied, environ_overrides=REMOTE).status_code == 302
 
@@ -260,7 +270,7 @@ def test_a_wrong_token_opens_nothing(browser: FlaskClient) -> None:
     statuses = [entered(browser, f"wrong{n}")[0] for n in range(12)]
 
     assert statuses == [403] * 10 + [429] * 2
-    assert browser.get("/", headers={"Host": "hub.example"}, environ_overrides=REMOTE).status_code == 302
+    assert browser.get("/", headers={"Host": "192.0.2.1"}, environ_overrides=REMOTE).status_code == 302
 
 
 @pytest.mark.parametrize("form", ["", "0" * 64, "é"])

@@ -12,7 +12,6 @@ from edge.cli.sync import sync
 from edge.errors import EdgeError, EnrolmentError, SetupError, Unreachable
 from edge.identity.identity import Enrolment, make_identity, save_enrolment
 from edge.ledger import device, wire
-from edge.ledger.tokens import DayKey
 from edge.model.scan import EntryType, Facts
 from edge.scanlog.log import ScanLog
 from edge.sync.store import Mark, SyncStore
@@ -32,10 +31,7 @@ def state(tmp_path: Path, server: HubServer) -> Path:
     public = make_identity(tmp_path).verify_key.encode()
     gate = device.gate_id(public)
     server.hub.gates[gate] = public
-    seed = DayKey(20_000, bytes(32))
-    save_enrolment(
-        tmp_path, Enrolment(gate, "North gate", "3", "610100", server.url, server.hub.keys, "", seed, 30, AT_MS)
-    )
+    save_enrolment(tmp_path, Enrolment(gate, "North gate", "3", "610100", server.url, server.hub.keys, "", 30, AT_MS))
     log = ScanLog.open(tmp_path / "scans.db")
     for _ in range(6):
         log.append(Facts(EntryType.SCAN, AT_MS))
