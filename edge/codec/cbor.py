@@ -120,10 +120,20 @@ def _container(data: bytes, pos: int, head: tuple[int, int, int], budget: list[i
 
 
 def _array(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> tuple[list[Any], int]:
-    items = []
+    items: list[Any] = []
+    size = len(data)
     for _ in range(count):
-        value, pos = _item(data, pos, depth, budget)
-        items.append(value)
+        lead = data[pos]
+        if lead < 24:
+            items.append(lead)
+            pos += 1
+        elif 0x40 <= lead < 0x58 and pos + lead - 0x3F <= size:
+            # A short byte string that is all there: most of a pass is these, and a call for each is what costs.
+            items.append(data[pos + 1 : pos + lead - 0x3F])
+            pos += lead - 0x3F
+        else:
+            value, pos = _item(data, pos, depth, budget)
+            items.append(value)
     return items, pos
 
 

@@ -20,7 +20,6 @@ MAX_CHARS: Final = 1200
 
 ISS, EXP, IAT, CNF, BODY, KIND = 1, 4, 6, 8, -70001, -70002
 _REQUIRED: Final = {ISS, EXP, IAT, BODY}
-_ADMITTED: Final = _REQUIRED | {CNF, KIND}
 _ISSUER_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _TAIL_CHARS: Final = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _MAX_TIME: Final = 1 << 40
@@ -50,7 +49,10 @@ def _bstr(value: Any, most: int, least: int) -> bytes:
 
 def _name(value: Any) -> str:
     # Printable only: a signed name must not steer the page or a terminal (bidirectional and control characters).
-    if type(value) is not str or not value or not value.isprintable() or len(value.encode()) > _MAX_NAME_BYTES:
+    if type(value) is not str or not value or not value.isprintable():
+        raise _Refused
+    # A character has at most four bytes: short names need no encoding to be counted.
+    if len(value) * 4 > _MAX_NAME_BYTES and len(value.encode()) > _MAX_NAME_BYTES:
         raise _Refused
     return value
 
@@ -124,18 +126,18 @@ def _credential(message: cose.Sign1) -> Credential:
     claims = cbor.decode(message.payload)
     if type(claims) is not dict:
         raise _Refused
-    present = claims.keys()
-    if not (present >= _REQUIRED and present <= _ADMITTED):
+    # The four that must be there and nothing but the two that may be.
+    if len(claims) != len(_REQUIRED) + (CNF in claims) + (KIND in claims):
         raise _Refused
-    issuer = claims[ISS]
+    issuer = claims.get(ISS)
     if type(issuer) is not str or not 1 <= len(issuer) <= 16 or not _ISSUER_CHARS.issuperset(issuer):
         raise _Refused
-    body = claims[BODY]
+    body = claims.get(BODY)
     if type(body) is not list:
         raise _Refused
     # Absent means person, so an explicit 0 would be a second form.
     kind = PassKind(_uint(claims[KIND], 3, 1)) if KIND in claims else PassKind.PERSON
-    issued_at = _uint(claims[IAT], _MAX_TIME)
+    issued_at = _uint(claims.get(IAT), _MAX_TIME)
     return Credential(
         NAME,
         issuer,
@@ -144,7 +146,7 @@ def _credential(message: cose.Sign1) -> Credential:
         message.to_be_signed,
         message.signature,
         issued_at,
-        _uint(claims[EXP], _MAX_TIME, issued_at + 1),
+        _uint(claims.get(EXP), _MAX_TIME, issued_at + 1),
         kind,
         _BODIES[kind](body),
         _holder_key(claims[CNF]) if CNF in claims else None,
