@@ -52,7 +52,7 @@ def shown(folder: Path, moment: Moment, codes: Sequence[bytes]) -> tuple[list[En
         formats=world.FORMATS,
         place=world.PLACE,
         log=log,
-        memory=Memory(key, folder / "token.key", window_s=300),
+        memory=Memory((key,), folder, window_s=300),
         trusted=Trusted(world.TRUST),
         clock=Fixed(moment),
         publish=lambda _: None,
