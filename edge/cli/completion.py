@@ -9,13 +9,13 @@ from edge.errors import SetupError
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    r"""Print the completion script of SHELL.
+    """Print the completion script of SHELL.
 
     \b
     bash:  edge completion bash >> ~/.bashrc
     zsh:   edge completion zsh >> ~/.zshrc
     fish:  edge completion fish > ~/.config/fish/completions/edge.fish
-    """
+    """  # noqa: D301  # click reads the backspace
     from edge.cli.main import edge
 
     kind = get_completion_class(shell)

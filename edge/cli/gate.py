@@ -36,6 +36,7 @@ def run(config: Path, part: str | None) -> None:
         from edge.gate.supervisor import check_port, supervise
 
         check_port(settings.web)
+        click.echo(f"The gate's page: http://{settings.web.host}:{settings.web.port}/   Ctrl-C ends the gate.")
         raise SystemExit(supervise(config, stop))
     from edge.gate.parts import run_part
 

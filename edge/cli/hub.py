@@ -26,6 +26,10 @@ _RETRY_S = 10.0
 @click.group()
 def hub() -> None:
     """Receive the scans of many gates, and hand them to central operations."""
+    import os
+
+    # The ledger, tokens and keys of a hub are its own user's, whatever the shell's habit is.
+    os.umask(0o077)
 
 
 @hub.command()

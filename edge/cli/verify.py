@@ -19,6 +19,8 @@ class _Inputs(click.Command):
         """Refuse options that do not exist; what follows `--` is never looked at."""
         known = {name for option in self.get_params(ctx) for name in (*option.opts, *option.secondary_opts)}
         words = args[: args.index("--")] if "--" in args else args
+        if words == ["-h"]:
+            args = ["--help"]
         for word in words:
             name = word.partition("=")[0]
             if _MISSPELT.fullmatch(word) and name not in known:
@@ -39,7 +41,7 @@ class _Inputs(click.Command):
 @click.option("--region", default="000000", show_default=True, help="GB/T 2260 code of the place to decide for.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
 def verify(inputs: tuple[str, ...], trust: Path | None, at: str | None, region: str, as_json: bool) -> None:  # noqa: FBT001
-    r"""Give the verdict on each INPUT, offline, as a gate would.
+    """Give the verdict on each INPUT, offline, as a gate would.
 
     \b
     An existing path is a picture or a text file (a code a line),
@@ -47,18 +49,20 @@ def verify(inputs: tuple[str, ...], trust: Path | None, at: str | None, region: 
     anything else is the code itself.
 
     One line an input. The exit code is 0 only if every input is accepted. Nothing is recorded.
-    """
+    """  # noqa: D301  # click reads the backspace
     from edge.gate.verifier import Verifier, read_inputs
 
     verifier = Verifier.open(trust, at=at, region=region, default=Path(TRUST))
     if verifier.note:
         click.echo(f"edge: {verifier.note}", err=True)
-    accepted = True
+    accepted, answered = True, False
     for name, read in read_inputs(inputs, sys.stdin.buffer):
         row = verifier.row(name, read)
-        accepted = accepted and row["outcome"] == "accept"
+        accepted, answered = accepted and row["outcome"] == "accept", True
         click.echo(_json(row) if as_json else _words(row))
-    raise SystemExit(0 if accepted else 1)
+    if not answered:
+        click.echo("edge: Standard input held no code. Give a code a line.", err=True)
+    raise SystemExit(0 if accepted and answered else 1)
 
 
 def _json(row: dict[str, Any]) -> str:

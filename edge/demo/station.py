@@ -243,9 +243,5 @@ class Station:
 
 
 def command_name() -> str:
-    """Return how a person types `edge` here: by its path, unless that is a folder they would not look in."""
-    script = Path(sys.executable).with_name("edge")
-    try:
-        return str(script.relative_to(Path.cwd()))
-    except ValueError:
-        return str(script)
+    """Return how a person types `edge` from any folder: by its path."""
+    return str(Path(sys.executable).with_name("edge"))

@@ -30,6 +30,14 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "sync.timeout_s": (1, 120),
     "web.port": (1, 65_535),
 }
+_KINDS: Final[dict[type, str]] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text in quotes",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
 _REGION_DIGITS: Final = 6
 
 
@@ -103,7 +111,8 @@ def _typed(value: Any, hint: Any, where: tuple[Path, str]) -> Any:
         return float(value)
     if type(value) is not hint:
         raise ConfigError(
-            f"{path}: {name} is a {hint.__name__}, not a {type(value).__name__}.", "See docs/technician.md, Settings."
+            f"{path}: {name} is {_KINDS[hint]}, not {_KINDS.get(type(value), type(value).__name__)}.",
+            "See docs/technician.md, Settings.",
         )
     return value
 
@@ -121,4 +130,6 @@ def _in_range(value: Any, where: tuple[Path, str]) -> None:
 
 
 def _short(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
     return getattr(error, "strerror", None) or type(error).__name__

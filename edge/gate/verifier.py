@@ -23,6 +23,8 @@ from edge.verify.verify import region_of, status_of
 
 MAX_FILE: Final = 64 * 1024 * 1024
 _MAX_LINE: Final = 64 * 1024
+_FILE_NAME: Final = re.compile(r"(?!.*://)[^\s?&=]{1,255}\.(?:png|jpe?g|gif|bmp|tiff?|webp|txt|svg|pdf)", re.IGNORECASE)
+"""What nobody would put in a code and everybody means as a file."""
 _MAX_NAME: Final = 4096
 """Longest path the system takes; what is longer is a code."""
 _PICTURES: Final = (
@@ -142,6 +144,9 @@ def read_inputs(inputs: Iterable[str], standard_input: IO[bytes]) -> Iterator[tu
             if path is not None:
                 yield from _file(path, pictures)
                 continue
+            if _FILE_NAME.fullmatch(given):
+                yield Path(given).name, Read((), "There is no such file.")
+                continue
             codes = _lines(standard_input) if given == "-" else iter([os.fsencode(given)])
             for code in codes:
                 ordinal += 1
@@ -173,7 +178,7 @@ class _Pictures:
 
 
 def _existing(given: str) -> Path | None:
-    if given == "-" or len(os.fsencode(given)) >= _MAX_NAME or "\0" in given:
+    if given in {"", "-"} or len(os.fsencode(given)) >= _MAX_NAME or "\0" in given:
         return None
     try:
         path = Path(given)

@@ -193,7 +193,7 @@ function renderAround(shown) {
   const footerKey = [shown.kind, shown.shown ? shown.shown.id : "", able, state.queue.length, counts, state.language];
   refresh("footer", String(footerKey), () => drawFooter(config, state, shown, able));
   renderPanel();
-  const blocked = player.isBlocked ? say("sound.blocked") : "";
+  const blocked = player.isBlocked && shown.kind === "idle" ? say("sound.blocked") : "";
   const said = state.notice ? say(state.notice.key) || say("failed") : blocked;
   parts.notice.dataset.tone = state.notice ? state.notice.tone : "";
   if (parts.notice.textContent !== said) parts.notice.textContent = said;
