@@ -4,10 +4,12 @@ import importlib.util
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cv2
 import numpy as np
 import zxingcpp
 
@@ -22,6 +24,7 @@ from edge.scanner.handover import Want
 from edge.scanner.sources.base import Frame
 from tests.bench.timing import percentile, row
 from tests.simulators import world
+from tests.simulators.mjpeg import jpeg_of
 
 CORPUS = Path(os.environ.get("EDGE_CORPUS_DIR", Path(__file__).parents[3] / "shared" / "corpus"))
 CONDITIONS = ("clean", "perspective", "rotated", "motion", "shadow", "lowlight", "screen")
@@ -89,6 +92,7 @@ def run() -> dict[str, Any]:
         decoder.start()
         try:
             alone, whole, decoded = _measure(pictures, decoder, line)
+            jpeg_alone, jpeg_whole, _ = _measure([jpeg_of(pixels) for pixels in pictures], decoder, line)
         finally:
             decoder.close()
             log.close()
@@ -104,18 +108,36 @@ def run() -> dict[str, Any]:
             row("line / zxing-cpp, p50", percentile(whole, 0.5) / percentile(alone, 0.5), "ratio", "<= 1.3"),
             row("line / zxing-cpp, p95", percentile(whole, 0.95) / percentile(alone, 0.95), "ratio", "<= 1.3"),
             row("line / zxing-cpp, sum", sum(whole) / sum(alone), "ratio", "<= 1.3"),
+            row("JPEG frames: unpack + zxing-cpp alone, p50", percentile(jpeg_alone, 0.5) * 1e3, "ms"),
+            row("JPEG frames: frame to verdict recorded, p50", percentile(jpeg_whole, 0.5) * 1e3, "ms"),
+            row("JPEG frames: line / alone, p50", percentile(jpeg_whole, 0.5) / percentile(jpeg_alone, 0.5), "ratio"),
+            row("JPEG frames: line / alone, p95", percentile(jpeg_whole, 0.95) / percentile(jpeg_alone, 0.95), "ratio"),
         ],
     }
 
 
-def _measure(pictures: list[np.ndarray], decoder: Decoder, line: Line) -> tuple[list[float], list[float], list[float]]:
+def _read(picture: np.ndarray | bytes) -> None:
+    if isinstance(picture, bytes):
+        picture = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_GRAYSCALE)
+    read(picture)
+
+
+def _frame(picture: np.ndarray | bytes) -> Frame:
+    if isinstance(picture, bytes):
+        return Frame(time.monotonic_ns(), 0, encoded=picture)
+    return Frame(time.monotonic_ns(), 0, pixels=picture)
+
+
+def _measure(
+    pictures: Sequence[np.ndarray | bytes], decoder: Decoder, line: Line
+) -> tuple[list[float], list[float], list[float]]:
     alone, whole, decoded = [], [], []
     for turn in range(TURNS + 1):
         for pixels in pictures:
             start = time.perf_counter()
-            read(pixels)
+            _read(pixels)
             middle = time.perf_counter()
-            reading = decoder.read(Frame(time.monotonic_ns(), 0, pixels=pixels), Want.NOTHING)
+            reading = decoder.read(_frame(pixels), Want.NOTHING)
             seen = time.perf_counter()
             line.present(reading.symbols)
             end = time.perf_counter()

@@ -93,7 +93,9 @@ def test_a_listener_that_does_not_read_is_dropped_and_holds_nobody_up(bus, conne
         bus.publish({"type": "verdict", "filling": "x" * 2000})
 
     assert time.monotonic() - start < 5
+    bus.publish({"type": "state", "seq": 0})
     reader = connect()
+    assert json.loads(reader.readline())["seq"] == 0
     bus.publish({"type": "verdict", "seq": 1})
     assert json.loads(reader.readline())["seq"] == 1
 
