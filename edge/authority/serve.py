@@ -4,6 +4,7 @@ Only files of the two folders are served, by their plain names; there is no list
 """
 
 import errno
+import logging
 import re
 import socket
 from collections.abc import Callable, Iterable
@@ -96,6 +97,8 @@ def run(publication: Path, listener: socket.socket) -> None:
         publication: The folder to serve.
         listener: As `bind` gives it; closed at the end.
     """
+    # A queue of one is no news to whoever started this; requests wait their turn.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = waitress.create_server(application(publication), sockets=[listener], threads=_THREADS, ident="edge")
     try:
         server.run()

@@ -26,10 +26,6 @@ _RETRY_S = 10.0
 @click.group()
 def hub() -> None:
     """Receive the scans of many gates, and hand them to central operations."""
-    import os
-
-    # The ledger, tokens and keys of a hub are its own user's, whatever the shell's habit is.
-    os.umask(0o077)
 
 
 @hub.command()
@@ -49,6 +45,8 @@ def init(directory: Path, root: Path | None, *, as_json: bool, **settings: Any) 
     from edge.hub.folder import HubConfig
 
     made = desk.begin(directory, HubConfig(**settings), root=folder.checked_root(root) if root else b"")
+    # It holds tokens for 48 hours; SQLite gives its other files the same mode.
+    (directory / folder.DATABASE).chmod(0o600)
     key = made.public.hex()
     if as_json:
         _print_json({"key": key, "url": made.config.url, "operator_token_file": str(directory / folder.OPERATOR)})
