@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.model.credential import Credential, PersonClaims, ServerToken
 from edge.model.finding import Finding
-from edge.model.moment import Moment
+from edge.model.moment import ClockQuality, Moment
 from edge.model.settings import PlaceSettings
 from edge.model.trust import Band, TrustSnapshot
 from edge.model.verdict import Outcome, Verdict
@@ -144,5 +144,6 @@ def _trust(trust: TrustSnapshot | None, moment: Moment) -> dict[str, Any]:
         "policy_version": trust.policy.version,
         "stale_after_s": trust.policy.stale_after_s,
         "too_old_after_s": trust.policy.too_old_after_s,
-        "policy_ended": moment.unix_s >= trust.policy.ends_at,
+        # A clock in doubt ends no policy.
+        "policy_ended": moment.quality is not ClockQuality.DOUBTFUL and moment.unix_s >= trust.ends_at,
     }
