@@ -83,11 +83,12 @@ class Sunset:
 
     def findings(self) -> list[Finding]:
         """Return what people should know of it."""
-        if self._problem:
-            return [Finding("policy.keys_left", params={"message": self._problem})]
         if not self._has_ended:
             return []
-        return [Finding("policy.ended", Severity.STOP), Finding("policy.keys_erased", Severity.INFO)]
+        ended = Finding("policy.ended", Severity.STOP)
+        if self._problem:
+            return [ended, Finding("policy.keys_left", params={"message": self._problem})]
+        return [ended, Finding("policy.keys_erased", Severity.INFO)]
 
     def _keep_working(self, moment: Moment) -> None:
         """Give a gate without keys one of its own: the policy was extended, or it was never enrolled."""
