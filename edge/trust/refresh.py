@@ -19,7 +19,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # documented there
 
 from edge.errors import AnswerRefused, TrustDamaged, TrustError, TrustRefused
 from edge.model.trust import TrustVersions
-from edge.trust import database, state, workflow
+from edge.trust import database, keyusage, state, workflow
 from edge.trust.database import Database, Stored
 from edge.trust.fetchers import Fetcher
 from edge.trust.files import TargetFiles, is_intact, wanted
@@ -82,6 +82,7 @@ class View:
             issued_at=workflow.issued_at(self.timestamp.signed),
             newest_expiry=max(expiries),
             next_expiry=min(expiries),
+            roles=keyusage.publics(self.root.signed.keys.values()),
         )
 
 
