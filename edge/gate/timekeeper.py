@@ -15,6 +15,9 @@ AGREE_MS: Final = 120_000
 _DRIFT: Final = 5_000
 """A steady count is wrong by at most one part in this many: 200 ppm, ten times a poor crystal."""
 _LAST: Final = (1 << 53) - 1
+AWAY_MS: Final = 30 * 86_400_000
+"""A machine without a battery wakes with the time it was switched off at: it may be later by all of that. Past this
+much the trust it woke with is too old for anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,20 +174,23 @@ class Timekeeper:
         low, latest = bounds
         steady = reading.steady_ms
         led = self._led_on(steady, bounds)
+        # Neither a battery nor, in this run, a time service: the clock may have stood still while the power was off.
+        has_battery = reading.rtc_ms is not None and _is_within(reading.rtc_ms, low, latest)
         if led is None:
             if wall is not None:
                 self._anchor = _Anchor(wall, steady, was_synced=False)
-                return Moment(max(low, wall), ClockQuality.RTC)
+                return Moment(max(low, wall), ClockQuality.RTC, 0 if has_battery else AWAY_MS)
             ahead = reading.system_ms > latest
             return Moment(low, ClockQuality.DOUBTFUL if ahead else ClockQuality.FLOOR)
         anchor, at_ms = led
+        late_ms = 0 if has_battery or anchor.was_synced else AWAY_MS
         if wall is not None and abs(wall - at_ms) <= AGREE_MS:
             self._anchor = _Anchor(wall, steady, was_synced=anchor.was_synced)
-            return Moment(max(low, wall), ClockQuality.RTC)
+            return Moment(max(low, wall), ClockQuality.RTC, late_ms)
         # A clock that jumped to where it cannot be, or away from a time service's time, is the one that is wrong.
         # Between two unsigned times that both could be, nobody can tell.
         is_sure = wall is None or anchor.was_synced
-        return Moment(max(low, at_ms), ClockQuality.RTC if is_sure else ClockQuality.DOUBTFUL)
+        return Moment(max(low, at_ms), ClockQuality.RTC if is_sure else ClockQuality.DOUBTFUL, late_ms)
 
     def _led_on(self, steady_ms: int, bounds: tuple[int, int]) -> tuple[_Anchor, int] | None:
         """Return the anchor and the time it leads to, or None where that cannot be: signed times know better."""

@@ -27,7 +27,8 @@ class Moment:
     Attributes:
         unix_ms: Milliseconds since 1970-01-01T00:00:00Z, 0 <= unix_ms < 2**53.
         quality: How far it can be believed.
-        late_ms: How much later it may be, milliseconds, where a signed time says so; 0 where nobody says.
+        late_ms: How much later it may be, milliseconds: what a signed time code left open, or how long a machine
+            without a battery may have been off. Nothing is "not yet valid" within it.
     """
 
     unix_ms: int

@@ -90,12 +90,13 @@ def _in_time(credential: Credential, moment: Moment) -> tuple[Reason, tuple[Reas
         # A clock that may be years ahead must not refuse everybody.
         doubtful = moment.quality is ClockQuality.DOUBTFUL
         return (Reason.CLOCK_DOUBTFUL if doubtful else Reason.TIME_EXPIRED), ()
-    if now + LEEWAY_S + moment.late_ms // 1000 < credential.issued_at:
-        # At a floor the real time is later, so "not yet" cannot be told; nor by a clock that was set back.
-        if moment.quality is ClockQuality.FLOOR:
+    if now + LEEWAY_S < credential.issued_at:
+        # Where the real time may be later, "not yet" cannot be told; nor by a clock that was set back.
+        if moment.quality is ClockQuality.DOUBTFUL:
+            return Reason.CLOCK_DOUBTFUL, ()
+        if moment.quality is ClockQuality.FLOOR or now + LEEWAY_S + moment.late_ms // 1000 >= credential.issued_at:
             return Reason.OK, (Reason.TIME_NOT_YET_VALID,)
-        doubtful = moment.quality is ClockQuality.DOUBTFUL
-        return (Reason.CLOCK_DOUBTFUL if doubtful else Reason.TIME_NOT_YET_VALID), ()
+        return Reason.TIME_NOT_YET_VALID, ()
     return Reason.OK, ()
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from edge.gate.clock import ASK_ANEW_S, FILE, Clock, Readings, boot_id, read_rtc
-from edge.gate.timekeeper import AGREE_MS, Reading, Timekeeper
+from edge.gate.timekeeper import AGREE_MS, AWAY_MS, Reading, Timekeeper
 from edge.model.moment import ClockQuality
 from tests.simulators.machine import Machine
 from tests.simulators.world import DAY, ISSUED, NOW, TRUST
@@ -107,6 +107,19 @@ def test_a_time_service_ends_every_doubt_within_signed_bounds():
     machine.synced = True
 
     assert told(clock) == (NOW, SYNCED)
+
+
+def test_a_machine_without_battery_or_time_service_may_be_later_than_it_says():
+    """It may have been off; with a battery, or once a time service was there, its time is its time."""
+    synced = Machine(NOW, synced=True)
+    clock = synced.clock()
+    clock.moment(TRUST)
+    synced.synced = False
+
+    assert Machine(NOW).clock().moment(TRUST).late_ms == AWAY_MS
+    assert Machine(NOW, rtc_s=0).clock().moment(TRUST).late_ms == AWAY_MS
+    assert Machine(NOW, rtc_s=NOW).clock().moment(TRUST).late_ms == 0
+    assert clock.moment(TRUST).late_ms == 0
 
 
 def test_a_small_step_is_followed():
