@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge.authority import registries
 from edge.authority.authority import Authority
 from edge.authority.repository import RENEW, Published, digests
 from edge.errors import PublicationError, TrustError
@@ -22,6 +23,7 @@ _NATIONAL: Final = (
     paths.ISSUERS,
     paths.REGIONS,
     paths.VENUES,
+    paths.CODES,
     paths.HUBS,
     paths.AUDITOR,
 )
@@ -80,7 +82,9 @@ def gather(authority: Authority) -> dict[str, bytes]:
     Raises:
         PublicationError: A source is missing or could not be published.
     """
-    found = {path: _compact(authority, path) for path in _NATIONAL}
+    found = {
+        path: _compact(authority, path) for path in _NATIONAL if path != paths.CODES or authority.sources.has(path)
+    }
     for issuer in authority.sources.issuers_with_keys():
         path = paths.keys_path(issuer)
         found[path] = _compact(authority, path)
@@ -111,6 +115,7 @@ def check(files: Mapping[str, bytes], now: int, *, roles: frozenset[bytes] = fro
     except TrustError as error:
         raise PublicationError(error.message, "Correct it under sources/ and publish again.") from error
     _check_registry(trust)
+    registries.check(trust)
     _check_keys(trust)
     for area in trust.policy.listed_areas:
         if not _is_known_prefix(area, trust):

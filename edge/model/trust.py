@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
 from edge.model.credential import PassKind
+from edge.model.registries import Registries
 
 EDDSA = -8
 """COSE algorithm number of EdDSA (RFC 9053, 2.2)."""
@@ -184,6 +185,7 @@ class TrustSnapshot:
         hub_keys: Receipt keys by key id (hex of the first 8 bytes of SHA-256 of the public key).
         auditor_key: X25519 public key that personal fields are sealed to, or None.
         sunset: Unix seconds until which the root lets any policy run, or None where it sets no bound.
+        registries: How complete the regions are, venues, names of statuses.
     """
 
     versions: TrustVersions
@@ -199,6 +201,7 @@ class TrustSnapshot:
     hub_keys: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     auditor_key: bytes | None = None
     sunset: int | None = None
+    registries: Registries = Registries()
 
     @property
     def ends_at(self) -> int:

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     KEY_VALIDITY = "key.validity"
     KEY_NOT_CURRENT = "key.not_current"
     REGION_UNKNOWN = "region.unknown"
+    VENUE_UNKNOWN = "venue.unknown"
     SIGNATURE_INVALID = "signature.invalid"
     TIME_EXPIRED = "time.expired"
     TIME_NOT_YET_VALID = "time.not_yet_valid"

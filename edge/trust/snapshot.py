@@ -10,7 +10,7 @@ from typing import Final
 
 from edge.errors import TrustError
 from edge.model.trust import IssuerKey, StatusList, TrustSnapshot, TrustVersions
-from edge.trust import keyusage, paths, status_list, targets
+from edge.trust import keyusage, paths, registries, status_list, targets
 from edge.trust.fields import Document
 
 MAX_LISTS_BYTES: Final = 64 << 20
@@ -54,10 +54,11 @@ def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
     for path in paths.REQUIRED:
         if path not in files:
             raise TrustError(f"{path} is missing from the publication.")
-    issuers = targets.issuers(Document(files[paths.ISSUERS], paths.ISSUERS))
+    documents = {path: Document(files[path], path) for path in paths.NATIONAL if path in files}
+    issuers = targets.issuers(documents[paths.ISSUERS])
     keys = _keys(files, issuers)
-    hub_keys = targets.hub_keys(Document(files[paths.HUBS], paths.HUBS)) if paths.HUBS in files else _NO_HUBS
-    auditor = targets.auditor(Document(files[paths.AUDITOR], paths.AUDITOR)) if paths.AUDITOR in files else None
+    hub_keys = targets.hub_keys(documents[paths.HUBS]) if paths.HUBS in documents else _NO_HUBS
+    auditor = targets.auditor(documents[paths.AUDITOR]) if paths.AUDITOR in documents else None
     keyusage.check_uses(keys, hub_keys.values(), auditor=auditor, roles=provenance.roles)
     return TrustSnapshot(
         versions=provenance.versions,
@@ -67,12 +68,13 @@ def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
         issuers=issuers,
         keys=keys,
         status_lists=_status_lists(files, issuers),
-        matrix=targets.matrix(Document(files[paths.MATRIX], paths.MATRIX)),
-        policy=targets.policy(Document(files[paths.POLICY], paths.POLICY)),
-        regions=targets.regions(Document(files[paths.REGIONS], paths.REGIONS)),
+        matrix=targets.matrix(documents[paths.MATRIX]),
+        policy=targets.policy(documents[paths.POLICY]),
+        regions=registries.regions(documents[paths.REGIONS]),
         hub_keys=hub_keys,
         auditor_key=auditor,
         sunset=provenance.sunset,
+        registries=registries.read(documents),
     )
 
 

@@ -67,8 +67,11 @@ def _within_bounds(credential: Credential, key: IssuerKey, trust: TrustSnapshot)
     region = region_of(credential)
     if region and not str(region).startswith(key.regions):
         return Reason.KEY_REGION
-    if region and not trust.region_name(region):
+    if region and (not trust.region_name(region) or trust.registries.lacks(region)):
         return Reason.REGION_UNKNOWN
+    claims = credential.claims
+    if isinstance(claims, VenueClaims) and trust.registries.refuses(claims.id, claims.region):
+        return Reason.VENUE_UNKNOWN
     return Reason.OK
 
 
