@@ -17,7 +17,7 @@ from edge.gate.company import Company
 from edge.gate.events import Shown, verdict_event
 from edge.gate.sightings import Memory
 from edge.gate.tally import Tally
-from edge.gate.timecodes import TimeCodes
+from edge.gate.timecodes import Taken, TimeCodes
 from edge.model.credential import Credential
 from edge.model.finding import Finding, Severity
 from edge.model.moment import Moment
@@ -105,7 +105,10 @@ class Line:
 
     def _set_clock(self, symbol: Symbol) -> None:
         trust = self._trusted.snapshot
-        if not self.timecodes.take(symbol.raw, trust):
+        taken = self.timecodes.take(symbol.raw, trust)
+        if taken is Taken.HELD_UP:
+            return
+        if taken is Taken.REFUSED:
             refusal = unverified(Reason.CLOCK_CODE_REFUSED, trust)
             self._answer(symbol, refusal, (self._clock.moment(trust), trust), together=1)
             return

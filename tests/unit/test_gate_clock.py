@@ -361,6 +361,14 @@ class TestThisMachine:
         assert read_rtc(tmp_path) is None
         assert boot_id(tmp_path / "missing") == ""
 
+    def test_the_boot_is_known_from_the_system_or_the_service_manager(self, tmp_path, monkeypatch):
+        """By the kernel's file, unless the unit says it, because a confined part does not see that file."""
+        (tmp_path / "boot_id").write_text("c0ffee\n")
+
+        assert boot_id(tmp_path / "boot_id") == "c0ffee"
+        monkeypatch.setenv("EDGE_BOOT_ID", "abc123")
+        assert boot_id(tmp_path / "boot_id") == "abc123"
+
     def test_readings_of_this_machine_agree_with_each_other(self, tmp_path):
         """Two in a row differ by less than a minute, and the file counts."""
         (tmp_path / "rtc").write_text(f"{NOW}\n")

@@ -12,6 +12,7 @@ from edge.gate.line import Line, Trusted
 from edge.gate.scanner_part import clock_findings, start_of_day_ms
 from edge.gate.sightings import Memory
 from edge.gate.tally import Tally
+from edge.gate.timecodes import Taken
 from edge.identity.daykeys import load_day_keys
 from edge.ledger import device, facts, timecode
 from edge.ledger.timecode import TimeCode
@@ -232,6 +233,18 @@ class TestTimeCode:
         assert gate.clock.moment(world.TRUST).unix_s >= NOW + 3599
         assert gate.facts()[-1].reason == "clock.code_refused"
 
+    def test_held_up_for_a_while_it_is_one_code(self, make):
+        """Whoever keeps it before the camera is not told that it is a replay."""
+        machine = Machine(NOW + YEARS)
+        gate = make(machine)
+        code = self.code(gate, NOW)
+        for _ in range(3):
+            gate.line.present([Symbol(code)])
+            machine.pass_s(10)
+
+        assert [entry.type for entry in gate.facts()] == [EntryType.TIME_CODE]
+        assert gate.events == []
+
     def test_strangers_and_other_kinds_of_message_set_nothing(self, make):
         """Another key, another kind of message by the right key, and noise."""
         gate = make(Machine(NOW + YEARS))
@@ -257,10 +270,10 @@ class TestTimeCode:
             for other in base45.ALPHABET
             if other != code[place]
         } | {code[:length] for length in range(len(code))}
-        taken = [one for one in changed if gate.line.timecodes.take(one, world.TRUST)]
+        taken = {gate.line.timecodes.take(one, world.TRUST) for one in changed}
 
-        assert taken == []
-        assert gate.line.timecodes.take(code, world.TRUST)
+        assert taken == {Taken.REFUSED}
+        assert gate.line.timecodes.take(code, world.TRUST) is Taken.SET
 
     def test_an_answer_to_a_question_of_long_ago_is_refused(self, make):
         """Whoever keeps a code for half an hour shows an old time."""
