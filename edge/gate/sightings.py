@@ -71,8 +71,9 @@ class Memory:
         self._turn(moment)
         for key in self._keys:
             at_ms = self._admitted.get(tokens.token(key, identity))
-            if at_ms is not None and moment.unix_ms - at_ms < self.window_s * 1000:
-                # A clock set back in between makes the difference negative: still just now.
+            # A clock set back in between makes the difference negative: still just now. By more than a day it had been
+            # wrong when he was admitted, and nobody is sent to the desk for months because of that.
+            if at_ms is not None and -tokens.DAY_MS < moment.unix_ms - at_ms < self.window_s * 1000:
                 return Sighting(max(0, moment.unix_ms - at_ms) // 1000)
         return None
 

@@ -171,6 +171,16 @@ def test_the_repeat_rule_holds_across_a_clock_fault(make, fault):
     assert gate.show(VALID) == ("accept", "ok")
 
 
+@pytest.mark.parametrize(("ahead_s", "is_known"), [(3600, True), (20 * DAY, False)])
+def test_an_admission_from_a_future_that_was_none_sends_nobody_to_the_desk(make, ahead_s, is_known):
+    """Put right by an hour it still counts as just now; by weeks the time of it is not known at all."""
+    gate = make(Machine(NOW))
+    then = world.at(NOW + ahead_s)
+    gate.memory.admit(gate.memory.token(b"somebody", then), then)
+
+    assert (gate.memory.seen(b"somebody", world.at(NOW)) is not None) is is_known
+
+
 @pytest.mark.parametrize("synced", [True, False])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_clock_fault_uses_up_the_day_keys_or_loses_the_shifts_counts(make, fault, synced):
