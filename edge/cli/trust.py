@@ -77,8 +77,8 @@ def _status(snapshot: "TrustSnapshot", provenance: "Provenance", now: int) -> di
             "targets": versions.targets,
         },
         "policy_version": policy.version,
-        "policy_ends_at": iso(policy.ends_at),
-        "policy_ended": now >= policy.ends_at,
+        "policy_ends_at": iso(snapshot.ends_at),
+        "policy_ended": now >= snapshot.ends_at,
         "issuers": {
             issuer.id: {
                 "names": dict(issuer.names),

@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
 from edge.model.credential import PassKind
+from edge.model.registries import Registries
 
 EDDSA = -8
 """COSE algorithm number of EdDSA (RFC 9053, 2.2)."""
@@ -183,6 +184,8 @@ class TrustSnapshot:
         regions: Names by GB/T 2260 code, by language.
         hub_keys: Receipt keys by key id (hex of the first 8 bytes of SHA-256 of the public key).
         auditor_key: X25519 public key that personal fields are sealed to, or None.
+        sunset: Unix seconds until which the root lets any policy run, or None where it sets no bound.
+        registries: How complete the regions are, venues, names of statuses.
     """
 
     versions: TrustVersions
@@ -197,6 +200,16 @@ class TrustSnapshot:
     regions: Mapping[int, Mapping[str, str]]
     hub_keys: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     auditor_key: bytes | None = None
+    sunset: int | None = None
+    registries: Registries = Registries()
+
+    @property
+    def ends_at(self) -> int:
+        """Unix seconds from which no gate admits under this policy: its own end, or the root's where that is earlier.
+
+        So a longer life takes a new root, which takes the root's threshold (docs/adr/0024-sunset-registries.md).
+        """
+        return self.policy.ends_at if self.sunset is None else min(self.policy.ends_at, self.sunset)
 
     def age_s(self, unix_s: float) -> float:
         """Return the age of this view at `unix_s`, seconds, never negative."""

@@ -20,6 +20,7 @@ from edge.errors import TrustDamaged, TrustError, TrustMissing
 PINNED: Final = "pinned"
 FLOORS: Final = "floors"
 GENERATION: Final = "generation"
+REGISTRIES: Final = "registries"
 
 _FORM: Final = 1
 _BUSY_S: Final = 5.0

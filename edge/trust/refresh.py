@@ -19,7 +19,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # documented there
 
 from edge.errors import AnswerRefused, TrustDamaged, TrustError, TrustRefused
 from edge.model.trust import TrustVersions
-from edge.trust import database, state, workflow
+from edge.trust import database, keyusage, registries, state, workflow
 from edge.trust.database import Database, Stored
 from edge.trust.fetchers import Fetcher
 from edge.trust.files import TargetFiles, is_intact, wanted
@@ -82,6 +82,7 @@ class View:
             issued_at=workflow.issued_at(self.timestamp.signed),
             newest_expiry=max(expiries),
             next_expiry=min(expiries),
+            roles=keyusage.publics(self.root.signed.keys.values()),
         )
 
 
@@ -262,13 +263,16 @@ class Refresh:
         """Put the view in force, durably; return whether it is another one."""
         try:
             # Read as the gate will read it: what is signed and yet of no form never replaces what is.
-            build(view.provenance(), files)
+            versions = build(view.provenance(), files).registries.versions
         except TrustError as error:
             raise TrustRefused(error.message, "Tell the authority: its publication cannot be read.") from error
+        signers = view.root.signed.roles[Targets.type].keyids
+        registries.check_forward(self._stored.get(database.REGISTRIES), versions, signers)
         records = view.records()
         if not self._fetched and all(self._stored.get(name) == value for name, value in records.items()):
             return False
         generation = database.number(self._stored.get(database.GENERATION) or b"0") + 1
+        records[database.REGISTRIES] = registries.kept(versions, signers)
         records[database.GENERATION] = str(generation).encode()
         self._keep(records, replace(self._floors, view=view.timestamp.digest))
         # What is left over costs space and nothing else; the next swap tries again.

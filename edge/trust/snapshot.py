@@ -10,11 +10,12 @@ from typing import Final
 
 from edge.errors import TrustError
 from edge.model.trust import IssuerKey, StatusList, TrustSnapshot, TrustVersions
-from edge.trust import paths, status_list, targets
+from edge.trust import keyusage, paths, registries, status_list, targets
 from edge.trust.fields import Document
 
 MAX_LISTS_BYTES: Final = 64 << 20
 """All status lists of a gate together, inflated: they stay in memory."""
+_NO_HUBS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Provenance:
         issued_at: Signed issue time, Unix seconds, 0 where there is none.
         newest_expiry: Latest expiry among the metadata, Unix seconds.
         next_expiry: Earliest expiry among the metadata, Unix seconds.
+        sunset: Until when the root lets any policy run, Unix seconds, or None where it sets no bound.
+        roles: Public keys that may sign metadata: none of them may serve another use.
     """
 
     versions: TrustVersions
@@ -34,6 +37,8 @@ class Provenance:
     issued_at: int
     newest_expiry: int
     next_expiry: int
+    sunset: int | None = None
+    roles: frozenset[bytes] = frozenset()
 
 
 def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
@@ -49,22 +54,27 @@ def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
     for path in paths.REQUIRED:
         if path not in files:
             raise TrustError(f"{path} is missing from the publication.")
-    issuers = targets.issuers(Document(files[paths.ISSUERS], paths.ISSUERS))
+    documents = {path: Document(files[path], path) for path in paths.NATIONAL if path in files}
+    issuers = targets.issuers(documents[paths.ISSUERS])
+    keys = _keys(files, issuers)
+    hub_keys = targets.hub_keys(documents[paths.HUBS]) if paths.HUBS in documents else _NO_HUBS
+    auditor = targets.auditor(documents[paths.AUDITOR]) if paths.AUDITOR in documents else None
+    keyusage.check_uses(keys, hub_keys.values(), auditor=auditor, roles=provenance.roles)
     return TrustSnapshot(
         versions=provenance.versions,
         digest=provenance.digest,
         issued_at=provenance.issued_at,
         newest_expiry=provenance.newest_expiry,
         issuers=issuers,
-        keys=_keys(files, issuers),
+        keys=keys,
         status_lists=_status_lists(files, issuers),
-        matrix=targets.matrix(Document(files[paths.MATRIX], paths.MATRIX)),
-        policy=targets.policy(Document(files[paths.POLICY], paths.POLICY)),
-        regions=targets.regions(Document(files[paths.REGIONS], paths.REGIONS)),
-        hub_keys=targets.hub_keys(Document(files[paths.HUBS], paths.HUBS))
-        if paths.HUBS in files
-        else MappingProxyType({}),
-        auditor_key=targets.auditor(Document(files[paths.AUDITOR], paths.AUDITOR)) if paths.AUDITOR in files else None,
+        matrix=targets.matrix(documents[paths.MATRIX]),
+        policy=targets.policy(documents[paths.POLICY]),
+        regions=registries.regions(documents[paths.REGIONS]),
+        hub_keys=hub_keys,
+        auditor_key=auditor,
+        sunset=provenance.sunset,
+        registries=registries.read(documents),
     )
 
 

@@ -22,9 +22,9 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # tuf documents th
     Timestamp,
 )
 
-from edge.codec.ed25519 import refuse_weak_point
-from edge.errors import EncodingRefused, TrustRefused
+from edge.errors import TrustRefused
 from edge.trust.fields import iso
+from edge.trust.keyusage import weak_key
 
 ISSUED_AT: Final = "x-edge-issued-at"
 """Signed member of the timestamp: when the authority issued it. The age of trust counts from here."""
@@ -187,12 +187,8 @@ def _public(keyval: Mapping[str, object]) -> str:
 
 
 def _refuse_weak_keys(root: Root) -> None:
-    for key in root.keys.values():
-        if key.keytype == "ed25519":
-            try:
-                refuse_weak_point(bytes.fromhex(_public(key.keyval)))
-            except (EncodingRefused, ValueError) as error:
-                raise TrustRefused("The root metadata holds a weak or malformed key.", _ELSE) from error
+    if weak_key(root.keys) is not None:
+        raise TrustRefused("The root metadata holds a weak or malformed key.", _ELSE)
 
 
 def first_root(data: bytes) -> Verified[Root]:

@@ -28,11 +28,21 @@ FINDINGS = {
     *("source.finished", "scanner.child_restarted", "scanner.child_absent", "scanner.pyzbar_missing"),
     *("scanner.pyzbar_failed", "scanner.frame_too_large", "scanner.frame_unreadable", "log.unwritable", "log.damaged"),
     *("trust.missing", "trust.damaged", "trust.refused", "trust.stale", "trust.too_old", "policy.ended"),
-    *("clock.doubtful", "clock.floor", "hub.unreachable", "hub.refused", "gate.not_enrolled", "part.restarted"),
+    *(
+        "clock.doubtful",
+        "clock.floor",
+        "clock.set",
+        "policy.keys_erased",
+        "policy.keys_left",
+        "hub.unreachable",
+        "hub.refused",
+        "gate.not_enrolled",
+        "part.restarted",
+    ),
     *("web.clients_full", "disk.low", "sync.failed", "sync.db_replaced"),
 }
 DESK = {"en": "staffed desk", "zh": "人工窗口"}
-NO_DESK = {Reason.OK, Reason.STAFF_OVERRIDE, Reason.STAFF_UNDO}
+NO_DESK = {Reason.OK, Reason.CLOCK_SET, Reason.STAFF_OVERRIDE, Reason.STAFF_UNDO}
 
 
 def texts(language: str) -> dict[str, str]:
