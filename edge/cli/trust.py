@@ -4,10 +4,13 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from edge.model.trust import TrustSnapshot
@@ -26,9 +29,46 @@ def _now() -> int:
     return int(time.time())  # noqa: TID251  # a technician's command, outside the gate's processes
 
 
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Any TUF repository, by the options of the public conformance suite, in place of this gate's store.
+
+    Attributes:
+        metadata_dir: Where verified metadata is kept.
+        metadata_url: Where metadata comes from.
+        target_name: The target to download.
+        target_base_url: Where targets come from.
+        target_dir: Where they go.
+    """
+
+    metadata_dir: Path | None
+    metadata_url: str | None
+    target_name: str | None
+    target_base_url: str | None
+    target_dir: Path | None
+
+    def need(self, option: str) -> Any:
+        """Return an option that must be given."""
+        value = getattr(self, option)
+        if value is None:
+            raise click.UsageError(f"--{option.replace('_', '-')} is missing")
+        return value
+
+
 @click.group()
-def trust() -> None:
-    """See what this gate believes, and refresh it."""
+@click.option("--metadata-dir", type=click.Path(path_type=Path), help="Keep metadata here, not in this gate's store.")
+@click.option("--metadata-url", help="Where that metadata comes from.")
+@click.option("--target-name", help="The target that `download` fetches.")
+@click.option("--target-base-url", help="Where `download` fetches it.")
+@click.option("--target-dir", type=click.Path(path_type=Path), help="Where `download` puts it.")
+@click.pass_context
+def trust(context: click.Context, /, **options: Any) -> None:
+    """See what this gate believes, and refresh it.
+
+    With --metadata-dir, `init`, `refresh` and `download` work on any TUF repository instead, as the public conformance
+    suite of TUF drives a client.
+    """
+    context.obj = Repository(**options)
 
 
 def _store_folder(folder: Path | None, config: Path | None) -> Path:
@@ -126,12 +166,45 @@ def _span(seconds: int) -> str:
 @trust.command()
 @_TRUST
 @_CONFIG
-@click.option(
-    "--from", "source", required=True, metavar="URL|DIR", help="The publication: an address, a folder or a stick."
-)
+@click.argument("root", type=click.Path(path_type=Path))
+@click.pass_obj
+def init(repository: Repository, folder: Path | None, config: Path | None, root: Path) -> None:
+    """Begin to trust with ROOT, a root.json that came by a way you trust. Enrolling a gate does this by itself."""
+    from edge.trust.folder import MetadataFolder
+    from edge.trust.store import TrustStore
+
+    try:
+        data = root.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{root} cannot be read: {error.strerror}.", "Name the root.json to begin with.") from error
+    if repository.metadata_dir is not None:
+        MetadataFolder.init(repository.metadata_dir, data)
+        click.echo(f"{repository.metadata_dir} trusts {root}")
+        return
+    store = TrustStore.init(_store_folder(folder, config), data)
+    click.echo(f"{store.folder} trusts {root}; fetch the rest: edge trust refresh --from ADDRESS")
+
+
+@trust.command()
+@_TRUST
+@_CONFIG
+@click.option("--from", "source", metavar="URL|DIR", help="The publication: an address, a folder or a stick.")
 @_JSON
-def refresh(folder: Path | None, config: Path | None, source: str, as_json: bool) -> None:  # noqa: FBT001
+@click.pass_obj
+def refresh(
+    repository: Repository,
+    *,
+    folder: Path | None,
+    config: Path | None,
+    source: str | None,
+    as_json: bool,
+) -> None:
     """Bring the trust data up to date from an address, a folder or a stick; the same rules hold for each."""
+    if repository.metadata_dir is not None:
+        _refresh_folder(repository)
+        return
+    if source is None:
+        raise click.UsageError("name the publication with --from")
     from edge.trust.store import TrustStore
 
     store = TrustStore(_store_folder(folder, config))
@@ -146,6 +219,44 @@ def refresh(folder: Path | None, config: Path | None, source: str, as_json: bool
         f"now timestamp {versions.timestamp}" if result.changed else f"nothing new since timestamp {versions.timestamp}"
     )
     click.echo(f"{done}, targets {versions.targets}; {result.fetched} files fetched")
+
+
+def _refresh_folder(repository: Repository) -> None:
+    from edge.trust.download import refresh as refresh_folder
+    from edge.trust.folder import MetadataFolder
+
+    kept = MetadataFolder(repository.need("metadata_dir"))
+    with _two_addresses(repository) as fetcher:
+        floors = refresh_folder(kept, fetcher, _now())
+    click.echo(f"root {floors.root.version}, timestamp {floors.timestamp.version if floors.timestamp else 0}")
+
+
+@trust.command()
+@click.pass_obj
+def download(repository: Repository) -> None:
+    """Fetch and verify one target: --metadata-dir, --metadata-url, --target-name, --target-base-url, --target-dir."""
+    from edge.trust.download import download as download_target
+    from edge.trust.folder import MetadataFolder
+    from edge.trust.update import Update
+
+    kept = MetadataFolder(repository.need("metadata_dir"))
+    name, into = repository.need("target_name"), repository.need("target_dir")
+    with _two_addresses(repository) as fetcher:
+        place = download_target(name, into, Update(kept, fetcher, _now()), fetcher)
+    click.echo(str(place))
+
+
+@contextmanager
+def _two_addresses(repository: Repository) -> "Iterator[Fetcher]":
+    from edge.trust.download import TwoAddresses
+
+    base = repository.target_base_url
+    with _fetcher(repository.need("metadata_url")) as metadata:
+        if base is None:
+            yield TwoAddresses(metadata, None)
+            return
+        with _fetcher(base) as targets:
+            yield TwoAddresses(metadata, targets)
 
 
 @contextmanager

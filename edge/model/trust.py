@@ -183,6 +183,7 @@ class TrustSnapshot:
         regions: Names by GB/T 2260 code, by language.
         hub_keys: Receipt keys by key id (hex of the first 8 bytes of SHA-256 of the public key).
         auditor_key: X25519 public key that personal fields are sealed to, or None.
+        sunset: Unix seconds until which the root lets policies run, whatever they say; None where it sets no bound.
     """
 
     versions: TrustVersions
@@ -197,6 +198,7 @@ class TrustSnapshot:
     regions: Mapping[int, Mapping[str, str]]
     hub_keys: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     auditor_key: bytes | None = None
+    sunset: int | None = None
 
     def age_s(self, unix_s: float) -> float:
         """Return the age of this view at `unix_s`, seconds, never negative."""

@@ -7,8 +7,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from edge.errors import EdgeError, TransportError, TrustError, TrustMissing, TrustRefused
-from edge.trust.fetchers import HttpFetcher
+from edge.errors import (
+    EdgeError,
+    TransportError,
+    TrustError,
+    TrustExpired,
+    TrustMissing,
+    TrustRefused,
+    Unreachable,
+)
+from edge.model.finding import Finding
+from edge.trust.fetchers import HttpFetcher, Way
 from edge.trust.store import TrustStore
 
 UNREACHABLE_CAP_S: Final = 30.0
@@ -71,14 +80,58 @@ def look(folder: Path, before: View) -> View:
     return View(generation, found)
 
 
-def refresh(folder: Path, url: str, timeout_s: float, now: int) -> EdgeError | None:
-    """Refresh the store in `folder`; return what went wrong, or None. What was in force stays where anything does."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a refresh ended.
+
+    Attributes:
+        error: What went wrong, or None.
+        withheld: Delegated roles that came expired: their issuers are not in the view in force.
+    """
+
+    error: EdgeError | None = None
+    withheld: frozenset[str] = frozenset()
+
+
+def refresh(folder: Path, url: str, way: Way, now: int) -> Outcome:
+    """Refresh the store in `folder`; what was in force stays where anything goes wrong. Blocks."""
     try:
-        with closing(HttpFetcher(url, timeout_s)) as fetcher:
-            TrustStore(folder).refresh(fetcher, now)
+        with closing(HttpFetcher(url, way)) as fetcher:
+            return Outcome(withheld=TrustStore(folder).refresh(fetcher, now).withheld)
     except EdgeError as error:
-        return error
-    return None
+        return Outcome(error)
+
+
+def findings(outcome: Outcome, *, is_online: bool) -> list[Finding]:
+    """Return what people should hear of how the last refresh ended.
+
+    Args:
+        outcome: How it ended.
+        is_online: Whether the hub answers: without it a login page is a likelier cause than a tampered mirror.
+    """
+    found = []
+    if outcome.withheld:
+        found.append(Finding("trust.withheld", params={"roles": ", ".join(sorted(outcome.withheld))}))
+    error = outcome.error
+    # Nobody there is what the link already says; what the age of trust means, the scanner part says.
+    if error is None or isinstance(error, Unreachable):
+        return found
+    code = _code(error)
+    if is_online or code == _UNKEPT:
+        found.append(Finding(code, params={"message": str(error)}))
+    return found
+
+
+_UNKEPT: Final = "trust.unkept"
+
+
+def _code(error: EdgeError) -> str:
+    if isinstance(error, TrustExpired):
+        return "trust.expired"
+    if isinstance(error, TrustRefused):
+        return "trust.refused"
+    # A full disk, a busy store, a damaged floor: this machine's own trouble.
+    return "trust.mirror" if isinstance(error, TransportError) else _UNKEPT
 
 
 class Schedule:
@@ -115,8 +168,3 @@ class Schedule:
         """The hub is there again: so is the mirror, probably."""
         self._failures = 0
         self._due_at = now
-
-
-def is_refusal(error: EdgeError | None) -> bool:
-    """Whether somebody offered trust that does not verify, which people should hear of."""
-    return isinstance(error, TrustRefused)

@@ -26,10 +26,11 @@ from edge.sync.link import LinkFile, LinkState
 from edge.sync.network import ways_out
 from edge.sync.outbox import NO_LOG, Outbox, Standing
 from edge.sync.pusher import Job, Pusher, Result, perform
-from edge.sync.refresher import Believed, Schedule, View, is_refusal, look, refresh
+from edge.sync.refresher import Believed, Outcome, Schedule, View, findings, look, refresh
 from edge.sync.session import Link, Session
 from edge.sync.store import FILE, SyncStore, set_aside
 from edge.sync.transport import Transport
+from edge.trust.fetchers import Way
 
 SCANS: Final = "scans.db"
 TRUST: Final = "trust"
@@ -98,7 +99,7 @@ class Service:
         self._schedule = Schedule(settings.trust.refresh_s, random)
         self._view = View()
         self._look_at = float("-inf")
-        self._refreshed: EdgeError | None = None
+        self._refreshed = Outcome()
         self._standing = Standing(NO_LOG, 0, 0, needs_mark=False)
         self._standing_at = float("-inf")
         self._unreadable: EdgeError | None = None
@@ -186,25 +187,26 @@ class Service:
     def _refresh(self, now: float) -> None:
         if not self._mirror.is_idle:
             return
-        folder, view, timeout_s = self._trust_folder, self._view, self._settings.sync.timeout_s
+        folder, view, mirror = self._trust_folder, self._view, self._settings.trust
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY_S
             self._mirror.send(lambda: look(folder, view), self._looked)
         elif self._trust_url and self._schedule.is_due(now):
             now_s = self._now_ms() // 1000
-            self._mirror.send(lambda: refresh(folder, self._trust_url, timeout_s, now_s), self._on_refreshed)
+            way = Way(self._settings.sync.timeout_s, ca_file=mirror.ca_file, proxy=mirror.proxy)
+            self._mirror.send(lambda: refresh(folder, self._trust_url, way, now_s), self._on_refreshed)
 
     def _looked(self, view: View) -> None:
         self._view = view
         self._outbox.set_trust(view.believed.digest, view.believed.versions)
 
-    def _on_refreshed(self, error: EdgeError | None) -> None:
+    def _on_refreshed(self, outcome: Outcome) -> None:
         now = time.monotonic()
-        self._schedule.on_result(now, error)
-        if error is not None and str(error) != str(self._refreshed):
-            _LOG.warning("trust not refreshed: %s", error)
-        self._refreshed = error
-        if error is None:
+        self._schedule.on_result(now, outcome.error)
+        if outcome.error is not None and str(outcome.error) != str(self._refreshed.error):
+            _LOG.warning("trust not refreshed: %s", outcome.error)
+        self._refreshed = outcome
+        if outcome.error is None:
             self._link.refreshed(self._now_ms())
             self._look_at = now
 
@@ -235,9 +237,7 @@ class Service:
                     params={"backlog": self._standing.backlog, "message": self._pusher.failure},
                 )
             )
-        # A login page answers for the mirror as it does for the hub: no reason to call anything tampered with.
-        if is_refusal(self._refreshed) and self._session.link is Link.ONLINE:
-            found.append(Finding("trust.refused", params={"message": str(self._refreshed)}))
+        found += findings(self._refreshed, is_online=self._session.link is Link.ONLINE)
         trouble = self._unreadable or self._pusher.trouble
         if trouble is not None:
             found.append(Finding("sync.failed", params={"message": str(trouble)}))

@@ -27,6 +27,8 @@ class Provenance:
         issued_at: Signed issue time, Unix seconds, 0 where there is none.
         newest_expiry: Latest expiry among the metadata, Unix seconds.
         next_expiry: Earliest expiry among the metadata, Unix seconds.
+        sunset: Until when the root lets policies run, Unix seconds, or None where it sets no bound.
+        cosigned: (path, SHA-256) of delegated files that the national role vouches for as well.
     """
 
     versions: TrustVersions
@@ -34,6 +36,8 @@ class Provenance:
     issued_at: int
     newest_expiry: int
     next_expiry: int
+    sunset: int | None = None
+    cosigned: frozenset[tuple[str, str]] = frozenset()
 
 
 def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
@@ -65,6 +69,7 @@ def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
         if paths.HUBS in files
         else MappingProxyType({}),
         auditor_key=targets.auditor(Document(files[paths.AUDITOR], paths.AUDITOR)) if paths.AUDITOR in files else None,
+        sunset=provenance.sunset,
     )
 
 

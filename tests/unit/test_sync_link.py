@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import TrustRefused, Unreachable
+from edge.errors import AnswerRefused, ConfigError, EdgeError, TrustError, TrustExpired, TrustRefused, Unreachable
 from edge.model.finding import Finding
 from edge.sync.link import LinkFile, LinkState, read_link
 from edge.sync.network import ways_out
-from edge.sync.refresher import Schedule, View, look, refresh
+from edge.sync.refresher import Outcome, Schedule, View, findings, look, refresh
 from edge.sync.session import Link
+from edge.trust.fetchers import Way
 from edge.trust.store import TrustStore
 from tests.simulators.repository import DAY, NOW, Repository
 
@@ -148,8 +149,8 @@ def test_a_mirror_that_is_not_there_is_an_error_and_no_harm(tmp_path: Path) -> N
     store = TrustStore.init(tmp_path / "trust", repository.files["metadata/1.root.json"])
     store.refresh(repository, NOW)
 
-    assert isinstance(refresh(tmp_path / "trust", "http://127.0.0.1:9/", 1.0, NOW + DAY), Unreachable)
-    assert refresh(tmp_path / "trust", "nowhere", 1.0, NOW + DAY) is not None
+    assert isinstance(refresh(tmp_path / "trust", "http://127.0.0.1:9/", Way(1.0), NOW + DAY).error, Unreachable)
+    assert isinstance(refresh(tmp_path / "trust", "nowhere", Way(1.0), NOW + DAY).error, ConfigError)
     assert store.load().issued_at == NOW
 
 
@@ -171,3 +172,31 @@ def test_carriers_and_default_routes_are_ways_out(tmp_path: Path) -> None:
 def test_a_system_that_shows_nothing_has_no_ways_out(tmp_path: Path) -> None:
     """Where the kernel's files are hidden nothing ever changes, and nothing fails."""
     assert ways_out(tmp_path / "none", tmp_path / "none") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("error", "online", "offline"),
+    [
+        (None, [], []),
+        (Unreachable("x"), [], []),
+        (TrustRefused("x"), ["trust.refused"], []),
+        (TrustExpired("x"), ["trust.expired"], []),
+        (AnswerRefused("x"), ["trust.mirror"], []),
+        (TrustError("x"), ["trust.unkept"], ["trust.unkept"]),
+    ],
+)
+def test_what_ended_a_refresh_is_said_by_its_own_name(
+    error: EdgeError | None, online: list[str], offline: list[str]
+) -> None:
+    """Forged, run out, a login page and a full disk differ; without the hub a wrong answer accuses nobody."""
+    assert online == [finding.code for finding in findings(Outcome(error), is_online=True)]
+    assert offline == [finding.code for finding in findings(Outcome(error), is_online=False)]
+
+
+def test_missing_authorities_are_named() -> None:
+    """A role that came expired is said, whatever the link does."""
+    found = findings(Outcome(withheld=frozenset({"province-62", "province-61"})), is_online=False)
+
+    assert [(finding.code, dict(finding.params)) for finding in found] == [
+        ("trust.withheld", {"roles": "province-61, province-62"})
+    ]
