@@ -1,10 +1,12 @@
-"""`edge trust status|refresh`: what this gate believes, how old it is, and bringing it up to date by hand."""
+"""`edge trust`: what this gate believes, how old it is, and bringing it up to date by hand or by stick."""
 
 import json
+import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +16,7 @@ from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from edge.model.trust import TrustSnapshot
-    from edge.trust.fetchers import Fetcher
+    from edge.trust.fetchers import Fetcher, Way
     from edge.trust.snapshot import Provenance
 
 STATE: Final = "/var/lib/edge"
@@ -205,20 +207,27 @@ def refresh(
         return
     if source is None:
         raise click.UsageError("name the publication with --from")
+    _refresh_store(source, folder, config, as_json=as_json)
+
+
+def _refresh_store(source: str, folder: Path | None, config: Path | None, *, as_json: bool) -> None:
+    from edge.trust.stick import Told
     from edge.trust.store import TrustStore
 
     store = TrustStore(_store_folder(folder, config))
-    with _fetcher(source) as fetcher:
-        result = store.refresh(fetcher, _now())
-    versions = result.versions
+    with _fetcher(source, config) as fetcher, _progress("fetched") as tell:
+        result = store.refresh(Told(fetcher, tell), _now())
+    versions, withheld = result.versions, sorted(result.withheld)
     if as_json:
         told = {"changed": result.changed, "timestamp": versions.timestamp, "targets": versions.targets}
-        click.echo(json.dumps({**told, "root": versions.root, "fetched": result.fetched}))
+        click.echo(json.dumps({**told, "root": versions.root, "fetched": result.fetched, "withheld": withheld}))
         return
     done = (
         f"now timestamp {versions.timestamp}" if result.changed else f"nothing new since timestamp {versions.timestamp}"
     )
     click.echo(f"{done}, targets {versions.targets}; {result.fetched} files fetched")
+    if withheld:
+        click.echo(f"left out, because they came expired: {', '.join(withheld)}; they must publish again")
 
 
 def _refresh_folder(repository: Repository) -> None:
@@ -259,8 +268,64 @@ def _two_addresses(repository: Repository) -> "Iterator[Fetcher]":
             yield TwoAddresses(metadata, targets)
 
 
+@trust.command("export-usb")
+@click.argument("stick", type=click.Path(path_type=Path))
+@click.option("--from", "source", metavar="URL|DIR", help="Another publication.  [default: what this gate believes]")
+@_TRUST
+@_CONFIG
+@_JSON
+def export_usb(*, stick: Path, source: str | None, folder: Path | None, config: Path | None, as_json: bool) -> None:
+    """Write the trust data to STICK, a mounted USB stick: the same files that a mirror serves.
+
+    It may be stopped and run again; what is on the stick already is not written again.
+    """
+    from edge.trust.stick import Told, export, gathered
+    from edge.trust.store import TrustStore
+
+    now = _now()
+    with tempfile.TemporaryDirectory(prefix="edge-trust-") as scratch, _progress("read") as tell:
+        if source is None:
+            publication = TrustStore(_store_folder(folder, config)).publication()
+        else:
+            with _fetcher(source) as fetcher:
+                publication = gathered(Told(fetcher, tell), Path(scratch), now)
+        with _progress("written") as told:
+            done = export(publication, stick, now=now, tell=told)
+    version = publication.timestamp.signed.version
+    if as_json:
+        click.echo(json.dumps({"timestamp": version, **asdict(done)}))
+        return
+    click.echo(
+        f"{stick} carries timestamp {version}: {done.files} files, {done.size} bytes, {done.written} written now"
+    )
+
+
+@trust.command("import-usb")
+@click.argument("stick", type=click.Path(path_type=Path))
+@_TRUST
+@_CONFIG
+@_JSON
+def import_usb(*, stick: Path, folder: Path | None, config: Path | None, as_json: bool) -> None:
+    """Take the trust data from STICK, a mounted USB stick; what does not verify changes nothing."""
+    _refresh_store(str(stick.absolute()), folder, config, as_json=as_json)
+
+
 @contextmanager
-def _fetcher(source: str) -> "Iterator[Fetcher]":
+def _progress(what: str) -> "Iterator[Callable[[int, int], None]]":
+    """Show how far a command has come, to a person who watches."""
+    shown = sys.stderr.isatty()
+
+    def tell(files: int, size: int) -> None:
+        if shown:
+            click.echo(f"\r{what}: {files} files, {size / 1e6:.1f} MB ", nl=False, err=True)
+
+    yield tell
+    if shown:
+        click.echo("\r\033[K", nl=False, err=True)
+
+
+@contextmanager
+def _fetcher(source: str, config: Path | None = None) -> "Iterator[Fetcher]":
     from edge.trust.fetchers import FolderFetcher, HttpFetcher
     from edge.trust.opening import publication_of
 
@@ -268,8 +333,19 @@ def _fetcher(source: str) -> "Iterator[Fetcher]":
         folder = Path(source)
         yield FolderFetcher(publication_of(folder) or folder)
         return
-    fetcher = HttpFetcher(source)
+    fetcher = HttpFetcher(source, _way(config))
     try:
         yield fetcher
     finally:
         fetcher.close()
+
+
+def _way(config: Path | None) -> "Way":
+    from edge.trust.fetchers import Way
+
+    if config is None:
+        return Way()
+    from edge.gate.config import load_settings
+
+    settings = load_settings(config)
+    return Way(settings.sync.timeout_s, ca_file=settings.trust.ca_file, proxy=settings.trust.proxy)

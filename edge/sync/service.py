@@ -26,7 +26,7 @@ from edge.sync.link import LinkFile, LinkState
 from edge.sync.network import ways_out
 from edge.sync.outbox import NO_LOG, Outbox, Standing
 from edge.sync.pusher import Job, Pusher, Result, perform
-from edge.sync.refresher import Believed, Outcome, Schedule, View, findings, look, refresh
+from edge.sync.refresher import Believed, Outcome, Schedule, Stick, View, findings, look, refresh, try_stick
 from edge.sync.session import Link, Session
 from edge.sync.store import FILE, SyncStore, set_aside
 from edge.sync.transport import Transport
@@ -37,6 +37,7 @@ TRUST: Final = "trust"
 _TICK_S: Final = 0.25
 _STANDING_EVERY_S: Final = 0.5
 _LOOK_EVERY_S: Final = 30.0
+_STICK_EVERY_S: Final = 5.0
 _NEWEST: Final = 32
 _ABNORMAL: Final = frozenset((EntryType.OVERRIDE, EntryType.NOT_HOLDER))
 """What the hub should hear of without waiting: staff let somebody pass, or found a pass in the wrong hands."""
@@ -100,6 +101,8 @@ class Service:
         self._view = View()
         self._look_at = float("-inf")
         self._refreshed = Outcome()
+        self._stick = Stick()
+        self._stick_at = float("-inf")
         self._standing = Standing(NO_LOG, 0, 0, needs_mark=False)
         self._standing_at = float("-inf")
         self._unreadable: EdgeError | None = None
@@ -191,6 +194,10 @@ class Service:
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY_S
             self._mirror.send(lambda: look(folder, view), self._looked)
+        elif mirror.stick and now >= self._stick_at:
+            self._stick_at = now + _STICK_EVERY_S
+            mount, before, now_s = Path(mirror.stick), self._stick, self._now_ms() // 1000
+            self._mirror.send(lambda: try_stick(folder, mount, before, now_s), self._on_stick)
         elif self._trust_url and self._schedule.is_due(now):
             now_s = self._now_ms() // 1000
             way = Way(self._settings.sync.timeout_s, ca_file=mirror.ca_file, proxy=mirror.proxy)
@@ -209,6 +216,17 @@ class Service:
         if outcome.error is None:
             self._link.refreshed(self._now_ms())
             self._look_at = now
+
+    def _on_stick(self, stick: Stick) -> None:
+        before, self._stick = self._stick, stick
+        if stick == before or not stick.outcome.is_stick:
+            return
+        if stick.outcome.error is None:
+            _LOG.info("trust taken from the update stick")
+            self._link.refreshed(self._now_ms())
+            self._look_at = time.monotonic()
+        elif str(stick.outcome.error) != str(before.outcome.error):
+            _LOG.warning("update stick not taken: %s", stick.outcome.error)
 
     def _show(self, now: float) -> None:
         state = LinkState(
@@ -237,7 +255,8 @@ class Service:
                     params={"backlog": self._standing.backlog, "message": self._pusher.failure},
                 )
             )
-        found += findings(self._refreshed, is_online=self._session.link is Link.ONLINE)
+        for outcome in (self._refreshed, self._stick.outcome):
+            found += findings(outcome, is_online=self._session.link is Link.ONLINE)
         trouble = self._unreadable or self._pusher.trouble
         if trouble is not None:
             found.append(Finding("sync.failed", params={"message": str(trouble)}))

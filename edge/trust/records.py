@@ -48,6 +48,15 @@ def chain(version: int) -> str:
     return f"{_CHAIN}{version}"
 
 
+def chained(records: Mapping[str, bytes]) -> dict[int, bytes]:
+    """Return the roots that were verified, by version."""
+    return {
+        int(name.removeprefix(_CHAIN)): value
+        for name, value in records.items()
+        if name.startswith(_CHAIN) and name.removeprefix(_CHAIN).isdigit()
+    }
+
+
 def view(record: str) -> str:
     """Return the record of the view in force for a role's own record."""
     return _VIEW + record

@@ -24,6 +24,7 @@ from edge.trust.fetchers import Fetcher
 from edge.trust.fields import Document
 from edge.trust.files import REPAIR, TargetFiles, wanted
 from edge.trust.floors import Floors, RootFloor, decode_floors, encode_floors
+from edge.trust.publication import StorePublication
 from edge.trust.records import Stored
 from edge.trust.refresh import Refresh, RefreshResult
 from edge.trust.snapshot import Provenance, build
@@ -138,6 +139,17 @@ class TrustStore:
             TrustError: The store is in use by a writer for too long.
         """
         return self._view(self._database.read())
+
+    def publication(self) -> StorePublication:
+        """Return the view in force as a publication for others.
+
+        Raises:
+            TrustMissing: There is no store, or it has never been refreshed.
+            TrustDamaged: Something kept does not verify.
+            TrustError: The store is in use by a writer for too long.
+        """
+        stored = self._database.read()
+        return StorePublication(self._view(stored), stored, self._files)
 
     def last_changes(self) -> Changes | None:
         """Return what the last swap of the view changed, or None where that is not known.

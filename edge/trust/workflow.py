@@ -25,7 +25,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # tuf documents th
 )
 
 from edge.codec.ed25519 import refuse_weak_point
-from edge.errors import EncodingRefused, TrustExpired, TrustRefused
+from edge.errors import EncodingRefused, TrustExpired, TrustOlder, TrustRefused
 from edge.trust.fields import iso
 from edge.trust.floors import Floors, SnapshotFloor, TimestampFloor
 
@@ -183,7 +183,7 @@ def check_root_floor(root: Verified[Root], floors: Floors) -> None:
         TrustRefused: The chain ends below the floor or beside it.
     """
     if root.signed.version < floors.root.version:
-        raise TrustRefused(
+        raise TrustOlder(
             f"Root {root.signed.version} was offered; this gate has already verified root {floors.root.version}.",
             "The address or stick is out of date: use a newer one.",
         )
@@ -288,15 +288,15 @@ def check_timestamp(new: Verified[Timestamp], floors: Floors) -> None:
         return
     # 5.4.3.1
     if new.signed.version < floor.version:
-        raise TrustRefused(
+        raise TrustOlder(
             f"Timestamp {new.signed.version} was offered; this gate has already verified {floor.version}.", _OLD
         )
     # Ours, in the spirit of 5.4.3: time runs forward, whatever the version says.
     if issued_at(new.signed) < floor.issued_at:
-        raise TrustRefused(f"The timestamp offered was issued before {iso(floor.issued_at)}, the newest seen.", _OLD)
+        raise TrustOlder(f"The timestamp offered was issued before {iso(floor.issued_at)}, the newest seen.", _OLD)
     # 5.4.3.2
     if new.signed.snapshot_meta.version < floor.snapshot:
-        raise TrustRefused(
+        raise TrustOlder(
             f"Snapshot {new.signed.snapshot_meta.version} was offered; this gate has seen {floor.snapshot}.", _OLD
         )
 
@@ -338,7 +338,7 @@ def check_snapshot(new: Verified[Snapshot], floors: Floors) -> None:
         if offered is None:
             raise TrustRefused("The snapshot offered no longer lists a targets file that this gate has seen.", _ELSE)
         if offered.version < version:
-            raise TrustRefused(
+            raise TrustOlder(
                 f"A targets file of version {offered.version} was offered; this gate has seen {version}.", _OLD
             )
 
