@@ -15,9 +15,7 @@ import click
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edge.model.trust import TrustSnapshot
     from edge.trust.fetchers import Fetcher, Way
-    from edge.trust.snapshot import Provenance
 
 STATE: Final = "/var/lib/edge"
 _TRUST = click.option(
@@ -94,75 +92,47 @@ def status(folder: Path | None, config: Path | None, as_json: bool) -> None:  # 
 
     The exit code is 0 while the trust data is fresh and its policy in force, 1 otherwise.
     """
+    from edge.cli import trust_told
     from edge.trust.store import TrustStore
 
     store = TrustStore(_store_folder(folder, config))
-    snapshot, provenance, now = store.load(), store.provenance(), _now()
-    told = _status(snapshot, provenance, now)
-    click.echo(json.dumps(told, ensure_ascii=False) if as_json else _words(told))
+    snapshot, view, changes = store.load(), store.view(), store.last_changes()
+    told = trust_told.status(view, snapshot, changes, _now())
+    click.echo(json.dumps(told, ensure_ascii=False) if as_json else trust_told.status_lines(told))
     raise SystemExit(0 if told["band"] == "fresh" and not told["policy_ended"] else 1)
 
 
-def _status(snapshot: "TrustSnapshot", provenance: "Provenance", now: int) -> dict[str, Any]:
-    from edge.trust.fields import iso
+@trust.command()
+@click.argument("issuer")
+@_TRUST
+@_CONFIG
+@click.option("--svg", "picture", type=click.Path(path_type=Path), help="Draw it into this file, too.")
+@click.option("--language", type=click.Choice(("zh", "en")), default="en", show_default=True)
+@_JSON
+def explain(
+    *,
+    issuer: str,
+    folder: Path | None,
+    config: Path | None,
+    picture: Path | None,
+    language: str,
+    as_json: bool,
+) -> None:
+    """Say by whose word this gate believes ISSUER: the chain from the root to its keys."""
+    from edge.cli import trust_told
+    from edge.trust.chain import chain_of
+    from edge.trust.picture import svg
+    from edge.trust.store import TrustStore
 
-    versions, policy = snapshot.versions, snapshot.policy
-    return {
-        "band": str(snapshot.band(now)),
-        "age_s": int(snapshot.age_s(now)),
-        "issued_at": iso(snapshot.issued_at),
-        "next_expiry": iso(provenance.next_expiry),
-        "versions": {
-            "root": versions.root,
-            "timestamp": versions.timestamp,
-            "snapshot": versions.snapshot,
-            "targets": versions.targets,
-        },
-        "policy_version": policy.version,
-        "policy_ends_at": iso(policy.ends_at),
-        "policy_ended": now >= policy.ends_at,
-        "issuers": {
-            issuer.id: {
-                "names": dict(issuer.names),
-                "keys": sorted(kid.hex() for owner, kid in snapshot.keys if owner == issuer.id),
-                "status_lists": sorted(number for owner, number in snapshot.status_lists if owner == issuer.id),
-            }
-            for issuer in snapshot.issuers.values()
-        },
-        "hubs": sorted(snapshot.hub_keys),
-        "auditor": snapshot.auditor_key is not None,
-    }
-
-
-_BANDS: Final = {
-    "fresh": "fresh",
-    "stale": "stale: passes that depend on revocation are referred. Refresh it",
-    "too_old": "too old: nothing is accepted. Refresh it: edge trust refresh --from ADDRESS",
-}
-
-
-def _words(told: dict[str, Any]) -> str:
-    versions = ", ".join(f"{role} {version}" for role, version in told["versions"].items())
-    ends = "ENDED" if told["policy_ended"] else "ends"
-    lines = [
-        f"trust    {_BANDS[told['band']]}",
-        f"age      {_span(told['age_s'])} (issued {told['issued_at']})",
-        f"version  {versions}",
-        f"expiry   {told['next_expiry']} (the authority publishes before)",
-        f"policy   version {told['policy_version']}, {ends} {told['policy_ends_at']}",
-    ]
-    for id_, issuer in told["issuers"].items():
-        names = issuer["names"]
-        lines.append(f"issuer   {id_:6} {names['zh']} {names['en']}: keys {', '.join(issuer['keys']) or 'none'}")
-    lines.append(f"hubs     {', '.join(told['hubs']) or 'none'}")
-    return "\n".join(lines)
-
-
-def _span(seconds: int) -> str:
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds // unit} {name}"
-    return f"{seconds} s"
+    store = TrustStore(_store_folder(folder, config))
+    chain = chain_of(store.view(), store.load(), issuer)
+    if picture is not None:
+        try:
+            picture.write_text(svg(chain, language), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{picture} cannot be written: {error.strerror}.", "Name another file.") from error
+    told = json.dumps(trust_told.chain(chain), ensure_ascii=False) if as_json else None
+    click.echo(told or trust_told.chain_lines(chain, language))
 
 
 @trust.command()

@@ -69,6 +69,7 @@ OPEN = ("kind.", "health.", "family.", "failed.")
 def said_by_pages() -> set[str]:
     """Return the label keys that scripts, templates and modules name whole."""
     files = [*ROOT.glob("edge/kiosk/**/*.js"), *ROOT.glob("edge/kiosk/**/*.html"), *ROOT.glob("edge/kiosk/*.py")]
+    files += [ROOT / "edge/cli/trust_told.py", ROOT / "edge/trust/picture.py"]
     source = "\n".join(file.read_text(encoding="utf-8") for file in files)
     return set(re.findall(r"""["']([a-z_]+(?:\.[a-z_0-9]+)*)["']""", source))
 
