@@ -29,6 +29,7 @@ class Provenance:
         newest_expiry: Latest expiry among the metadata, Unix seconds.
         next_expiry: Earliest expiry among the metadata, Unix seconds.
         sunset: Until when the root lets any policy run, Unix seconds, or None where it sets no bound.
+        cosigned: (path, SHA-256) of delegated files that the national role vouches for as well.
         roles: Public keys that may sign metadata: none of them may serve another use.
     """
 
@@ -38,6 +39,7 @@ class Provenance:
     newest_expiry: int
     next_expiry: int
     sunset: int | None = None
+    cosigned: frozenset[tuple[str, str]] = frozenset()
     roles: frozenset[bytes] = frozenset()
 
 

@@ -27,6 +27,7 @@ FINDINGS = {
     *("camera.lost", "camera.covered", "camera.missing", "stream.stalled", "stream.frame_too_big", "stream.unreadable"),
     *("source.finished", "scanner.child_restarted", "scanner.child_absent", "scanner.pyzbar_missing"),
     *("scanner.pyzbar_failed", "scanner.frame_too_large", "scanner.frame_unreadable", "log.unwritable", "log.damaged"),
+    *("trust.expired", "trust.mirror", "trust.unkept", "trust.withheld", "trust.stick", "trust.stick_old"),
     *("trust.missing", "trust.damaged", "trust.refused", "trust.stale", "trust.too_old", "policy.ended"),
     *(
         "clock.doubtful",
@@ -78,6 +79,7 @@ OPEN = ("kind.", "health.", "family.", "failed.")
 def said_by_pages() -> set[str]:
     """Return the label keys that scripts, templates and modules name whole."""
     files = [*ROOT.glob("edge/kiosk/**/*.js"), *ROOT.glob("edge/kiosk/**/*.html"), *ROOT.glob("edge/kiosk/*.py")]
+    files += [ROOT / "edge/cli/trust_told.py", ROOT / "edge/trust/picture.py"]
     source = "\n".join(file.read_text(encoding="utf-8") for file in files)
     return set(re.findall(r"""["']([a-z_]+(?:\.[a-z_0-9]+)*)["']""", source))
 
