@@ -211,18 +211,37 @@ def _refresh_folder(repository: Repository) -> None:
 
 
 @trust.command()
+@_TRUST
+@_CONFIG
 @click.pass_obj
-def download(repository: Repository) -> None:
-    """Fetch and verify one target: --metadata-dir, --metadata-url, --target-name, --target-base-url, --target-dir."""
+def download(repository: Repository, folder: Path | None, config: Path | None) -> None:
+    """Put the verified target --target-name into --target-dir.
+
+    It comes from this gate's store, or, with --metadata-dir, --metadata-url and --target-base-url, from any repository.
+    """
+    name, into = repository.need("target_name"), repository.need("target_dir")
+    is_ours = repository.metadata_dir is None
+    click.echo(str(_copied(name, into, folder, config) if is_ours else _downloaded(repository, name, into)))
+
+
+def _downloaded(repository: Repository, name: str, into: Path) -> Path:
     from edge.trust.download import download as download_target
     from edge.trust.folder import MetadataFolder
     from edge.trust.update import Update
 
     kept = MetadataFolder(repository.need("metadata_dir"))
-    name, into = repository.need("target_name"), repository.need("target_dir")
+    repository.need("target_base_url")
     with _two_addresses(repository) as fetcher:
-        place = download_target(name, into, Update(kept, fetcher, _now()), fetcher)
-    click.echo(str(place))
+        return download_target(name, into, Update(kept, fetcher, _now()), fetcher)
+
+
+def _copied(name: str, into: Path, folder: Path | None, config: Path | None) -> Path:
+    from edge.trust.download import place_of, put
+    from edge.trust.store import TrustStore
+
+    place = place_of(name, into)
+    put(place, TrustStore(_store_folder(folder, config)).target(name))
+    return place
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def download(path: str, into: Path, update: Update, fetcher: Fetcher) -> Path:
         TransportError: The fetcher failed.
         TrustError: Something cannot be written.
     """
-    place = into / _name(path)
+    place = place_of(path, into)
     try:
         top = update.top()
         found = search(path, top.targets, update.delegated)
@@ -68,15 +68,20 @@ def download(path: str, into: Path, update: Update, fetcher: Fetcher) -> Path:
         raise TrustRefused(f"{path} is longer than {MAX_BYTES} bytes.", _ELSE)
     if not _is_there(place, found.target):
         is_prefixed = bool(top.root.signed.consistent_snapshot)
-        _put(place, _fetched(found.target, fetcher, is_prefixed=is_prefixed))
+        put(place, _fetched(found.target, fetcher, is_prefixed=is_prefixed))
     return place
 
 
-def _name(path: str) -> str:
+def place_of(path: str, into: Path) -> Path:
+    """Return the file of the target `path` in the folder `into`: its whole path, percent-encoded.
+
+    Raises:
+        TrustRefused: The name cannot be that of a file.
+    """
     name = quote(path, safe="")
     if name in {"", ".", ".."} or len(name) > _MAX_NAME:
         raise TrustRefused("A target of that name cannot be kept as a file.", "Check its name.")
-    return name
+    return into / name
 
 
 def _is_there(place: Path, target: TargetFile) -> bool:
@@ -99,14 +104,17 @@ def _fetched(target: TargetFile, fetcher: Fetcher, *, is_prefixed: bool) -> byte
     return data
 
 
-def _put(place: Path, data: bytes) -> None:
+def put(place: Path, data: bytes) -> None:
+    """Write a verified target, whole or not at all.
+
+    Raises:
+        TrustError: The file system refuses.
+    """
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         durable.write(place, data)
     except OSError as error:
-        raise TrustError(
-            f"{place} cannot be written: {error.strerror}.", "Check permissions and free space."
-        ) from error
+        raise TrustError(f"{place} cannot be written: {error.strerror}.", "Check free space.") from error
 
 
 class TwoAddresses:

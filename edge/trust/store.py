@@ -151,6 +151,19 @@ class TrustStore:
         stored = self._database.read()
         return StorePublication(self._view(stored), stored, self._files)
 
+    def target(self, path: str) -> bytes:
+        """Return one target of the view in force, verified.
+
+        Raises:
+            TrustMissing: There is no store, or the view has no such target.
+            TrustDamaged: Something kept does not verify.
+            TrustError: The store is in use by a writer for too long.
+        """
+        found = self.view().listing.found.get(path)
+        if found is None:
+            raise TrustMissing(f"The view in force has no target {path}.", "Check its name: edge trust status --json.")
+        return self._files.read(found.target)
+
     def last_changes(self) -> Changes | None:
         """Return what the last swap of the view changed, or None where that is not known.
 

@@ -18,6 +18,9 @@ from edge.trust.store import TrustStore
 from tests.simulators.repository import NOW, Repository, province
 from tests.unit.test_trust_delegations import keys_of, registry
 
+# From Python 3.12 on: threads of other tests may still be ending; the child touches nothing of theirs.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
 KILLED = 9
 STEPS = frozenset(("os.rename", "os.remove", "os.mkdir", "open"))
 """What the interpreter reports of work on files; statements of SQLite and syncs are counted besides."""

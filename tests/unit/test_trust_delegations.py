@@ -212,6 +212,35 @@ def test_one_key_twice_is_one_signer(store: TrustStore, repository: Repository) 
     refused(store, repository, "province-61 metadata is signed by [01] of the 2 keys")
 
 
+def test_a_stolen_key_taken_from_a_province_signs_no_more(store: TrustStore, repository: Repository) -> None:
+    """The national role replaces the keys: what the old ones signed no longer counts until the new ones sign it."""
+    role = repository.delegated["province-61"]
+    stolen = role.signers[:2]
+    role.signers = [*repository.delegated["province-62"].signers[:2], role.signers[2]]
+    role.signing = stolen
+    repository.publish()
+
+    refused(store, repository, "province-61 metadata is signed by 0 of the 2 keys")
+    role.signing = None
+    repository.publish()
+    assert store.refresh(repository, NOW).changed
+
+
+def test_kept_metadata_of_replaced_keys_is_not_used(store: TrustStore, repository: Repository) -> None:
+    """The same version, still in the store, under a delegation that names other keys: it is asked for and refused."""
+    repository.delegated["province-61"].signers = [repository.delegated["province-62"].signers[0]]
+    repository.delegated["province-61"].threshold = 1
+    repository.versions["targets"] += 1
+    payload = Targets(
+        repository.versions["targets"], expires=repository._expires("targets"), **repository._content("targets")
+    )
+    repository.files[f"metadata/{payload.version}.targets.json"] = repository._signed("targets", payload)
+    repository.publish_snapshot()
+    repository.publish_timestamp()
+
+    refused(store, repository, "province-61 metadata is signed by 0 of the 1 keys")
+
+
 def test_a_weak_key_in_a_delegation_is_refused(store: TrustStore, repository: Repository) -> None:
     """A key of small order would let anybody sign for the province."""
     repository.delegated["province-61"].signers[2].public_key.keyval["public"] = SMALL_ORDER.hex()

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from edge.cli import trust_told
 from edge.cli.trust import trust as trust_command
-from edge.errors import TrustMissing, TrustRefused
+from edge.errors import ConfigError, TrustMissing, TrustRefused
 from edge.trust import changes
 from edge.trust.chain import chain_of
 from edge.trust.picture import svg
@@ -257,3 +257,27 @@ def test_malformed_co_signatures_are_refused(store: TrustStore, repository: Repo
     repository.publish()
     with pytest.raises(TrustRefused, match="x-edge-cosigned"):
         store.refresh(repository, NOW)
+
+
+# The commands of the client protocol, on this gate's own store
+
+
+def test_init_pins_a_root_and_download_gives_a_verified_target(
+    repository: Repository, store: TrustStore, tmp_path: Path
+) -> None:
+    """Without --metadata-dir the same words work on the store."""
+    (tmp_path / "root.json").write_bytes(repository.first_root)
+    begun = edge("init", tmp_path / "root.json", "--trust", tmp_path / "new")
+    name, into = "issuers/6101/keys.json", tmp_path / "out"
+    given = edge("--target-name", name, "--target-dir", into, "download", "--trust", store.folder)
+
+    assert (begun.exit_code, given.exit_code) == (0, 0)
+    assert Path(given.output.strip()).read_bytes() == repository.delegated["prefecture-6101"].targets[name]
+    with pytest.raises(TrustMissing, match="no target"):
+        edge("--target-name", "x", "--target-dir", into, "download", "--trust", store.folder)
+
+
+def test_a_root_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A slip in the path of the root."""
+    with pytest.raises(ConfigError, match=r"absent\.json"):
+        edge("init", tmp_path / "absent.json", "--trust", tmp_path / "new")
