@@ -138,10 +138,12 @@ class Clock:
         self._read = read or Readings()
         self._boot = boot_id() if boot is None else boot
         steady = self._read().steady_ms
-        self._keeper = Timekeeper(*_load(state, self._boot, steady)) if state is not None else Timekeeper()
+        self._keeper = Timekeeper() if state is None else _load(state, self._boot, steady)
         self._kept_at = steady
         self._asked: tuple[Challenge, ...] = ()
         self._answered: Challenge | None = None
+        # At once, so that a power cut within the first hour is known for one.
+        self.keep()
 
     def moment(self, trust: TrustSnapshot | None) -> Moment:
         """Return the time of a decision made now under `trust`."""
@@ -207,6 +209,7 @@ class Clock:
             "boot": self._boot,
             "steady_ms": steady,
             "floor_ms": self._keeper.floor.at(steady).low_ms,
+            "off": self._keeper.was_off,
             "code": None if code is None else [code.at(steady).low_ms, code.at(steady).span_ms],
         }
         with contextlib.suppress(OSError):
@@ -218,29 +221,31 @@ def signed_by(trust: TrustSnapshot | None) -> Signed | None:
     return None if trust is None else Signed(trust.issued_at * 1000, trust.newest_expiry * 1000)
 
 
-def _load(state: Path, boot: str, steady: int) -> tuple[Bound | None, Bound | None]:
-    """Return the floor and the code kept in `state`; nothing where the file is missing or damaged."""
+def _load(state: Path, boot: str, steady: int) -> Timekeeper:
+    """Return a timekeeper with what is kept in `state`; an empty one where the file is missing or damaged."""
     try:
         with (state / FILE).open("rb") as file:
             found = json.loads(file.read(_MAX_FILE))
-        return _bounds(found, boot, steady)
+        return _kept(found, boot, steady)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         # The trust in force has a floor of its own; this one only reaches further.
-        return None, None
+        return Timekeeper()
 
 
-def _bounds(found: Any, boot: str, steady: int) -> tuple[Bound, Bound | None]:
+def _kept(found: Any, boot: str, steady: int) -> Timekeeper:
     if found["schema"] != _SCHEMA:
         raise ValueError("another schema")
-    kept, code = _number(found["steady_ms"]), found["code"]
+    kept_at, code = _number(found["steady_ms"]), found["code"]
     # The count goes on over a restart of the gate, and begins anew with the machine.
-    is_same = bool(boot) and found["boot"] == boot and kept <= steady
-    at = kept if is_same else steady
+    is_same = found["boot"] == boot and kept_at <= steady
+    at = kept_at if is_same and boot else steady
     floor = Bound(_number(found["floor_ms"]), at)
+    was_off = not is_same or found["off"] is not False
     if code is None:
-        return floor, None
+        return Timekeeper(floor, was_off=was_off)
     low, span = code
-    return floor, Bound(_number(low), at, _number(span) if is_same and span is not None else None)
+    bound = Bound(_number(low), at, _number(span) if is_same and boot and span is not None else None)
+    return Timekeeper(floor, bound, was_off=was_off)
 
 
 def _number(value: Any) -> int:

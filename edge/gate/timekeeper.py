@@ -93,11 +93,14 @@ class Timekeeper:
     Args:
         floor: Signed lower bound kept from before, its steady count of this boot; None where there is none.
         code: What the last signed time code said, likewise; without a span where the machine was off since.
+        was_off: Whether the machine was off since a time service was last there: without a battery its clock then
+            stood still.
     """
 
-    def __init__(self, floor: Bound | None = None, code: Bound | None = None) -> None:
+    def __init__(self, floor: Bound | None = None, code: Bound | None = None, *, was_off: bool = False) -> None:
         self._floor = floor or Bound(0, 0)
         self._code = code
+        self._was_off = was_off
         self._anchor: _Anchor | None = None
 
     @property
@@ -109,6 +112,11 @@ class Timekeeper:
     def code(self) -> Bound | None:
         """What the last signed time code said, or None."""
         return self._code
+
+    @property
+    def was_off(self) -> bool:
+        """Whether the system clock may have stood still, and nothing has put it right since."""
+        return self._was_off
 
     def sure_ms(self, steady_ms: int) -> int:
         """Return what time it is at least, by signed times and the steady count alone, Unix milliseconds."""
@@ -149,6 +157,7 @@ class Timekeeper:
             return Moment(low, ClockQuality.FLOOR)
         if reading.is_synced and _is_within(reading.system_ms, low, latest):
             self._anchor = _Anchor(reading.system_ms, reading.steady_ms, was_synced=True)
+            self._was_off = False
             return Moment(max(low, reading.system_ms), ClockQuality.SYNCED)
         # Without trust there is no latest time: a broken battery-backed clock must not look like the future.
         rtc_ms = None if signed is None else reading.rtc_ms
@@ -174,16 +183,15 @@ class Timekeeper:
         low, latest = bounds
         steady = reading.steady_ms
         led = self._led_on(steady, bounds)
-        # Neither a battery nor, in this run, a time service: the clock may have stood still while the power was off.
         has_battery = reading.rtc_ms is not None and _is_within(reading.rtc_ms, low, latest)
+        late_ms = AWAY_MS if self._was_off and not has_battery else 0
         if led is None:
             if wall is not None:
                 self._anchor = _Anchor(wall, steady, was_synced=False)
-                return Moment(max(low, wall), ClockQuality.RTC, 0 if has_battery else AWAY_MS)
+                return Moment(max(low, wall), ClockQuality.RTC, late_ms)
             ahead = reading.system_ms > latest
             return Moment(low, ClockQuality.DOUBTFUL if ahead else ClockQuality.FLOOR)
         anchor, at_ms = led
-        late_ms = 0 if has_battery or anchor.was_synced else AWAY_MS
         if wall is not None and abs(wall - at_ms) <= AGREE_MS:
             self._anchor = _Anchor(wall, steady, was_synced=anchor.was_synced)
             return Moment(max(low, wall), ClockQuality.RTC, late_ms)
