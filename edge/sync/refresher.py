@@ -36,13 +36,26 @@ class Believed:
         digest: Digest of the snapshot, empty where there is none.
         versions: Version of the timestamp and of the policy.
         issued_at: Signed issue time, Unix seconds, 0 where there is none.
+        newest_expiry: Latest expiry of what was signed, Unix seconds, 0 where there is none.
         hub_keys: Receipt keys by key id (hex).
     """
 
     digest: bytes = b""
     versions: tuple[int, int] = (0, 0)
     issued_at: int = 0
+    newest_expiry: int = 0
     hub_keys: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+
+    def refresh_at(self, now: int) -> int:
+        """Return the time to judge an update by: a clock past everything signed is doubted (ADR 23).
+
+        Else a gate whose clock is years ahead would call every fresh update expired, and never be told otherwise. What
+        it takes then is still newer than all it had: the floors see to that.
+
+        Args:
+            now: The system clock, Unix seconds.
+        """
+        return self.issued_at if self.newest_expiry and now > self.newest_expiry else now
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,7 @@ def look(folder: Path, before: View) -> View:
         snapshot.digest,
         (snapshot.versions.timestamp, snapshot.policy.version),
         snapshot.issued_at,
+        snapshot.newest_expiry,
         MappingProxyType(dict(snapshot.hub_keys)),
     )
     return View(generation, found)

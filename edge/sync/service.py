@@ -191,15 +191,15 @@ class Service:
         if not self._mirror.is_idle:
             return
         folder, view, mirror = self._trust_folder, self._view, self._settings.trust
+        now_s = view.believed.refresh_at(self._now_ms() // 1000)
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY_S
             self._mirror.send(lambda: look(folder, view), self._looked)
         elif mirror.stick and now >= self._stick_at:
             self._stick_at = now + _STICK_EVERY_S
-            mount, before, now_s = Path(mirror.stick), self._stick, self._now_ms() // 1000
+            mount, before = Path(mirror.stick), self._stick
             self._mirror.send(lambda: try_stick(folder, mount, before, now_s), self._on_stick)
         elif self._trust_url and self._schedule.is_due(now):
-            now_s = self._now_ms() // 1000
             way = Way(self._settings.sync.timeout_s, ca_file=mirror.ca_file, proxy=mirror.proxy)
             self._mirror.send(lambda: refresh(folder, self._trust_url, way, now_s), self._on_refreshed)
 

@@ -18,7 +18,7 @@ from edge.errors import (
 from edge.model.finding import Finding
 from edge.sync.link import LinkFile, LinkState, read_link
 from edge.sync.network import ways_out
-from edge.sync.refresher import Outcome, Schedule, Stick, View, findings, look, refresh, try_stick
+from edge.sync.refresher import Believed, Outcome, Schedule, Stick, View, findings, look, refresh, try_stick
 from edge.sync.session import Link
 from edge.trust.fetchers import Way
 from edge.trust.store import TrustStore
@@ -139,6 +139,27 @@ def test_the_view_names_trust_and_hub_keys(tmp_path: Path) -> None:
     assert first.believed.versions == (1, 1)
     assert first.believed.issued_at == NOW
     assert public not in first.believed.hub_keys.values()
+
+
+def test_a_gate_ten_years_ahead_still_takes_a_fresh_update_and_never_an_old_one(tmp_path: Path) -> None:
+    """A clock past everything signed is doubted here too: the update is judged by the newest signed time."""
+    repository = Repository()
+    repository.publish()
+    old = repository.copy()
+    store = TrustStore.init(tmp_path, repository.first_root)
+    store.refresh(repository, NOW)
+    repository.pass_time(20 * DAY)
+    ahead = NOW + 3653 * DAY
+    believed = look(tmp_path, View()).believed
+
+    with pytest.raises(TrustRefused, match="expired"):
+        store.refresh(repository, ahead)
+    assert believed.refresh_at(NOW + DAY) == NOW + DAY
+    assert Believed().refresh_at(ahead) == ahead
+    store.refresh(repository, believed.refresh_at(ahead))
+    assert store.load().issued_at == NOW + 20 * DAY
+    with pytest.raises(TrustRefused, match="already verified"):
+        store.refresh(old, look(tmp_path, View()).believed.refresh_at(ahead))
 
 
 def test_a_store_that_cannot_be_read_leaves_what_was_believed(tmp_path: Path) -> None:
