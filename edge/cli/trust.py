@@ -187,10 +187,11 @@ def _refresh_store(source: str, folder: Path | None, config: Path | None, *, as_
     store = TrustStore(_store_folder(folder, config))
     with _fetcher(source, config) as fetcher, _progress("fetched") as tell:
         result = store.refresh(Told(fetcher, tell), _now())
-    versions, withheld = result.versions, sorted(result.withheld)
+    versions, withheld, outlived = result.versions, sorted(result.withheld), sorted(result.outlived)
     if as_json:
         told = {"changed": result.changed, "timestamp": versions.timestamp, "targets": versions.targets}
-        click.echo(json.dumps({**told, "root": versions.root, "fetched": result.fetched, "withheld": withheld}))
+        told |= {"root": versions.root, "fetched": result.fetched}
+        click.echo(json.dumps({**told, "withheld": withheld, "outlived": outlived}))
         return
     done = (
         f"now timestamp {versions.timestamp}" if result.changed else f"nothing new since timestamp {versions.timestamp}"
@@ -198,6 +199,10 @@ def _refresh_store(source: str, folder: Path | None, config: Path | None, *, as_
     click.echo(f"{done}, targets {versions.targets}; {result.fetched} files fetched")
     if withheld:
         click.echo(f"left out, because they came expired: {', '.join(withheld)}; they must publish again")
+    if outlived:
+        click.echo(
+            f"run out, and counting for thirty days more at most: {', '.join(outlived)}; they must publish again"
+        )
 
 
 def _refresh_folder(repository: Repository) -> None:

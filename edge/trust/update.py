@@ -60,6 +60,7 @@ class Update:
         self.stored = records_.read()
         self.floors = decode_floors(self.stored.need(records.FLOORS))
         self.withheld: set[str] = set()
+        self.outlived: set[str] = set()
         self._delegates: dict[tuple[str, str], Verified[Targets] | None] = {}
         self._roles: dict[str, Verified[Targets]] = {}
         self._unwritten: dict[str, bytes] = {}
@@ -238,8 +239,10 @@ class Update:
     def delegated_or_kept(self, delegator: str, name: str) -> Verified[Targets] | None:
         """Return a delegated role like `delegated`, but do not let one that has run out stop all others.
 
-        The timestamp and the snapshot vouch that it is the newest. Where it was verified before it ran out it stays, as
-        every kept thing does; where it comes already expired it is an expired update, and is noted in `withheld`.
+        The timestamp and the snapshot vouch that it is the newest. Where it was verified before it ran out it stays for
+        `LIMITS.grace_s`, as kept metadata does, and is noted in `outlived`; where it comes already expired it is an
+        expired update, and is noted in `withheld`. The grace bounds how long stolen online keys could hold a province
+        at an old list.
 
         Raises:
             TrustRefused: It does not verify.
@@ -250,11 +253,12 @@ class Update:
             return self.delegated(delegator, name)
         except TrustExpired:
             kept = self._kept_role(self._roles[delegator], name)
-        self._delegates[delegator, name] = kept
-        if kept is None:
+        if kept is None or self._now >= kept.expires_at + LIMITS.grace_s:
+            self._delegates[delegator, name] = None
             self.withheld.add(name)
-        else:
-            self._roles[name] = kept
+            return None
+        self._delegates[delegator, name] = self._roles[name] = kept
+        self.outlived.add(name)
         return kept
 
     # What every step needs
