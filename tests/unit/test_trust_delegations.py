@@ -580,6 +580,17 @@ def test_more_delegations_than_one_file_may_list_are_refused(store: TrustStore, 
     refused(store, repository, "lists more than 4096 delegated roles")
 
 
+def test_a_province_that_lists_without_end_is_refused(store: TrustStore, repository: Repository) -> None:
+    """More targets than a gate keeps are refused before any of them is searched for."""
+    role = repository.delegated["province-61"]
+    role.targets |= {f"issuers/61/status/{number}.cbor": b"" for number in range(1, 4098)}
+    repository.publish()
+    repository.requests.clear()
+
+    refused(store, repository, "more than 4096 targets")
+    assert not [path for path in repository.requests if path.startswith("targets/issuers")]
+
+
 def test_a_role_named_twice_by_one_file_is_refused(store: TrustStore, repository: Repository) -> None:
     """Two delegations of one name could say different things."""
     metadata = json.loads(repository.files[f"metadata/{repository.versions['targets']}.targets.json"])
