@@ -63,6 +63,7 @@ class Update:
         self.outlived: set[str] = set()
         self._delegates: dict[tuple[str, str], Verified[Targets] | None] = {}
         self._roles: dict[str, Verified[Targets]] = {}
+        self._files: dict[str, bytes] = {}
         self._unwritten: dict[str, bytes] = {}
         self._top: Top | None = None
 
@@ -217,18 +218,26 @@ class Update:
         top = self._top or _unrun()
         if workflow.role_meta(top.snapshot.signed, name) is None:
             return None
-        kept = self._kept_role(delegator, name)
-        if kept is not None:
-            workflow.check_freeze(kept, self._now, name=name)
-            return kept
-        data = self._fetch_targets(top.root, top.snapshot.signed, name)
-        new = workflow.opened_delegated(delegator, top.snapshot.signed, data, name=name)
-        workflow.check_freeze(new, self._now, name=name)
-        # 5.6.6
-        self._unwritten[records.delegated(name)] = new.raw
-        if len(self._unwritten) >= _TOGETHER:
-            self.flush()
-        return new
+        found, is_new = self._seen_or_kept(delegator, name), False
+        if found is None:
+            data = self._fetch_targets(top.root, top.snapshot.signed, name)
+            found, is_new = workflow.opened_delegated(delegator, top.snapshot.signed, data, name=name), True
+        workflow.check_freeze(found, self._now, name=name)
+        self._files[name] = found.raw
+        if is_new:
+            # 5.6.6
+            self._unwritten[records.delegated(name)] = found.raw
+            if len(self._unwritten) >= _TOGETHER:
+                self.flush()
+        return found
+
+    def _seen_or_kept(self, delegator: Verified[Targets], name: str) -> Verified[Targets] | None:
+        # Another role delegates to it, too: the same file, held to this delegator's keys. What one branch vouches for
+        # says nothing about the other (a client that remembers by name alone lets one sign for both).
+        if name in self._files:
+            snapshot = (self._top or _unrun()).snapshot.signed
+            return workflow.opened_delegated(delegator, snapshot, self._files[name], name=name)
+        return self._kept_role(delegator, name)
 
     def _kept_role(self, delegator: Verified[Targets], name: str) -> Verified[Targets] | None:
         snapshot = (self._top or _unrun()).snapshot.signed

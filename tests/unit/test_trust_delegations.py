@@ -207,6 +207,29 @@ def test_one_key_twice_is_one_signer(store: TrustStore, repository: Repository) 
     refused(store, repository, "province-61 metadata is signed by [01] of the 2 keys")
 
 
+@pytest.mark.parametrize("vouches", ["A", "B", "both"])
+def test_a_role_of_two_provinces_is_held_to_the_keys_of_each(
+    store: TrustStore, repository: Repository, vouches: str
+) -> None:
+    """Signed as one of two delegators wants it, a role does not count for the paths of the other."""
+    repository.targets["national/issuers.json"] = registry("44", "61", "6101", "62")
+    shared = repository.delegate("joint", province("6101"), delegator="province-61", terminating=False)
+    gansu = repository.delegated["province-62"]
+    gansu.second = ("joint", list(province("62")), repository.delegated["prefecture-6101"].signers)
+    shared.targets["issuers/62/keys.json"] = keys_of("62")
+    keys = {"A": shared.signers[:2], "B": gansu.second[2][:2]}
+    shared.signing = keys.get(vouches, [*keys["A"], *keys["B"]])
+    repository.publish()
+    if vouches != "both":
+        refused(store, repository, "joint metadata is signed by 0 of the 2 keys")
+        return
+    store.refresh(repository, NOW)
+
+    assert issuers_with_keys(store) == {"44", "61", "6101", "62"}
+    assert store.view().listing.found["issuers/62/keys.json"].chain == ("targets", "province-62", "joint")
+    assert [path for path in repository.requests if "joint" in path] == ["metadata/1.joint.json"]
+
+
 def test_a_stolen_key_taken_from_a_province_signs_no_more(store: TrustStore, repository: Repository) -> None:
     """The national role replaces the keys: what the old ones signed no longer counts until the new ones sign it."""
     role = repository.delegated["province-61"]
