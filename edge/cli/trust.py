@@ -36,21 +36,21 @@ class Repository:
     Attributes:
         metadata_dir: Where verified metadata is kept.
         metadata_url: Where metadata comes from.
-        target_name: The target to download.
+        target_name: The targets to download.
         target_base_url: Where targets come from.
         target_dir: Where they go.
     """
 
     metadata_dir: Path | None
     metadata_url: str | None
-    target_name: str | None
+    target_name: tuple[str, ...]
     target_base_url: str | None
     target_dir: Path | None
 
     def need(self, option: str) -> Any:
         """Return an option that must be given."""
         value = getattr(self, option)
-        if value is None:
+        if value in {None, ()}:
             raise click.UsageError(f"--{option.replace('_', '-')} is missing")
         return value
 
@@ -58,7 +58,7 @@ class Repository:
 @click.group()
 @click.option("--metadata-dir", type=click.Path(path_type=Path), help="Keep metadata here, not in this gate's store.")
 @click.option("--metadata-url", help="Where that metadata comes from.")
-@click.option("--target-name", help="The target that `download` fetches.")
+@click.option("--target-name", multiple=True, help="A target that `download` fetches; may be given again.")
 @click.option("--target-base-url", help="Where `download` fetches it.")
 @click.option("--target-dir", type=click.Path(path_type=Path), help="Where `download` puts it.")
 @click.pass_context
@@ -187,10 +187,11 @@ def _refresh_store(source: str, folder: Path | None, config: Path | None, *, as_
     store = TrustStore(_store_folder(folder, config))
     with _fetcher(source, config) as fetcher, _progress("fetched") as tell:
         result = store.refresh(Told(fetcher, tell), _now())
-    versions, withheld = result.versions, sorted(result.withheld)
+    versions, withheld, outlived = result.versions, sorted(result.withheld), sorted(result.outlived)
     if as_json:
         told = {"changed": result.changed, "timestamp": versions.timestamp, "targets": versions.targets}
-        click.echo(json.dumps({**told, "root": versions.root, "fetched": result.fetched, "withheld": withheld}))
+        told |= {"root": versions.root, "fetched": result.fetched}
+        click.echo(json.dumps({**told, "withheld": withheld, "outlived": outlived}))
         return
     done = (
         f"now timestamp {versions.timestamp}" if result.changed else f"nothing new since timestamp {versions.timestamp}"
@@ -198,6 +199,10 @@ def _refresh_store(source: str, folder: Path | None, config: Path | None, *, as_
     click.echo(f"{done}, targets {versions.targets}; {result.fetched} files fetched")
     if withheld:
         click.echo(f"left out, because they came expired: {', '.join(withheld)}; they must publish again")
+    if outlived:
+        click.echo(
+            f"run out, and counting for thirty days more at most: {', '.join(outlived)}; they must publish again"
+        )
 
 
 def _refresh_folder(repository: Repository) -> None:
@@ -215,33 +220,36 @@ def _refresh_folder(repository: Repository) -> None:
 @_CONFIG
 @click.pass_obj
 def download(repository: Repository, folder: Path | None, config: Path | None) -> None:
-    """Put the verified target --target-name into --target-dir.
+    """Put each verified target --target-name into --target-dir.
 
     It comes from this gate's store, or, with --metadata-dir, --metadata-url and --target-base-url, from any repository.
     """
-    name, into = repository.need("target_name"), repository.need("target_dir")
+    names, into = repository.need("target_name"), repository.need("target_dir")
     is_ours = repository.metadata_dir is None
-    click.echo(str(_copied(name, into, folder, config) if is_ours else _downloaded(repository, name, into)))
+    for place in _copied(names, into, folder, config) if is_ours else _downloaded(repository, names, into):
+        click.echo(str(place))
 
 
-def _downloaded(repository: Repository, name: str, into: Path) -> Path:
-    from edge.trust.download import download as download_target
+def _downloaded(repository: Repository, names: tuple[str, ...], into: Path) -> "Iterator[Path]":
+    from edge.trust.download import download as download_targets
     from edge.trust.folder import MetadataFolder
     from edge.trust.update import Update
 
     kept = MetadataFolder(repository.need("metadata_dir"))
     repository.need("target_base_url")
     with _two_addresses(repository) as fetcher:
-        return download_target(name, into, Update(kept, fetcher, _now()), fetcher)
+        yield from download_targets(names, into, Update(kept, fetcher, _now()), fetcher)
 
 
-def _copied(name: str, into: Path, folder: Path | None, config: Path | None) -> Path:
+def _copied(names: tuple[str, ...], into: Path, folder: Path | None, config: Path | None) -> "Iterator[Path]":
     from edge.trust.download import place_of, put
     from edge.trust.store import TrustStore
 
-    place = place_of(name, into)
-    put(place, TrustStore(_store_folder(folder, config)).target(name))
-    return place
+    store = TrustStore(_store_folder(folder, config))
+    for name in names:
+        place = place_of(name, into)
+        put(place, store.target(name))
+        yield place
 
 
 @contextmanager

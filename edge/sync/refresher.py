@@ -104,11 +104,13 @@ class Outcome:
     Attributes:
         error: What went wrong, or None.
         withheld: Delegated roles that came expired: their issuers are not in the view in force.
+        outlived: Delegated roles that have run out since they were verified, and still count for a while.
         is_stick: Whether a stick was read, and not a mirror.
     """
 
     error: EdgeError | None = None
     withheld: frozenset[str] = frozenset()
+    outlived: frozenset[str] = frozenset()
     is_stick: bool = False
 
 
@@ -116,7 +118,8 @@ def refresh(folder: Path, url: str, way: Way, now: int) -> Outcome:
     """Refresh the store in `folder`; what was in force stays where anything goes wrong. Blocks."""
     try:
         with closing(HttpFetcher(url, way)) as fetcher:
-            return Outcome(withheld=TrustStore(folder).refresh(fetcher, now).withheld)
+            result = TrustStore(folder).refresh(fetcher, now)
+            return Outcome(withheld=result.withheld, outlived=result.outlived)
     except EdgeError as error:
         return Outcome(error)
 
@@ -144,7 +147,8 @@ def try_stick(folder: Path, mount: Path, before: Stick, now: int) -> Stick:
         timestamp = fetcher.fetch(TIMESTAMP, LIMITS.timestamp)
         if timestamp == before.timestamp:
             return before
-        return Stick(timestamp, Outcome(withheld=TrustStore(folder).refresh(fetcher, now).withheld, is_stick=True))
+        result = TrustStore(folder).refresh(fetcher, now)
+        return Stick(timestamp, Outcome(withheld=result.withheld, outlived=result.outlived, is_stick=True))
     except TransportError as error:
         # Being copied to, or failing: looked at again, and said meanwhile.
         return Stick(b"", Outcome(error, is_stick=True))
@@ -163,6 +167,8 @@ def findings(outcome: Outcome, *, is_online: bool) -> list[Finding]:
     found = []
     if outcome.withheld:
         found.append(Finding("trust.withheld", params={"roles": ", ".join(sorted(outcome.withheld))}))
+    if outcome.outlived:
+        found.append(Finding("trust.outlived", params={"roles": ", ".join(sorted(outcome.outlived))}))
     if outcome.error is None:
         return found
     code = _code(outcome)

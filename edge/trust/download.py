@@ -1,8 +1,9 @@
-"""One target of any TUF repository into a folder: the whole client workflow, for tools and the conformance suite.
+"""Targets of any TUF repository into a folder: the whole client workflow, for tools and the conformance suite.
 
 A gate does not use it: what a gate needs is its view (`edge.trust.refresh`).
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -41,35 +42,35 @@ def refresh(records_: Records, fetcher: Fetcher, now: int) -> Floors:
     return update.floors
 
 
-def download(path: str, into: Path, update: Update, fetcher: Fetcher) -> Path:
-    """Fetch the target `path` into the folder `into`, unless it is there already; return the file.
+def download(names: Sequence[str], into: Path, update: Update, fetcher: Fetcher) -> Iterator[Path]:
+    """Fetch targets into the folder `into`, unless they are there already; yield each one's file.
 
     Args:
-        path: The target path.
-        into: A folder; the file is named for the whole path, percent-encoded, so that it cannot leave it.
-        update: A fresh update; its metadata is brought up to date first.
-        fetcher: Where the file comes from.
+        names: Target paths.
+        into: A folder; a file is named for the whole path, percent-encoded, so that it cannot leave it.
+        update: A fresh update; its metadata is brought up to date first, once.
+        fetcher: Where the files come from.
 
     Raises:
-        TrustRefused: Metadata or file do not verify.
+        TrustRefused: Metadata or a file do not verify.
         TrustMissing: No role that may lists the target.
         TransportError: The fetcher failed.
         TrustError: Something cannot be written.
     """
-    place = place_of(path, into)
     try:
         top = update.top()
-        found = search(path, top.targets, update.delegated)
+        for name in names:
+            place, found = place_of(name, into), search(name, top.targets, update.delegated)
+            if found is None:
+                raise TrustMissing(f"The repository has no target {name}.", "Check its name.")
+            if type(found.target.length) is not int or found.target.length > MAX_BYTES:
+                raise TrustRefused(f"{name} is longer than {MAX_BYTES} bytes.", _ELSE)
+            if not _is_there(place, found.target):
+                is_prefixed = bool(top.root.signed.consistent_snapshot)
+                put(place, _fetched(found.target, fetcher, is_prefixed=is_prefixed))
+            yield place
     finally:
         update.flush()
-    if found is None:
-        raise TrustMissing(f"The repository has no target {path}.", "Check its name.")
-    if type(found.target.length) is not int or found.target.length > MAX_BYTES:
-        raise TrustRefused(f"{path} is longer than {MAX_BYTES} bytes.", _ELSE)
-    if not _is_there(place, found.target):
-        is_prefixed = bool(top.root.signed.consistent_snapshot)
-        put(place, _fetched(found.target, fetcher, is_prefixed=is_prefixed))
-    return place
 
 
 def place_of(path: str, into: Path) -> Path:

@@ -44,6 +44,7 @@ class MetadataFolder:
         found = cls(folder)
         with found._ours():
             (folder / _OURS).mkdir(parents=True, exist_ok=True)
+            durable.remove_staged(folder)
             for file in (*folder.glob(f"*{_SUFFIX}"), *(folder / _OURS).iterdir()):
                 file.unlink()
             durable.sync_folder(folder)
@@ -66,7 +67,8 @@ class MetadataFolder:
             values = {
                 _record(file.name.removesuffix(_SUFFIX)): _read(file) for file in self._folder.glob(f"*{_SUFFIX}")
             }
-            values |= {unquote(file.name): _read(file) for file in (self._folder / _OURS).iterdir()}
+            ours = [file for file in (self._folder / _OURS).iterdir() if not file.name.startswith(".")]
+            values |= {unquote(file.name): _read(file) for file in ours}
         return Stored(self._folder, values, frozenset())
 
     def write(self, values: Mapping[str, bytes], *, remove: tuple[str, ...] = ()) -> None:

@@ -37,6 +37,7 @@ class RefreshResult:
         next_expiry: When the first of its metadata expires, Unix seconds: the authority should publish before.
         fetched: Target files that were fetched.
         withheld: Delegated roles that came expired: their issuers are not in the view.
+        outlived: Delegated roles that have run out since they were verified, and still count for a while.
     """
 
     changed: bool
@@ -45,6 +46,7 @@ class RefreshResult:
     next_expiry: int
     fetched: int
     withheld: frozenset[str] = frozenset()
+    outlived: frozenset[str] = frozenset()
 
 
 class Refresh:
@@ -94,7 +96,15 @@ class Refresh:
         files = {path: self._file(target, is_prefixed=is_prefixed) for path, target in needed.items()}
         changed = self._swap(view, files, needed)
         found = view.provenance()
-        return RefreshResult(changed, found.versions, found.issued_at, found.next_expiry, self._fetched, withheld)
+        return RefreshResult(
+            changed=changed,
+            versions=found.versions,
+            issued_at=found.issued_at,
+            next_expiry=found.next_expiry,
+            fetched=self._fetched,
+            withheld=withheld,
+            outlived=frozenset(self._update.outlived),
+        )
 
     def _issuers(self, top: Targets, *, is_prefixed: bool) -> Collection[str]:
         data = self._file(registry_of(top), is_prefixed=is_prefixed)

@@ -6,6 +6,7 @@ other (`edge.trust.fetchers.FolderFetcher`): a stick changes no rule.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -121,6 +122,10 @@ def export(publication: StorePublication, into: Path, *, now: int, tell: Tell) -
             raise TrustError(f"{into} cannot be written: {error.strerror}.", _ELSE) from error
         files, size, written = files + 1, size + length, written + is_new
         tell(files, size)
+    for folder in {(into / unquote(path)).parent for path in publication.addresses()}:
+        # What an export that was cut off left half-written.
+        with suppress(OSError):
+            durable.remove_staged(folder)
     return Exported(files, size, written)
 
 

@@ -7,10 +7,10 @@ any network or clock. How old a view may be is the signed policy's to say, not t
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from tuf.api.metadata import Root, Targets  # type: ignore[attr-defined]  # documented there, without `__all__`
 
@@ -34,6 +34,7 @@ from edge.trust.workflow import Verified
 DATABASE: Final = "trust.db"
 _LOCK: Final = "refresh.lock"
 _TRIES: Final = 5
+_Read = TypeVar("_Read")
 
 
 class TrustStore:
@@ -110,15 +111,18 @@ class TrustStore:
             TrustDamaged: Something kept does not verify; the message names the file.
             TrustError: The store is in use by a writer for too long.
         """
+        return self._steadily(self._load)
+
+    def _steadily(self, read: Callable[[], _Read]) -> _Read:
         for _ in range(_TRIES):
             before = self.generation()
             try:
-                return self._load()
+                return read()
             except TrustDamaged:
                 # A refresh may have swapped the view, and removed the old one's files, while we were reading.
                 if self.generation() == before:
                     raise
-        return self._load()
+        return read()
 
     def provenance(self) -> Provenance:
         """Return versions, issue time and expiries of the view in force, its metadata verified.
@@ -138,7 +142,7 @@ class TrustStore:
             TrustDamaged: Something kept does not verify.
             TrustError: The store is in use by a writer for too long.
         """
-        return self._view(self._database.read())
+        return self._steadily(lambda: self._view(self._database.read()))
 
     def publication(self) -> StorePublication:
         """Return the view in force as a publication for others.
@@ -159,7 +163,10 @@ class TrustStore:
             TrustDamaged: Something kept does not verify.
             TrustError: The store is in use by a writer for too long.
         """
-        found = self.view().listing.found.get(path)
+        return self._steadily(lambda: self._target(path))
+
+    def _target(self, path: str) -> bytes:
+        found = self._view(self._database.read()).listing.found.get(path)
         if found is None:
             raise TrustMissing(f"The view in force has no target {path}.", "Check its name: edge trust status --json.")
         return self._files.read(found.target)

@@ -60,8 +60,10 @@ class Update:
         self.stored = records_.read()
         self.floors = decode_floors(self.stored.need(records.FLOORS))
         self.withheld: set[str] = set()
+        self.outlived: set[str] = set()
         self._delegates: dict[tuple[str, str], Verified[Targets] | None] = {}
         self._roles: dict[str, Verified[Targets]] = {}
+        self._files: dict[str, bytes] = {}
         self._unwritten: dict[str, bytes] = {}
         self._top: Top | None = None
 
@@ -216,18 +218,26 @@ class Update:
         top = self._top or _unrun()
         if workflow.role_meta(top.snapshot.signed, name) is None:
             return None
-        kept = self._kept_role(delegator, name)
-        if kept is not None:
-            workflow.check_freeze(kept, self._now, name=name)
-            return kept
-        data = self._fetch_targets(top.root, top.snapshot.signed, name)
-        new = workflow.opened_delegated(delegator, top.snapshot.signed, data, name=name)
-        workflow.check_freeze(new, self._now, name=name)
-        # 5.6.6
-        self._unwritten[records.delegated(name)] = new.raw
-        if len(self._unwritten) >= _TOGETHER:
-            self.flush()
-        return new
+        found, is_new = self._seen_or_kept(delegator, name), False
+        if found is None:
+            data = self._fetch_targets(top.root, top.snapshot.signed, name)
+            found, is_new = workflow.opened_delegated(delegator, top.snapshot.signed, data, name=name), True
+        workflow.check_freeze(found, self._now, name=name)
+        self._files[name] = found.raw
+        if is_new:
+            # 5.6.6
+            self._unwritten[records.delegated(name)] = found.raw
+            if len(self._unwritten) >= _TOGETHER:
+                self.flush()
+        return found
+
+    def _seen_or_kept(self, delegator: Verified[Targets], name: str) -> Verified[Targets] | None:
+        # Another role delegates to it, too: the same file, held to this delegator's keys. What one branch vouches for
+        # says nothing about the other (a client that remembers by name alone lets one sign for both).
+        if name in self._files:
+            snapshot = (self._top or _unrun()).snapshot.signed
+            return workflow.opened_delegated(delegator, snapshot, self._files[name], name=name)
+        return self._kept_role(delegator, name)
 
     def _kept_role(self, delegator: Verified[Targets], name: str) -> Verified[Targets] | None:
         snapshot = (self._top or _unrun()).snapshot.signed
@@ -238,8 +248,10 @@ class Update:
     def delegated_or_kept(self, delegator: str, name: str) -> Verified[Targets] | None:
         """Return a delegated role like `delegated`, but do not let one that has run out stop all others.
 
-        The timestamp and the snapshot vouch that it is the newest. Where it was verified before it ran out it stays, as
-        every kept thing does; where it comes already expired it is an expired update, and is noted in `withheld`.
+        The timestamp and the snapshot vouch that it is the newest. Where it was verified before it ran out it stays for
+        `LIMITS.grace_s`, as kept metadata does, and is noted in `outlived`; where it comes already expired it is an
+        expired update, and is noted in `withheld`. The grace bounds how long stolen online keys could hold a province
+        at an old list.
 
         Raises:
             TrustRefused: It does not verify.
@@ -250,11 +262,12 @@ class Update:
             return self.delegated(delegator, name)
         except TrustExpired:
             kept = self._kept_role(self._roles[delegator], name)
-        self._delegates[delegator, name] = kept
-        if kept is None:
+        if kept is None or self._now >= kept.expires_at + LIMITS.grace_s:
+            self._delegates[delegator, name] = None
             self.withheld.add(name)
-        else:
-            self._roles[name] = kept
+            return None
+        self._delegates[delegator, name] = self._roles[name] = kept
+        self.outlived.add(name)
         return kept
 
     # What every step needs

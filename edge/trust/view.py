@@ -23,7 +23,7 @@ from edge.errors import TrustRefused
 from edge.model.trust import TrustVersions
 from edge.trust import delegations, keyusage, paths, records, workflow
 from edge.trust.delegations import Delegate, Found
-from edge.trust.files import wanted
+from edge.trust.files import MAX_TARGETS, wanted
 from edge.trust.snapshot import Provenance
 from edge.trust.workflow import Verified
 
@@ -72,14 +72,23 @@ def listing(top: Verified[Targets], issuers: Collection[str], delegate: Delegate
 
     known = frozenset(issuers)
     leading = [role for _, role in delegations.leading_to(known, top, noting)]
-    listed = {path for role in (top, *leading) for path in role.signed.targets if _issuer_of(path) in known}
+    listed = {
+        path
+        for role in (top, *leading)
+        for path in role.signed.targets
+        if _issuer_of(path) in known and paths.is_gate_target(path)
+    }
+    if len(listed) > MAX_TARGETS:
+        raise TrustRefused(
+            f"The publication has more than {MAX_TARGETS} targets.", "Tell the authority: a gate keeps no more."
+        )
     found = {
         path: Found(target, (Targets.type,))
         for path, target in top.signed.targets.items()
         if paths.is_gate_target(path) and _issuer_of(path) is None
     }
     for path in sorted(listed | {paths.keys_path(issuer) for issuer in known}):
-        counting = delegations.search(path, top, noting) if paths.is_gate_target(path) else None
+        counting = delegations.search(path, top, noting)
         if counting is not None:
             found[path] = counting
     return Listing(MappingProxyType(found), MappingProxyType(roles))

@@ -85,6 +85,8 @@ class Limits:
     """Delegated roles that one search or one view visits: 34 provinces, 400 prefectures, and room to grow."""
     listed: int = 4096
     """Delegated roles that one metadata file may list."""
+    grace_s: int = 30 * 86400
+    """How long past its expiry a delegated role that was verified before still counts: the default of `too old`."""
 
 
 LIMITS: Final = Limits()

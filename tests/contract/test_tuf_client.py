@@ -92,10 +92,10 @@ class Client:
         url = f"{self._address}/metadata/"
         return self._run("--metadata-url", url, "--metadata-dir", str(self.metadata), "refresh")
 
-    def download(self, name: str) -> int:
-        """Fetch one target."""
+    def download(self, *names: str) -> int:
+        """Fetch targets."""
         where = ["--metadata-url", f"{self._address}/metadata/", "--metadata-dir", str(self.metadata)]
-        what = ["--target-name", name, "--target-dir", str(self.artifacts)]
+        what = [word for name in names for word in ("--target-name", name)] + ["--target-dir", str(self.artifacts)]
         return self._run(*where, *what, "--target-base-url", f"{self._address}/targets/", "download")
 
     def trusted(self) -> dict[str, int]:
@@ -483,6 +483,26 @@ def test_delegated_roles_are_fetched_on_the_way_and_kept(client: Client, reposit
     repository.requests.clear()
     assert client.download("r/x/file") == 0
     assert repository.requests == ["metadata/2.root.json", "metadata/timestamp.json"]
+
+
+@pytest.mark.parametrize("vouches", ["A", "B", "both"])
+def test_a_role_of_two_delegators_is_held_to_each_ones_keys(
+    client: Client, repository: Repository, vouches: str
+) -> None:
+    """A and B delegate to C under different keys: signed as one wants it, it does not count for the other's paths."""
+    shared = repository.delegate("C", ["a/*"], delegator="A", expires_in=AGES, terminating=False)
+    repository.delegate("A", ["a/*"], expires_in=AGES, terminating=False)
+    other = repository.delegate("B", ["b/*"], expires_in=AGES, terminating=False)
+    other.second = ("C", ["b/*"], [CryptoSigner.generate_ed25519() for _ in range(3)])
+    shared.targets |= {"a/file": b"a", "b/file": b"b"}
+    keys = {"A": shared.signers[:2], "B": other.second[2][:2], "both": [*shared.signers[:2], *other.second[2][:2]]}
+    shared.signing = keys[vouches]
+    repository.publish()
+
+    assert client.download("a/file", "b/file") == (0 if vouches == "both" else 1)
+    assert client.downloaded() == {"A": [b"a"], "B": [], "both": [b"a", b"b"]}[vouches]
+    assert client.download("b/file", "a/file") == (0 if vouches == "both" else 1)
+    assert client.downloaded() == {"A": [b"a"], "B": [b"b"], "both": [b"a", b"b"]}[vouches]
 
 
 def test_an_expired_delegated_role_is_neither_used_nor_kept(client: Client, repository: Repository) -> None:

@@ -66,7 +66,9 @@ class Gate:
     def start(self, now_ms: Callable[[], int] = lambda: AT_MS, **changes: Any) -> None:
         """Start the part."""
         sync = SyncSettings(**{"push_at": 1, "timeout_s": 5.0, **changes})
-        settings = Settings(state=str(self.state), sync=sync, trust=TrustSettings(refresh_s=5))
+        settings = Settings(
+            state=str(self.state), sync=sync, trust=TrustSettings(refresh_s=5, stick=str(self.state / "usb"))
+        )
 
         def go() -> None:
             try:
@@ -300,5 +302,21 @@ def test_trust_is_refreshed_and_a_tampered_mirror_is_said(gate: Gate, server: Hu
         wait_until(lambda: gate.codes() == ["trust.refused"], 10)
         gate.scan(1)
         wait_until(lambda: gate.is_whole, 5)
+
+    assert store.load().issued_at == NOW
+
+
+def test_an_update_stick_that_is_put_in_is_taken(gate: Gate, server: HubServer) -> None:
+    """No mirror and no command: the part finds the stick; one that is forged changes nothing and is said."""
+    repository = Repository()
+    store = TrustStore.init(gate.state / "trust", repository.files["metadata/1.root.json"])
+    repository.write(gate.state / "usb")
+    gate.enrol(server.url)
+    gate.start(now_ms=lambda: NOW * 1000)
+    wait_until(lambda: gate.link.get("last_refresh_ms") == NOW * 1000, 5)
+    assert store.load().issued_at == NOW
+
+    Repository(now=NOW + 1).write(gate.state / "usb")
+    wait_until(lambda: gate.codes() == ["trust.refused"], 10)
 
     assert store.load().issued_at == NOW

@@ -122,6 +122,7 @@ class Delegated:
         expires_in: Its lifetime, seconds.
         hash_prefixes: Instead of `paths`.
         signing: Those of `signers` who sign the next version; None: the threshold's number of them.
+        second: A role that another delegates to as well: its name, what it may list for this one, and by whose keys.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Delegated:
     expires_in: int = 90 * DAY
     hash_prefixes: Sequence[str] | None = None
     signing: list[CryptoSigner] | None = None
+    second: tuple[str, list[str], list[CryptoSigner]] | None = None
 
     def delegation(self) -> DelegatedRole:
         """Return how its delegator names it."""
@@ -263,13 +265,14 @@ class Repository:
         for path, target in listed.items():
             self.files[f"targets/{target.get_prefixed_paths()[0]}"] = files[path]
         children = [role for role in self.delegated.values() if role.delegator == name]
-        if not children:
-            return {"targets": listed}
+        roles = {role.name: role.delegation() for role in children}
         keys = {signer.public_key.keyid: signer.public_key for role in children for signer in role.signers}
-        return {
-            "targets": listed,
-            "delegations": Delegations(keys, {role.name: role.delegation() for role in children}),
-        }
+        second = self.delegated[name].second if name in self.delegated else None
+        if second is not None:
+            also, paths, signers = second
+            keys |= {signer.public_key.keyid: signer.public_key for signer in signers}
+            roles[also] = DelegatedRole(also, [signer.public_key.keyid for signer in signers], 2, False, paths)
+        return {"targets": listed, "delegations": Delegations(keys, roles)} if roles else {"targets": listed}
 
     def publish_snapshot(self) -> None:
         """Sign a snapshot of the newest targets metadata."""

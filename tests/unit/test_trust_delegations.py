@@ -1,6 +1,7 @@
 """Delegated roles: provinces and prefectures write where they may, and nowhere else (ADR 0004, ADR 0020)."""
 
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -212,6 +213,29 @@ def test_one_key_twice_is_one_signer(store: TrustStore, repository: Repository) 
     refused(store, repository, "province-61 metadata is signed by [01] of the 2 keys")
 
 
+@pytest.mark.parametrize("vouches", ["A", "B", "both"])
+def test_a_role_of_two_provinces_is_held_to_the_keys_of_each(
+    store: TrustStore, repository: Repository, vouches: str
+) -> None:
+    """Signed as one of two delegators wants it, a role does not count for the paths of the other."""
+    repository.targets["national/issuers.json"] = registry("44", "61", "6101", "62")
+    shared = repository.delegate("joint", province("6101"), delegator="province-61", terminating=False)
+    gansu = repository.delegated["province-62"]
+    gansu.second = ("joint", list(province("62")), repository.delegated["prefecture-6101"].signers)
+    shared.targets["issuers/62/keys.json"] = keys_of("62")
+    keys = {"A": shared.signers[:2], "B": gansu.second[2][:2]}
+    shared.signing = keys.get(vouches, [*keys["A"], *keys["B"]])
+    repository.publish()
+    if vouches != "both":
+        refused(store, repository, "joint metadata is signed by 0 of the 2 keys")
+        return
+    store.refresh(repository, NOW)
+
+    assert issuers_with_keys(store) == {"44", "61", "6101", "62"}
+    assert store.view().listing.found["issuers/62/keys.json"].chain == ("targets", "province-62", "joint")
+    assert [path for path in repository.requests if "joint" in path] == ["metadata/1.joint.json"]
+
+
 def test_a_stolen_key_taken_from_a_province_signs_no_more(store: TrustStore, repository: Repository) -> None:
     """The national role replaces the keys: what the old ones signed no longer counts until the new ones sign it."""
     role = repository.delegated["province-61"]
@@ -332,17 +356,29 @@ def test_a_missing_file_of_a_province_leaves_the_view_as_it_was(store: TrustStor
 # Expiry: one province must not stop all others
 
 
-def test_a_province_whose_role_ran_out_stays_as_it_is(store: TrustStore, repository: Repository) -> None:
-    """The snapshot vouches that it is the newest; the nation goes on, and people are told when it expires next."""
-    repository.lifetimes |= {"targets": 300 * DAY, "snapshot": 300 * DAY}
+def test_a_province_whose_role_ran_out_stays_for_a_while(store: TrustStore, repository: Repository) -> None:
+    """The snapshot vouches that it is the newest: the nation goes on, people are told, and after the grace it ends."""
+    repository.lifetimes = dict.fromkeys(repository.lifetimes, 300 * DAY)
     repository.delegated["prefecture-6101"].expires_in = 300 * DAY
+    repository.publish_root()
     repository.publish()
     store.refresh(repository, NOW)
-    result = store.refresh(repository, repository.pass_time(100 * DAY))
+    expires_at = store.view().listing.roles["province-61"].expires_at
+    before = store.refresh(repository, repository.pass_time(expires_at - 1 - repository.now))
+    after = store.refresh(repository, repository.pass_time(1))
+    kept = issuers_with_keys(store)
+    last = store.refresh(repository, repository.pass_time(LIMITS.grace_s - 1))
+    ended = store.refresh(repository, repository.pass_time(1))
 
-    assert result.changed
-    assert result.next_expiry < repository.now
-    assert issuers_with_keys(store) == {"44", "61", "6101"}
+    assert [result.outlived for result in (before, after, last, ended)] == [
+        frozenset(),
+        {"province-61"},
+        {"province-61"},
+        frozenset(),
+    ]
+    assert kept == {"44", "61", "6101"}
+    assert ended.withheld == {"province-61"}
+    assert issuers_with_keys(store) == {"44"}
 
 
 def test_a_province_that_comes_expired_is_left_out_and_named(tmp_path: Path, repository: Repository) -> None:
@@ -571,6 +607,31 @@ def test_more_delegations_than_one_file_may_list_are_refused(store: TrustStore, 
     repository.publish()
 
     refused(store, repository, "lists more than 4096 delegated roles")
+
+
+def test_a_province_that_lists_without_end_is_refused(store: TrustStore, repository: Repository) -> None:
+    """More targets than a gate keeps are refused before any of them is searched for."""
+    role = repository.delegated["province-61"]
+    role.targets |= {f"issuers/61/status/{number}.cbor": b"" for number in range(1, 4098)}
+    repository.publish()
+    repository.requests.clear()
+
+    refused(store, repository, "more than 4096 targets")
+    assert not [path for path in repository.requests if path.startswith("targets/issuers")]
+
+
+def test_a_role_named_twice_by_one_file_is_refused(store: TrustStore, repository: Repository) -> None:
+    """Two delegations of one name could say different things."""
+    metadata = json.loads(repository.files[f"metadata/{repository.versions['targets']}.targets.json"])
+    roles = metadata["signed"]["delegations"]["roles"]
+    metadata["signed"]["delegations"]["roles"] = [*roles, roles[0]]
+    metadata["signed"]["version"] += 1
+    repository.versions["targets"] += 1
+    repository.files[f"metadata/{repository.versions['targets']}.targets.json"] = json.dumps(metadata).encode()
+    repository.publish_snapshot()
+    repository.publish_timestamp()
+
+    refused(store, repository, "targets metadata is not TUF metadata")
 
 
 def test_the_walk_towards_issuers_ends_in_a_cycle() -> None:

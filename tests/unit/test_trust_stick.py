@@ -129,6 +129,14 @@ def test_what_is_there_is_not_written_again(carried: Path, store: TrustStore) ->
     assert stick.export(store.publication(), carried, now=NOW, tell=quiet).written == 3
 
 
+def test_what_a_cut_off_export_left_half_written_goes(carried: Path, store: TrustStore) -> None:
+    """The next run clears it away."""
+    (carried / "metadata" / ".staged-x").write_bytes(b"half")
+    stick.export(store.publication(), carried, now=NOW, tell=quiet)
+
+    assert not list(carried.rglob(".staged-*"))
+
+
 def test_a_stick_pulled_out_at_any_file_is_refused_or_old(
     carried: Path, store: TrustStore, repository: Repository, tmp_path: Path
 ) -> None:

@@ -27,7 +27,15 @@ FINDINGS = {
     *("camera.lost", "camera.covered", "camera.missing", "stream.stalled", "stream.frame_too_big", "stream.unreadable"),
     *("source.finished", "scanner.child_restarted", "scanner.child_absent", "scanner.pyzbar_missing"),
     *("scanner.pyzbar_failed", "scanner.frame_too_large", "scanner.frame_unreadable", "log.unwritable", "log.damaged"),
-    *("trust.expired", "trust.mirror", "trust.unkept", "trust.withheld", "trust.stick", "trust.stick_old"),
+    *(
+        "trust.expired",
+        "trust.mirror",
+        "trust.unkept",
+        "trust.withheld",
+        "trust.outlived",
+        "trust.stick",
+        "trust.stick_old",
+    ),
     *("trust.missing", "trust.damaged", "trust.refused", "trust.stale", "trust.too_old", "policy.ended"),
     *(
         "clock.doubtful",
