@@ -7,6 +7,7 @@
     │   ├── TrustMissing         there is nothing to trust yet
     │   ├── TrustDamaged         what we keep does not verify
     │   ├── TrustRefused         what was offered does not verify; what we keep stays in force
+    │   │   └── ListRefused          one list of it is not of its form or does not follow; its state of before stays
     │   └── PublicationError     the authority refuses to publish this
     ├── LedgerError          the scan log, its batches and receipts
     │   ├── LogUnwritable        the entry could not be made durable: the gate stops admitting
@@ -80,6 +81,10 @@ class TrustDamaged(TrustError):  # noqa: N818
 
 class TrustRefused(TrustError):  # noqa: N818
     """An offered update does not verify; the previous trust stays in force."""
+
+
+class ListRefused(TrustRefused):
+    """A list, or a change of one, is not of its form, does not follow, or changes more than its signers may."""
 
 
 class PublicationError(TrustError):

@@ -19,10 +19,13 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # documented there
 
 from edge.errors import AnswerRefused, TrustDamaged, TrustError, TrustRefused
 from edge.model.trust import TrustVersions
-from edge.trust import database, state, workflow
+from edge.trust import database, large_lists, list_book, state, workflow
 from edge.trust.database import Database, Stored
 from edge.trust.fetchers import Fetcher
 from edge.trust.files import TargetFiles, is_intact, wanted
+from edge.trust.large_lists import Offers
+from edge.trust.list_update import ListUpdate
+from edge.trust.part_files import PartFiles
 from edge.trust.snapshot import Provenance, build
 from edge.trust.workflow import LIMITS, Floors, Role, RootFloor, SnapshotFloor, TimestampFloor, Verified
 
@@ -123,9 +126,13 @@ class Refresh:
         snapshot_ = self._snapshot(root, timestamp)
         targets = self._targets(root, snapshot_)
         view = View(root, timestamp, snapshot_, targets)
-        needed = wanted(targets.signed)
-        files = {path: self._file(target, is_prefixed=self._is_prefixed(root)) for path, target in needed.items()}
-        changed = self._swap(view, files, needed)
+        offered = large_lists.offers(wanted(targets.signed))
+
+        def fetch(target: TargetFile) -> bytes:
+            return self._file(target, is_prefixed=self._is_prefixed(root))
+
+        files = {path: fetch(target) for path, target in offered.others.items()}
+        changed = self._swap(view, files, offered, fetch)
         found = view.provenance()
         return RefreshResult(changed, found.versions, found.issued_at, found.next_expiry, self._fetched)
 
@@ -258,14 +265,21 @@ class Refresh:
 
     # What every step needs
 
-    def _swap(self, view: View, files: Mapping[str, bytes], needed: Mapping[str, TargetFile]) -> bool:
+    def _swap(
+        self, view: View, files: Mapping[str, bytes], offered: Offers, fetch: Callable[[TargetFile], bytes]
+    ) -> bool:
         """Put the view in force, durably; return whether it is another one."""
+        provenance = view.provenance()
+        before = list_book.decode(self._stored.get(list_book.RECORD))
+        parts = PartFiles(self._files.folder, {} if before.is_due(self._system_now) else before.seals)
+        update = ListUpdate(parts, fetch, before, issued_at=provenance.issued_at, cosigned=provenance.cosigned)
+        book = update.bring(offered, self._system_now)
         try:
             # Read as the gate will read it: what is signed and yet of no form never replaces what is.
-            build(view.provenance(), files)
+            build(provenance, files, large_lists.open_lists(offered, book, parts))
         except TrustError as error:
             raise TrustRefused(error.message, "Tell the authority: its publication cannot be read.") from error
-        records = view.records()
+        records = {**view.records(), list_book.RECORD: book.encode()}
         if not self._fetched and all(self._stored.get(name) == value for name, value in records.items()):
             return False
         generation = database.number(self._stored.get(database.GENERATION) or b"0") + 1
@@ -273,7 +287,7 @@ class Refresh:
         self._keep(records, replace(self._floors, view=view.timestamp.digest))
         # What is left over costs space and nothing else; the next swap tries again.
         with suppress(OSError):
-            self._files.keep_only(needed.values())
+            self._files.keep_only(large_lists.settled(offered).values(), update.used)
         return True
 
     def _kept(self, name: str, opened: Callable[[bytes], Verified[Role]]) -> Verified[Role] | None:

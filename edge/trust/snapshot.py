@@ -6,15 +6,18 @@ Nothing is verified here: `edge.trust.store` hands over bytes whose hashes a thr
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from edge.errors import TrustError
 from edge.model.trust import IssuerKey, StatusList, TrustSnapshot, TrustVersions
 from edge.trust import paths, status_list, targets
 from edge.trust.fields import Document
+from edge.trust.large_lists import NO_LISTS, Cosigned, OpenedLists
 
 MAX_LISTS_BYTES: Final = 64 << 20
-"""All status lists of a gate together, inflated: they stay in memory."""
+"""All packed status lists of a gate together, inflated: they stay in memory."""
+
+Listed = TypeVar("Listed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Provenance:
         issued_at: Signed issue time, Unix seconds, 0 where there is none.
         newest_expiry: Latest expiry among the metadata, Unix seconds.
         next_expiry: Earliest expiry among the metadata, Unix seconds.
+        cosigned: Path and SHA-256 (hexadecimal) of each large change of a list that the national role has signed too.
     """
 
     versions: TrustVersions
@@ -34,14 +38,16 @@ class Provenance:
     issued_at: int
     newest_expiry: int
     next_expiry: int
+    cosigned: Cosigned = frozenset()
 
 
-def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
+def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists = NO_LISTS) -> TrustSnapshot:
     """Return the snapshot.
 
     Args:
         provenance: What the metadata says.
-        files: The bytes of every gate target, by target path.
+        files: The bytes of every gate target but the files of large lists, by target path.
+        large: The large lists, opened.
 
     Raises:
         TrustError: A target is missing or its content is not of its form.
@@ -57,7 +63,7 @@ def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
         newest_expiry=provenance.newest_expiry,
         issuers=issuers,
         keys=_keys(files, issuers),
-        status_lists=_status_lists(files, issuers),
+        status_lists=_status_lists(files, issuers, large.status_lists),
         matrix=targets.matrix(Document(files[paths.MATRIX], paths.MATRIX)),
         policy=targets.policy(Document(files[paths.POLICY], paths.POLICY)),
         regions=targets.regions(Document(files[paths.REGIONS], paths.REGIONS)),
@@ -65,6 +71,8 @@ def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
         if paths.HUBS in files
         else MappingProxyType({}),
         auditor_key=targets.auditor(Document(files[paths.AUDITOR], paths.AUDITOR)) if paths.AUDITOR in files else None,
+        hash_lists=MappingProxyType(_of_issuers(large.hash_lists, issuers)),
+        held_back=large.held_back,
     )
 
 
@@ -79,12 +87,21 @@ def _keys(files: Mapping[str, bytes], issuers: Container[str]) -> Mapping[tuple[
     return MappingProxyType(found)
 
 
-def _status_lists(files: Mapping[str, bytes], issuers: Container[str]) -> Mapping[tuple[str, int], StatusList]:
-    found: dict[tuple[str, int], StatusList] = {}
+def _status_lists(
+    files: Mapping[str, bytes], issuers: Container[str], large: Mapping[tuple[str, int], StatusList]
+) -> Mapping[tuple[str, int], StatusList]:
+    found = _of_issuers(large, issuers)
+    together = 0
     for path, data in files.items():
         named = paths.status_of(path)
         if named is not None and named[0] in issuers:
-            found[named] = status_list.parse(data, paths.status_uri(*named))
-            if sum(len(list_.entries) for list_ in found.values()) > MAX_LISTS_BYTES:
+            packed = status_list.parse(data, paths.status_uri(*named))
+            found[named] = packed
+            together += len(packed.entries)
+            if together > MAX_LISTS_BYTES:
                 raise TrustError(f"The status lists together are longer than {MAX_LISTS_BYTES} bytes.")
     return MappingProxyType(found)
+
+
+def _of_issuers(lists: Mapping[tuple[str, int], Listed], issuers: Container[str]) -> dict[tuple[str, int], Listed]:
+    return {place: found for place, found in lists.items() if place[0] in issuers}

@@ -4,22 +4,22 @@ One file a list, at `issuers/<id>/status/<n>.cbor`. What a status means for a pa
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from edge.codec import cbor
 from edge.errors import EncodingRefused, TrustError
-from edge.model.trust import StatusList
+from edge.model.trust import PackedList
 
 MAX_LIST_BYTES: Final = 16 << 20
-"""Packed entries of one list: 67 million at two bits. Larger universes need another form (docs/formats.md)."""
+"""Packed entries of one list: 67 million at two bits. Larger lists are published in parts (docs/formats.md)."""
 MAX_FILE_BYTES: Final = 20 << 20
 _BITS: Final = (1, 2, 4, 8)
 _MAP_HEADS: Final = {b"\xa2": 2, b"\xa3": 3}
 _MEMBERS: Final = ("bits", "lst", "aggregation_uri")
 
 
-def parse(data: bytes, uri: str) -> StatusList:
+def parse(data: bytes, uri: str) -> PackedList:
     """Return the list in `data`.
 
     Args:
@@ -36,7 +36,7 @@ def parse(data: bytes, uri: str) -> StatusList:
     bits, packed = members.get("bits"), members.get("lst")
     if type(bits) is not int or bits not in _BITS or not isinstance(packed, bytes):
         raise TrustError(f"{uri}: bits must be 1, 2, 4 or 8 and lst a byte string.")
-    return StatusList(uri, bits, _inflated(packed, uri))
+    return PackedList(uri, bits, _inflated(packed, uri))
 
 
 def _members(data: bytes) -> dict[str, Any]:
@@ -81,10 +81,19 @@ def build(size: int, bits: int, statuses: Mapping[int, int]) -> bytes:
     Raises:
         TrustError: The list would be refused by a gate, or an index lies outside it.
     """
+    return pack(size, bits, statuses.items())
+
+
+def pack(size: int, bits: int, statuses: Iterable[tuple[int, int]]) -> bytes:
+    """Return the file of a list whose statuses are walked and not held: index and status, each index once.
+
+    Raises:
+        TrustError: As `build`.
+    """
     entries = bytearray((size * bits + 7) // 8)
     if bits not in _BITS or len(entries) > MAX_LIST_BYTES:
         raise TrustError("A status list has 1, 2, 4 or 8 bits an entry and at most 16 MiB.")
-    for index, status in statuses.items():
+    for index, status in statuses:
         if not (0 <= index < size and 0 <= status < 1 << bits):
             raise TrustError("A status or its index lies outside its list.")
         byte, slot = divmod(index, 8 // bits)

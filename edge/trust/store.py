@@ -13,15 +13,17 @@ from typing import Final
 
 from edge.errors import TrustDamaged, TrustError, TrustMissing, TrustRefused
 from edge.model.trust import TrustSnapshot
-from edge.trust import database, state, workflow
+from edge.trust import database, large_lists, list_book, state, workflow
 from edge.trust.database import Database, Stored
 from edge.trust.fetchers import Fetcher
-from edge.trust.files import REPAIR, TargetFiles, wanted
+from edge.trust.files import TargetFiles, wanted
+from edge.trust.part_files import REPAIR, PartFiles
 from edge.trust.refresh import Refresh, RefreshResult, View
 from edge.trust.snapshot import Provenance, build
 from edge.trust.workflow import Floors, RootFloor
 
 DATABASE: Final = "trust.db"
+_TARGETS: Final = "targets"
 _LOCK: Final = "refresh.lock"
 _TRIES: Final = 5
 
@@ -36,7 +38,7 @@ class TrustStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._database = Database(folder / DATABASE)
-        self._files = TargetFiles(folder / "targets")
+        self._files = TargetFiles(folder / _TARGETS)
 
     @classmethod
     def init(cls, folder: Path, root_bytes: bytes) -> "TrustStore":
@@ -143,10 +145,14 @@ class TrustStore:
             return Refresh(self._database, self._files, fetcher, now).run()
 
     def _load(self) -> TrustSnapshot:
-        view = self._view(self._database.read())
+        stored = self._database.read()
+        view = self._view(stored)
         try:
-            files = {path: self._files.read(target) for path, target in wanted(view.targets.signed).items()}
-            return build(view.provenance(), files)
+            offered = large_lists.offers(wanted(view.targets.signed))
+            files = {path: self._files.read(target) for path, target in offered.others.items()}
+            book = list_book.decode(stored.get(list_book.RECORD))
+            large = large_lists.open_lists(offered, book, PartFiles(self.folder / _TARGETS, book.seals))
+            return build(view.provenance(), files, large)
         except TrustDamaged:
             raise
         except TrustError as error:

@@ -1,0 +1,237 @@
+"""How a gate comes to the newest state of each large list: the shortest way, checked, or not at all.
+
+Two ways lead there: the deltas behind the state held, or the base with the parts that are missing and the deltas behind
+it. A list that cannot be brought up to date because of what was published for it stays as it was, with the reason
+noted: one issuer's rubbish holds up nobody else's revocations. What a mirror or the disk does wrong ends the refresh.
+
+Bound on change (docs/adr/0022-revocation-lists.md): what an issuer's own keys may change in a day is one percent of the
+entries issued, counted over all that lies between the state held and the one offered, deltas and base alike; more needs
+a national co-signature over the very file.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tuf.api.metadata import TargetFile  # type: ignore[attr-defined]  # documented there, without `__all__`
+
+from edge.errors import ListRefused, TrustDamaged
+from edge.trust import list_state, paths
+from edge.trust.hash_list import SortedHashes
+from edge.trust.large_lists import Cosigned, Offer, Offers
+from edge.trust.list_book import Kept, ListBook
+from edge.trust.list_state import ListState
+from edge.trust.part_files import PartFiles
+
+FREE_FLIPS: Final = 1000
+"""Changes a day that never need a co-signature: a small list is not held up by a busy day."""
+_SHARE: Final = 100
+_DAY: Final = 86_400
+
+
+class ListUpdate:
+    """One refresh's work on the large lists.
+
+    Args:
+        parts: Where files are kept.
+        fetch: Returns a target's bytes, verified, and keeps it among `parts`.
+        before: What is in force.
+        issued_at: Signed issue time of the publication, Unix seconds.
+        cosigned: Large changes that the national role has signed too.
+    """
+
+    def __init__(
+        self,
+        parts: PartFiles,
+        fetch: Callable[[TargetFile], bytes],
+        before: ListBook,
+        *,
+        issued_at: int,
+        cosigned: Cosigned = frozenset(),
+    ) -> None:
+        self._parts = parts
+        self._fetch = fetch
+        self._before = before
+        self._issued_at = issued_at
+        self._cosigned = cosigned
+        self._used: set[bytes] = set()
+
+    def bring(self, offered: Offers, now: int) -> ListBook:
+        """Bring every list to its newest state, or note why it stays; return the book of the view to come.
+
+        Raises:
+            TransportError: A file cannot be fetched.
+            TrustRefused: A mirror gave another file than was signed for.
+            TrustError: The store cannot be written.
+        """
+        found = {offer.uri: self._bring_parted(offer) for offer in offered.parted.values()}
+        for place, target in offered.hashes.items():
+            found[paths.hashes_path(*place)] = self._bring_hashes(target)
+        hashed_at = now if self._before.is_due(now) else self._before.hashed_at
+        return ListBook(found, self._parts.seals(self._used), hashed_at)
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Names of the files, beside the targets, that what is in force now consists of."""
+        return frozenset(digest.hex() for digest in self._used)
+
+    def _bring_hashes(self, target: TargetFile) -> Kept:
+        name, digest = target.hashes["sha256"], bytes.fromhex(target.hashes["sha256"])
+        before = self._before.lists.get(target.path, Kept())
+        if before.state != name or not self._parts.is_whole(digest):
+            try:
+                SortedHashes(self._fetch(target), target.path).check()
+            except ListRefused as error:
+                self._used |= {before.digest} if before.state else set()
+                return Kept(before.state, before.at, name, self._issued_at, error.message)
+        self._used.add(digest)
+        return Kept(name, self._issued_at)
+
+    def _bring_parted(self, offer: Offer) -> Kept:
+        before = self._before.lists.get(offer.uri, Kept())
+        held = self._held(offer.uri, before)
+        base_file = self._fetch(offer.base)
+        try:
+            base = _base(base_file, offer.uri, held)
+        except ListRefused as error:
+            return self._stays(before, held, offer.base, error)
+        newest = offer.newest_after(base.sequence)
+        token = offer.deltas[newest] if newest > base.sequence else offer.base
+        if self._was_refused(before, token, offer):
+            self._use(held)
+            return before
+        try:
+            state = self._newest(offer, base, held, before)
+        except ListRefused as error:
+            return self._stays(before, held, token, error)
+        self._parts.keep(state.encode())
+        self._use(state)
+        return Kept(state.digest.hex(), self._issued_at)
+
+    def _held(self, uri: str, before: Kept) -> ListState | None:
+        if not before.state:
+            return None
+        try:
+            return list_state.parse_state(bytes(self._parts.data(before.digest)), uri)
+        except (TrustDamaged, ListRefused):
+            # It is fetched again from the base on.
+            return None
+
+    def _stays(self, before: Kept, held: ListState | None, refused: TargetFile, error: ListRefused) -> Kept:
+        self._use(held)
+        state = before.state if held is not None else ""
+        return Kept(state, before.at, refused.hashes["sha256"], self._issued_at, error.message)
+
+    def _use(self, state: ListState | None) -> None:
+        if state is not None:
+            self._used |= {state.digest, *state.digests()}
+
+    def _was_refused(self, before: Kept, token: TargetFile, offer: Offer) -> bool:
+        # The same answer again, without the work; what may change with time or a signature is tried anew.
+        is_cosigned = any(path.startswith(offer.uri) for path, _ in self._cosigned)
+        is_new_day = self._issued_at - before.refused_at >= _DAY
+        return before.refused == token.hashes["sha256"] and not is_cosigned and not is_new_day
+
+    def _newest(self, offer: Offer, base: ListState, held: ListState | None, before: Kept) -> ListState:
+        newest = offer.newest_after(base.sequence)
+        if held is not None and not all(self._parts.is_whole(digest) for digest in held.digests()):
+            # The disk has lost some of it: it comes anew, from the base on.
+            held = None
+        if held is not None:
+            if held.sequence == newest and held.digest == self._goal(offer, base, newest):
+                return held
+            if held.sequence >= newest:
+                raise ListRefused(f"{offer.uri}: sequence {newest} was offered; this gate holds {held.sequence}.")
+        ways = self._ways(offer, base, held, _Change(held, before, self._issued_at))
+        for way in ways[:-1]:
+            try:
+                return way()
+            except (ListRefused, TrustDamaged):
+                # The other way may still lead there.
+                continue
+        return ways[-1]()
+
+    def _ways(
+        self, offer: Offer, base: ListState, held: ListState | None, change: "_Change"
+    ) -> list[Callable[[], ListState]]:
+        newest = offer.newest_after(base.sequence)
+        ways: list[Callable[[], ListState]] = [lambda: self._from_base(offer, base, change)]
+        if held is not None and all(number in offer.deltas for number in range(held.sequence + 1, newest + 1)):
+            is_shorter = self._is_shorter(offer, base, held, newest)
+            ways.insert(0 if is_shorter else 1, lambda: self._along(offer, held, newest, change))
+        return ways
+
+    def _goal(self, offer: Offer, base: ListState, newest: int) -> bytes:
+        return base.digest if newest == base.sequence else self._delta(offer, newest, base.size).result
+
+    def _delta(self, offer: Offer, sequence: int, size: int) -> list_state.ListDelta:
+        return list_state.parse_delta(self._fetch(offer.deltas[sequence]), offer.uri, sequence, size)
+
+    def _is_shorter(self, offer: Offer, base: ListState, held: ListState, newest: int) -> bool:
+        by_deltas = sum(offer.deltas[number].length for number in range(held.sequence + 1, newest + 1))
+        by_base = sum(
+            target.length
+            for name, target in offer.parts.items()
+            if bytes.fromhex(name) in base.digests() and not self._parts.is_whole(bytes.fromhex(name))
+        )
+        by_base += sum(target.length for number, target in offer.deltas.items() if number > base.sequence)
+        return by_deltas <= by_base
+
+    def _along(self, offer: Offer, state: ListState, newest: int, change: "_Change") -> ListState:
+        used = change
+        for sequence in range(state.sequence + 1, newest + 1):
+            if sequence not in offer.deltas:
+                raise ListRefused(f"{offer.uri}: delta {sequence} is missing from the publication.")
+            delta = self._delta(offer, sequence, state.size)
+            if not self._is_cosigned(offer.deltas[sequence]):
+                used = used.more(delta.count, offer.uri)
+            state = list_state.apply(state, delta, self._parts)
+        return state
+
+    def _from_base(self, offer: Offer, base: ListState, change: "_Change") -> ListState:
+        for digest in base.digests():
+            if not self._parts.is_whole(digest):
+                if digest.hex() not in offer.parts:
+                    raise ListRefused(f"{offer.uri}: a part of the base is missing from the publication.")
+                self._fetch(offer.parts[digest.hex()])
+        list_state.check_parts(base, self._parts, change.held.digests() if change.held else ())
+        if change.held is not None and not self._is_cosigned(offer.base):
+            change = change.more(list_state.difference(change.held, base, self._parts), offer.uri)
+        return self._along(offer, base, offer.newest_after(base.sequence), change)
+
+    def _is_cosigned(self, target: TargetFile) -> bool:
+        return (target.path, target.hashes["sha256"]) in self._cosigned
+
+
+def _base(data: bytes, uri: str, held: ListState | None) -> ListState:
+    base = list_state.parse_state(data, uri)
+    if held is not None and held.size != base.size:
+        raise ListRefused(f"{uri}: the size of a list never changes.")
+    return base
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """How much of a list has changed on the way so far, against what may."""
+
+    held: ListState | None
+    before: Kept
+    issued_at: int
+    flips: int = 0
+
+    def more(self, flips: int, uri: str) -> "_Change":
+        """Count further flips.
+
+        Raises:
+            ListRefused: More has changed than the issuer's keys alone may change.
+        """
+        if self.held is None:
+            # The first state of a list has nothing to differ from.
+            return self
+        days = max(0, self.issued_at - self.before.at) // _DAY
+        most = max(FREE_FLIPS, self.held.issued // _SHARE) * (1 + days)
+        if self.flips + flips > most:
+            raise ListRefused(
+                f"{uri}: {self.flips + flips} entries change and {most} may without a national co-signature."
+            )
+        return replace(self, flips=self.flips + flips)

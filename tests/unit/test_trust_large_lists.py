@@ -1,0 +1,564 @@
+"""Large lists at a gate: the shortest way to the newest state, bounds on change, and what is kept otherwise."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from tuf.api.metadata import TargetFile
+
+from edge.codec.roaring import SPAN
+from edge.errors import AnswerRefused, TransportError, TrustDamaged, TrustError, TrustRefused
+from edge.model.trust import HashKind, Status, TrustSnapshot
+from edge.trust import hash_list, large_lists, list_book
+from edge.trust.large_lists import Cosigned
+from edge.trust.list_book import ListBook
+from edge.trust.list_state import ListDelta
+from edge.trust.list_update import FREE_FLIPS, ListUpdate
+from edge.trust.part_files import PartFiles
+from edge.trust.store import TrustStore
+from tests.simulators.lists import ListAuthor
+from tests.simulators.repository import DAY, NOW, Repository
+
+PLACE = ("44", 2)
+URI = "issuers/44/status/2"
+
+
+class World:
+    """A list, the repository it is published in, and a gate."""
+
+    def __init__(self, folder: Path, size: int = 1 << 20) -> None:
+        self.repository = Repository()
+        self.author = ListAuthor(size)
+        self.author.change([5], [7])
+        self.author.rebase()
+        self.store = TrustStore.init(folder / "trust", self.repository.first_root)
+
+    def publish(self, **instead: bytes) -> None:
+        """Publish the list as it stands, with other bytes at some of its paths (`delta_3`)."""
+        small = {path: data for path, data in self.repository.targets.items() if "/status/2" not in path}
+        other = {f"{URI}.{name.replace('_', '.')}": data for name, data in instead.items()}
+        self.repository.targets = {**small, **self.author.files(), **other}
+        self.repository.publish()
+
+    def refresh(self, days: int = 0) -> TrustSnapshot:
+        """Refresh the gate and return what it believes."""
+        self.repository.now += days * DAY
+        self.repository.publish_timestamp()
+        self.repository.requests.clear()
+        self.store.refresh(self.repository, self.repository.now)
+        return self.store.load()
+
+    def fetched(self) -> list[str]:
+        """Files of the list that the last refresh asked for, without their hash."""
+        names = (path.rpartition("/")[2].partition(".")[2] for path in self.repository.requests if "/status/" in path)
+        return sorted(name for name in names if name.startswith("2."))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A gate that has been refreshed once."""
+    found = World(tmp_path)
+    found.publish()
+    found.refresh()
+    return found
+
+
+def statuses(trust: TrustSnapshot, *indices: int) -> list[int | None]:
+    """What the gate says of some entries."""
+    return [trust.status_lists[PLACE].status(index) for index in indices]
+
+
+def test_a_first_refresh_fetches_the_base(tmp_path: Path) -> None:
+    """The base and its parts; deltas before it are not asked for, but the newest, which may lead on."""
+    world = World(tmp_path)
+    world.publish()
+
+    trust = world.refresh()
+
+    assert world.fetched() == ["2.base", "2.part.invalid.0", "2.part.suspended.0"]
+    assert statuses(trust, 4, 5, 6, 7) == [0, Status.INVALID, 0, Status.SUSPENDED]
+
+
+def test_a_refresh_fetches_the_delta_alone(world: World) -> None:
+    """Revoked, un-revoked and suspended in one day; nothing else is fetched."""
+    world.author.change([5, 9], [11])
+    world.publish()
+
+    trust = world.refresh()
+
+    assert world.fetched() == ["2.delta.2"]
+    assert statuses(trust, 5, 7, 9, 11) == [0, Status.SUSPENDED, Status.INVALID, Status.SUSPENDED]
+
+
+def test_a_gate_that_was_away_takes_every_delta(world: World) -> None:
+    """Thirty of them, in order."""
+    for number in range(30):
+        world.author.change([100 + number])
+    world.publish()
+
+    trust = world.refresh(29)
+
+    assert sorted(f"2.delta.{number}" for number in range(2, 32)) == world.fetched()
+    assert statuses(trust, *range(100, 130)) == [1] * 30
+
+
+def test_a_new_base_costs_a_gate_that_followed_nothing(world: World) -> None:
+    """Base and parts are, byte for byte, what the deltas led to."""
+    world.author.change([9])
+    world.publish()
+    world.refresh()
+    world.author.rebase()
+    world.publish()
+
+    trust = world.refresh()
+
+    assert world.fetched() == []
+    assert statuses(trust, 9) == [1]
+
+
+def test_a_gate_with_a_hole_in_its_chain_takes_the_base(world: World) -> None:
+    """Deltas that were pruned meanwhile."""
+    world.author.change([9])
+    world.author.change([10])
+    world.author.rebase()
+    world.author.change([11])
+    del world.author.deltas[1], world.author.deltas[2]
+    world.publish()
+
+    trust = world.refresh()
+
+    assert world.fetched() == ["2.base", "2.delta.4", "2.part.invalid.0"]
+    assert statuses(trust, 9, 10, 11) == [1, 1, 1]
+
+
+def test_no_list_is_loaded_twice_when_nothing_changed(world: World) -> None:
+    """A fresh timestamp: two requests, and the same list."""
+    trust = world.refresh(1)
+
+    assert world.fetched() == []
+    assert statuses(trust, 5) == [1]
+
+
+def test_the_packed_form_is_not_fetched_beside_the_parts(world: World) -> None:
+    """It is there for others."""
+    world.repository.targets[f"{URI}.cbor"] = world.repository.targets["issuers/44/status/1.cbor"]
+    world.repository.publish()
+
+    world.refresh()
+
+    assert world.fetched() == []
+
+
+def test_what_no_view_needs_is_removed(world: World) -> None:
+    """Old parts, old states, deltas that were applied."""
+    for number in range(5):
+        world.author.change([100 + number])
+        world.publish()
+        world.refresh()
+    state = world.author.state
+
+    kept = {file.name for file in (world.store.folder / "targets").iterdir()}
+    assert {digest.hex() for digest in (state.digest, *state.digests())} <= kept
+    # Five small targets, list 1, the base, its newest delta, the state and its two parts.
+    assert len(kept) == 5 + 1 + 1 + 1 + 1 + 2
+
+
+def hole(world: World) -> dict[str, bytes]:
+    """A chain with a hole behind the base."""
+    world.author.change([10])
+    del world.author.deltas[2]
+    return {}
+
+
+def backwards(world: World) -> dict[str, bytes]:
+    """A base of an earlier sequence than the gate holds, validly signed."""
+    world.author.deltas.clear()
+    return {"base": replace(world.author.state, sequence=0).encode()}
+
+
+def other_result(world: World) -> dict[str, bytes]:
+    """A delta that does not lead where it says."""
+    return {"delta_2": replace(read(world, 2), result=bytes(32)).encode()}
+
+
+def other_start(world: World) -> dict[str, bytes]:
+    """A delta from a state nobody was in."""
+    return {"delta_2": replace(read(world, 2), previous=bytes(32)).encode()}
+
+
+def other_list(world: World) -> dict[str, bytes]:
+    """A delta of another list."""
+    return {"delta_2": replace(read(world, 2), uri="issuers/44/status/3").encode()}
+
+
+def other_base(world: World) -> dict[str, bytes]:
+    """A base of another list."""
+    return {"base": replace(world.author.state, uri="issuers/61/status/2").encode()}
+
+
+def other_size(world: World) -> dict[str, bytes]:
+    """A base of another size."""
+    return {"base": replace(world.author.base, size=1 << 21).encode()}
+
+
+def missing_part(world: World) -> dict[str, bytes]:
+    """A base that names a part which was not published."""
+    gone = replace(world.author.state, parts={**world.author.state.parts, Status.INVALID: (bytes(32),)})
+    world.author.deltas.clear()
+    return {"base": gone.encode()}
+
+
+def torn_part(world: World) -> dict[str, bytes]:
+    """A base whose part is rubbish, signed."""
+    data = b"no bitmap"
+    parts = {**world.author.state.parts, Status.INVALID: (sha256(data).digest(),)}
+    world.author.deltas.clear()
+    return {"base": replace(world.author.state, parts=parts).encode(), "part_invalid_0": data}
+
+
+def rubbish(world: World) -> dict[str, bytes]:
+    """No base at all."""
+    return {"base": b"<html>"}
+
+
+def read(world: World, sequence: int) -> ListDelta:
+    """The delta as the author made it."""
+    from edge.trust.list_state import parse_delta
+
+    return parse_delta(world.author.deltas[sequence], URI, sequence, world.author.state.size)
+
+
+HOSTILE = [
+    hole,
+    backwards,
+    other_result,
+    other_start,
+    other_list,
+    other_base,
+    other_size,
+    missing_part,
+    torn_part,
+    rubbish,
+]
+
+
+@pytest.mark.parametrize("make", HOSTILE)
+def test_a_hostile_list_stays_as_it_was_and_holds_up_nothing_else(
+    world: World, make: Callable[[World], dict[str, bytes]]
+) -> None:
+    """Signed and yet wrong: the state of before answers, the reason is told, the rest of the update is in force."""
+    before = world.store.load().versions.targets
+    world.author.change([9])
+    world.publish(**make(world))
+
+    trust = world.refresh()
+
+    assert statuses(trust, 5, 7, 9) == [1, 2, 0]
+    assert trust.versions.targets > before
+    assert URI in trust.held_back[URI]
+
+
+@pytest.mark.parametrize("make", HOSTILE)
+def test_a_sound_publication_ends_it(world: World, make: Callable[[World], dict[str, bytes]]) -> None:
+    """The next good one is taken."""
+    world.author.change([9])
+    kept = dict(world.author.deltas)
+    world.publish(**make(world))
+    world.refresh()
+    world.author.deltas = {**kept, **world.author.deltas}
+    world.author.change([12])
+    world.author.rebase()
+    world.publish()
+
+    trust = world.refresh()
+
+    assert statuses(trust, 9, 12) == [1, 1]
+    assert trust.held_back == {}
+
+
+def test_a_first_list_that_is_rubbish_gives_no_answer(tmp_path: Path) -> None:
+    """There is no state of before: no answer is not "valid"."""
+    world = World(tmp_path)
+    world.publish(base=b"<html>")
+
+    trust = world.refresh()
+
+    assert PLACE not in trust.status_lists
+    assert URI in trust.held_back
+
+
+def test_an_altered_file_of_a_mirror_ends_the_refresh(world: World) -> None:
+    """What was not signed for is the mirror's fault: the whole view of before stays."""
+    world.author.change([9])
+    world.publish()
+    (path,) = [path for path in world.repository.files if path.endswith("2.delta.2")]
+    world.repository.instead[path] = b"x" * len(world.repository.files[path])
+    before = world.store.load()
+
+    with pytest.raises(TrustRefused, match="not the file"):
+        world.refresh()
+
+    assert before.versions == world.store.load().versions
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_a_network_that_goes_loses_nothing(world: World, after: int) -> None:
+    """At any request: the list of before answers, and the next refresh goes on."""
+    world.author.change([9])
+    world.author.change([10])
+    world.author.rebase()
+    world.author.deltas.clear()
+    world.publish()
+
+    class Going:
+        left = after
+
+        def fetch(self, path: str, max_bytes: int) -> bytes:
+            self.left -= 1
+            if self.left < 0:
+                raise AnswerRefused("gone", status=500)
+            return world.repository.fetch(path, max_bytes)
+
+    try:
+        world.store.refresh(Going(), NOW)
+    except TransportError:
+        assert statuses(world.store.load(), 5, 9) == [1, 0]
+
+    assert statuses(world.refresh(), 5, 9) == [1, 1]
+
+
+# How much may change
+
+
+def test_a_change_of_more_than_a_hundredth_is_held_back(world: World) -> None:
+    """One percent of 2^20 issued entries a day."""
+    most = (1 << 20) // 100
+    world.author.change(range(100, 100 + most + 1))
+    world.publish()
+
+    trust = world.refresh()
+
+    assert statuses(trust, 5, 100) == [1, 0]
+    assert "co-signature" in trust.held_back[URI]
+
+
+def test_a_large_change_is_not_passed_in_slices(world: World) -> None:
+    """Ten deltas in one publication count together."""
+    for number in range(10):
+        world.author.change(range(1000 + number * 2000, 1000 + number * 2000 + 2000))
+    world.publish()
+
+    assert URI in world.refresh().held_back
+
+
+def test_a_large_change_is_not_passed_in_a_new_base(world: World) -> None:
+    """The base is measured against what is held."""
+    world.author.change(range(100, 20_100))
+    world.author.rebase()
+    world.author.deltas.clear()
+    world.publish()
+
+    assert URI in world.refresh().held_back
+
+
+def test_days_away_allow_for_as_many_days_of_change(world: World) -> None:
+    """Half a percent a day for ten days is no attack; days count by signed times."""
+    for number in range(10):
+        world.author.change(range(1000 + number * 5000, 1000 + number * 5000 + 5000))
+    world.publish()
+
+    trust = world.refresh(10)
+
+    assert (statuses(trust, 50_999), trust.held_back) == ([1], {})
+
+
+def test_a_small_list_is_not_held_up_by_a_busy_day(tmp_path: Path) -> None:
+    """A thousand changes are free whatever the size."""
+    world = World(tmp_path, 5000)
+    world.publish()
+    world.refresh()
+    world.author.change(range(100, 100 + FREE_FLIPS))
+    world.publish()
+
+    assert world.refresh().held_back == {}
+
+
+class Files:
+    """A publication without metadata, and what a gate keeps of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: dict[str, bytes] = {}
+        self.parts = PartFiles(folder)
+
+    def bring(self, author: ListAuthor, before: ListBook, cosigned: Cosigned = frozenset()) -> ListBook:
+        """Bring the book up to what the author publishes now."""
+        self.files = author.files()
+        targets = {path: TargetFile.from_data(path, data, ["sha256"]) for path, data in self.files.items()}
+        self.update = ListUpdate(self.parts, self.fetch, before, issued_at=NOW, cosigned=cosigned)
+        return self.update.bring(large_lists.offers(targets), NOW)
+
+    def fetch(self, target: TargetFile) -> bytes:
+        """Fetch and keep."""
+        self.parts.keep(self.files[target.path])
+        return self.files[target.path]
+
+
+@pytest.mark.parametrize("form", ["delta.2", "base"])
+def test_a_national_co_signature_lets_a_large_change_through(tmp_path: Path, form: str) -> None:
+    """Over the very file: path and hash; the same path with another hash is none."""
+    author, gate = ListAuthor(), Files(tmp_path)
+    author.change([5])
+    author.rebase()
+    first = gate.bring(author, ListBook())
+    author.change(range(100, 30_100))
+    if form == "base":
+        author.rebase()
+        author.deltas.clear()
+    path = f"{URI}.{form}"
+    signed = sha256(author.files()[path]).hexdigest()
+
+    held = gate.bring(author, first, frozenset({(path, bytes(32).hex())}))
+    passed = gate.bring(author, held, frozenset({(path, signed)}))
+
+    assert (first.lists[URI].state, author.state.digest.hex()) == (held.lists[URI].state, passed.lists[URI].state)
+    assert (bool(held.lists[URI].refused), passed.lists[URI].refused) == (True, "")
+
+
+def test_what_was_refused_is_not_worked_through_again(tmp_path: Path) -> None:
+    """The same publication, the same answer: the delta is not even applied."""
+    author, gate = ListAuthor(), Files(tmp_path)
+    author.change([5])
+    author.rebase()
+    book = gate.bring(author, ListBook())
+    author.change(range(100, 30_100))
+    held = gate.bring(author, book)
+
+    assert held.lists == gate.bring(author, held).lists
+
+
+# What is on the disk
+
+
+def test_a_part_that_rots_is_fetched_anew_within_a_day(world: World) -> None:
+    """A seal stands for a day; then everything is hashed again."""
+    digest = world.author.state.parts[Status.INVALID][0].hex()
+    place = world.store.folder / "targets" / digest
+    place.write_bytes(bytes(place.stat().st_size))
+
+    with pytest.raises(TrustDamaged):
+        world.store.load()
+    assert statuses(world.refresh(1), 5) == [1]
+    assert sha256(place.read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize("left", ["nothing", "half"])
+def test_a_lost_part_is_fetched_anew(world: World, left: str) -> None:
+    """Whatever a power cut left of it."""
+    place = world.store.folder / "targets" / world.author.state.parts[Status.INVALID][0].hex()
+    data = place.read_bytes()
+    place.unlink()
+    if left == "half":
+        place.write_bytes(data[: len(data) // 2])
+
+    with pytest.raises(TrustDamaged):
+        world.store.load()
+    assert statuses(world.refresh(), 5, 7) == [1, 2]
+
+
+def test_a_lost_part_that_a_delta_made_is_made_again(world: World) -> None:
+    """From the base on."""
+    world.author.change([9])
+    world.publish()
+    world.refresh()
+    (world.store.folder / "targets" / world.author.state.parts[Status.INVALID][0].hex()).unlink()
+
+    assert statuses(world.refresh(), 5, 9) == [1, 1]
+
+
+def test_a_lost_book_is_written_anew(world: World) -> None:
+    """A record that does not verify counts as absent: a refresh repairs it."""
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(world.store.folder / "trust.db")) as connection, connection:
+        connection.execute("UPDATE records SET value = x'00' WHERE name = ?", (list_book.RECORD,))
+
+    with pytest.raises(TrustDamaged):
+        world.store.load()
+    assert statuses(world.refresh(), 5) == [1]
+
+
+def test_a_file_is_hashed_once_and_then_known_by_its_seal(tmp_path: Path) -> None:
+    """The seal is of the very file: a rewritten one has another, whatever its modification time."""
+    import os
+
+    parts = PartFiles(tmp_path)
+    digest = parts.keep(b"x" * 100_000)
+    place = tmp_path / digest.hex()
+    before = place.stat()
+    seals = parts.seals([digest])
+    place.write_bytes(b"y" * 100_000)
+    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert not PartFiles(tmp_path, seals).is_whole(digest)
+
+
+def test_a_full_disk_ends_the_refresh_and_nothing_else(tmp_path: Path) -> None:
+    """It is no fault of the list: it is not held back."""
+    (tmp_path / "file").write_bytes(b"")
+    parts = PartFiles(tmp_path / "file")
+
+    with pytest.raises(TrustError, match="kept"):
+        parts.keep(b"x")
+
+
+def test_a_list_of_several_spans_is_answered_from_mapped_files(tmp_path: Path) -> None:
+    """A part above 64 KiB is mapped; its answers are those of the author's."""
+    world = World(tmp_path, 2 * SPAN)
+    world.author.change([*range(0, 900_000, 3), SPAN + 9])
+    world.author.rebase()
+    world.publish()
+
+    trust = world.refresh()
+
+    assert statuses(trust, 299_997, 299_998, SPAN + 9, SPAN + 10) == [1, 0, 1, 0]
+    assert (world.store.folder / "targets" / world.author.state.parts[Status.INVALID][0].hex()).stat().st_size > 1 << 16
+
+
+def test_a_snapshot_keeps_its_answers_while_the_next_is_put_in_force(world: World) -> None:
+    """What was mapped stays mapped, though its file is removed."""
+    before = world.store.load()
+    world.author.change([5, 9])
+    world.author.rebase()
+    world.publish()
+
+    after = world.refresh()
+
+    assert (statuses(before, 5, 9), statuses(after, 5, 9)) == ([1, 0], [0, 1])
+
+
+# Lists of hashes
+
+
+def test_a_list_of_hashes_reaches_the_gate(world: World) -> None:
+    """Opened, replaced, and held back where the next one is rubbish."""
+    path = f"{URI}.hashes"
+    digests = [sha256(bytes([number])).digest() for number in range(3)]
+    world.repository.targets[path] = hash_list.build(HashKind.IDENTIFIER, 16, digests[:2])
+    world.repository.publish()
+    first = world.refresh().hash_lists[PLACE]
+    world.repository.targets[path] = b"EHL1 rubbish"
+    world.repository.publish()
+    held = world.refresh()
+    world.repository.targets[path] = hash_list.build(HashKind.IDENTIFIER, 16, digests[1:])
+    world.repository.publish()
+    last = world.refresh()
+
+    assert [digest in first for digest in digests] == [True, True, False]
+    assert [digest in held.hash_lists[PLACE] for digest in digests] == [True, True, False]
+    assert path in held.held_back
+    assert [digest in last.hash_lists[PLACE] for digest in digests] == [False, True, True]
+    assert last.held_back == {}
