@@ -22,14 +22,16 @@ class Kept:
 
     Attributes:
         state: SHA-256 (hexadecimal) of the state or file in force, empty where there is none.
-        at: Signed issue time of the last publication it was held against, Unix seconds.
+        since: When the day began in which `flips` are counted, by signed issue times, Unix seconds.
+        flips: Entries that changed since then without a national co-signature.
         refused: SHA-256 (hexadecimal) of the newest file of the list that was refused, empty where none was.
         refused_at: Signed issue time of the publication that held it.
         why: Why it was refused.
     """
 
     state: str = ""
-    at: int = 0
+    since: int = 0
+    flips: int = 0
     refused: str = ""
     refused_at: int = 0
     why: str = ""

@@ -29,6 +29,11 @@ _SHARE: Final = 100
 _DAY: Final = 86_400
 
 
+def most_flips(issued: int) -> int:
+    """Return how many entries an issuer's own keys may change in a day."""
+    return max(FREE_FLIPS, issued // _SHARE)
+
+
 class ListUpdate:
     """One refresh's work on the large lists.
 
@@ -83,7 +88,7 @@ class ListUpdate:
                 SortedHashes(self._fetch(target), target.path).check()
             except ListRefused as error:
                 self._used |= {before.digest} if before.state else set()
-                return Kept(before.state, before.at, name, self._issued_at, error.message)
+                return replace(before, refused=name, refused_at=self._issued_at, why=error.message)
         self._used.add(digest)
         return Kept(name, self._issued_at)
 
@@ -101,12 +106,12 @@ class ListUpdate:
             self._use(held)
             return before
         try:
-            state = self._newest(offer, base, held, before)
+            way = self._newest(offer, base, held, _Change.begun(held, before, self._issued_at))
         except ListRefused as error:
             return self._stays(before, held, token, error)
-        self._parts.keep(state.encode())
-        self._use(state)
-        return Kept(state.digest.hex(), self._issued_at)
+        self._parts.keep(way.state.encode())
+        self._use(way.state)
+        return Kept(way.state.digest.hex(), way.change.since, way.change.flips)
 
     def _held(self, uri: str, before: Kept) -> ListState | None:
         if not before.state:
@@ -119,8 +124,13 @@ class ListUpdate:
 
     def _stays(self, before: Kept, held: ListState | None, refused: TargetFile, error: ListRefused) -> Kept:
         self._use(held)
-        state = before.state if held is not None else ""
-        return Kept(state, before.at, refused.hashes["sha256"], self._issued_at, error.message)
+        return replace(
+            before,
+            state=before.state if held is not None else "",
+            refused=refused.hashes["sha256"],
+            refused_at=self._issued_at,
+            why=error.message,
+        )
 
     def _use(self, state: ListState | None) -> None:
         if state is not None:
@@ -132,17 +142,17 @@ class ListUpdate:
         is_new_day = self._issued_at - before.refused_at >= _DAY
         return before.refused == token.hashes["sha256"] and not is_cosigned and not is_new_day
 
-    def _newest(self, offer: Offer, base: ListState, held: ListState | None, before: Kept) -> ListState:
+    def _newest(self, offer: Offer, base: ListState, held: ListState | None, change: "_Change") -> "_Way":
         newest = offer.newest_after(base.sequence)
         if held is not None and not all(self._parts.is_whole(digest) for digest in held.digests()):
             # The disk has lost some of it: it comes anew, from the base on.
-            held = None
+            held, change = None, replace(change, held=None)
         if held is not None:
             if held.sequence == newest and held.digest == self._goal(offer, base, newest):
-                return held
+                return _Way(held, change)
             if held.sequence >= newest:
                 raise ListRefused(f"{offer.uri}: sequence {newest} was offered; this gate holds {held.sequence}.")
-        ways = self._ways(offer, base, held, _Change(held, before, self._issued_at))
+        ways = self._ways(offer, base, held, change)
         for way in ways[:-1]:
             try:
                 return way()
@@ -153,9 +163,9 @@ class ListUpdate:
 
     def _ways(
         self, offer: Offer, base: ListState, held: ListState | None, change: "_Change"
-    ) -> list[Callable[[], ListState]]:
+    ) -> "list[Callable[[], _Way]]":
         newest = offer.newest_after(base.sequence)
-        ways: list[Callable[[], ListState]] = [lambda: self._from_base(offer, base, change)]
+        ways: list[Callable[[], _Way]] = [lambda: self._from_base(offer, base, change)]
         if held is not None and all(number in offer.deltas for number in range(held.sequence + 1, newest + 1)):
             is_shorter = self._is_shorter(offer, base, held, newest)
             ways.insert(0 if is_shorter else 1, lambda: self._along(offer, held, newest, change))
@@ -177,18 +187,17 @@ class ListUpdate:
         by_base += sum(target.length for number, target in offer.deltas.items() if number > base.sequence)
         return by_deltas <= by_base
 
-    def _along(self, offer: Offer, state: ListState, newest: int, change: "_Change") -> ListState:
-        used = change
+    def _along(self, offer: Offer, state: ListState, newest: int, change: "_Change") -> "_Way":
         for sequence in range(state.sequence + 1, newest + 1):
             if sequence not in offer.deltas:
                 raise ListRefused(f"{offer.uri}: delta {sequence} is missing from the publication.")
             delta = self._delta(offer, sequence, state.size)
             if not self._is_cosigned(offer.deltas[sequence]):
-                used = used.more(delta.count, offer.uri)
+                change = change.more(delta.count, offer.uri)
             state = list_state.apply(state, delta, self._parts)
-        return state
+        return _Way(state, change)
 
-    def _from_base(self, offer: Offer, base: ListState, change: "_Change") -> ListState:
+    def _from_base(self, offer: Offer, base: ListState, change: "_Change") -> "_Way":
         for digest in base.digests():
             if not self._parts.is_whole(digest):
                 if digest.hex() not in offer.parts:
@@ -212,12 +221,26 @@ def _base(data: bytes, uri: str, held: ListState | None) -> ListState:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """How much of a list has changed on the way so far, against what may."""
+    """How much of a list has changed in a day, and on the way so far, against what may.
+
+    Attributes:
+        held: The state held, None where there is none to differ from.
+        since: When the day began, by signed issue times, Unix seconds.
+        days: Whole days since the list was last brought up to date.
+        flips: Entries changed since the day began.
+    """
 
     held: ListState | None
-    before: Kept
-    issued_at: int
-    flips: int = 0
+    since: int
+    days: int
+    flips: int
+
+    @classmethod
+    def begun(cls, held: ListState | None, before: Kept, issued_at: int) -> "_Change":
+        """Return what stands when a publication of `issued_at` is offered."""
+        days = max(0, issued_at - before.since) // _DAY
+        # A day's share is one share, however often within it a gate refreshes.
+        return cls(held, issued_at, days, 0) if days else cls(held, before.since, 0, before.flips)
 
     def more(self, flips: int, uri: str) -> "_Change":
         """Count further flips.
@@ -228,10 +251,17 @@ class _Change:
         if self.held is None:
             # The first state of a list has nothing to differ from.
             return self
-        days = max(0, self.issued_at - self.before.at) // _DAY
-        most = max(FREE_FLIPS, self.held.issued // _SHARE) * (1 + days)
+        most = most_flips(self.held.issued) * (1 + self.days)
         if self.flips + flips > most:
             raise ListRefused(
                 f"{uri}: {self.flips + flips} entries change and {most} may without a national co-signature."
             )
         return replace(self, flips=self.flips + flips)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Where a way led, and what changed on it."""
+
+    state: ListState
+    change: _Change

@@ -10,6 +10,9 @@ from tuf.api.metadata import TargetFile
 
 from edge.codec.roaring import SPAN
 from edge.errors import AnswerRefused, TransportError, TrustDamaged, TrustError, TrustRefused
+from edge.gate.line import Trusted
+from edge.gate.scanner_part import TrustWatcher
+from edge.model.finding import Severity
 from edge.model.trust import HashKind, Status, TrustSnapshot
 from edge.trust import hash_list, large_lists, list_book
 from edge.trust.large_lists import Cosigned
@@ -562,3 +565,16 @@ def test_a_list_of_hashes_reaches_the_gate(world: World) -> None:
     assert path in held.held_back
     assert [digest in last.hash_lists[PLACE] for digest in digests] == [False, True, True]
     assert last.held_back == {}
+
+
+def test_staff_are_told_that_a_list_is_held_back(world: World) -> None:
+    """A finding of the gate, for as long as it is so; the gate goes on."""
+    world.author.change(range(100, 20_100))
+    world.publish()
+    world.refresh()
+    watcher = TrustWatcher(world.store.folder, Trusted())
+    watcher.look()
+
+    (finding,) = watcher.findings()
+
+    assert (finding.code, finding.severity) == ("trust.list_held", Severity.WARNING)

@@ -27,7 +27,8 @@ FINDINGS = {
     *("camera.lost", "camera.covered", "camera.missing", "stream.stalled", "stream.frame_too_big", "stream.unreadable"),
     *("source.finished", "scanner.child_restarted", "scanner.child_absent", "scanner.pyzbar_missing"),
     *("scanner.pyzbar_failed", "scanner.frame_too_large", "scanner.frame_unreadable", "log.unwritable", "log.damaged"),
-    *("trust.missing", "trust.damaged", "trust.refused", "trust.stale", "trust.too_old", "policy.ended"),
+    *("trust.missing", "trust.damaged", "trust.refused", "trust.list_held"),
+    *("trust.stale", "trust.too_old", "policy.ended"),
     *("clock.doubtful", "clock.floor", "hub.unreachable", "hub.refused", "gate.not_enrolled", "part.restarted"),
     *("web.clients_full", "disk.low", "sync.failed", "sync.db_replaced"),
 }
