@@ -257,7 +257,7 @@ class _GivenParts:
             raise TrustError("a base names a part that is not published.")
         return Bitmap(self._files[self._by_digest[digest]])
 
-    def keep(self, data: bytes) -> bytes:
+    def keep(self, data: bytes | bytearray) -> bytes:
         """Nothing is kept: this is for reading."""
         raise TrustError(f"a part of {len(data)} bytes is not published.")
 

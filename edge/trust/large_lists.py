@@ -1,4 +1,4 @@
-"""The large lists of a publication: which files there are of each, and opening those a store has put in force.
+"""The lists of a publication: which files there are of each, and opening those a store has put in force.
 
 A view is opened without any network: a state counts only if signed metadata leads to it, by the hash of the base or by
 the result its newest delta names, or if the book says that what was published was refused. How a state is reached is
@@ -13,11 +13,10 @@ from typing import Final
 from tuf.api.metadata import TargetFile  # type: ignore[attr-defined]  # documented there, without `__all__`
 
 from edge.errors import TrustDamaged, TrustError
-from edge.model.trust import HashList, StatusList
-from edge.trust import list_state, paths
+from edge.model.trust import HashList, PackedList, StatusList
+from edge.trust import list_state, paths, status_list
 from edge.trust.hash_list import SortedHashes
 from edge.trust.list_book import Kept, ListBook
-from edge.trust.list_state import ListState
 from edge.trust.part_files import REPAIR, PartFiles
 from edge.trust.parted_list import open_list
 from edge.trust.paths import ListFile
@@ -44,6 +43,12 @@ class Offer:
     deltas: Mapping[int, TargetFile]
     parts: Mapping[str, TargetFile]
 
+    @property
+    def newest(self) -> tuple[TargetFile, ...]:
+        """The base and the newest delta, where there is one: what a view needs once the list is in force."""
+        newest = self.newest_after(0)
+        return (self.base, self.deltas[newest]) if newest else (self.base,)
+
     def newest_after(self, sequence: int) -> int:
         """Return the highest number of a delta above `sequence`, or `sequence`."""
         return max((number for number in self.deltas if number > sequence), default=sequence)
@@ -51,22 +56,24 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """The large lists of a publication, and what is left of its targets.
+    """The lists of a publication, and what is left of its targets.
 
     Attributes:
         parted: Lists in parts by issuer and number.
         hashes: Lists of hashes by issuer and number.
-        others: Every other target by path; without the packed form of a list that is there in parts.
+        packed: Packed lists by issuer and number; without those that are there in parts.
+        others: Every other target by path.
     """
 
     parted: Mapping[Place, Offer]
     hashes: Mapping[Place, TargetFile]
+    packed: Mapping[Place, TargetFile]
     others: Mapping[str, TargetFile]
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedLists:
-    """Large lists, ready to answer.
+    """Lists, ready to answer.
 
     Attributes:
         status_lists: By issuer and number.
@@ -84,34 +91,30 @@ NO_LISTS: Final = OpenedLists()
 
 def offers(needed: Mapping[str, TargetFile]) -> Offers:
     """Sort the targets of a publication."""
-    bases: dict[Place, TargetFile] = {}
-    deltas: dict[Place, dict[int, TargetFile]] = {}
-    parts: dict[Place, dict[str, TargetFile]] = {}
-    hashes: dict[Place, TargetFile] = {}
+    found: dict[ListFile, dict[Place, dict[int | str, TargetFile]]] = {kind: {} for kind in ListFile}
+    packed: dict[Place, TargetFile] = {}
     others: dict[str, TargetFile] = {}
     for path, target in needed.items():
-        named = paths.list_file_of(path)
-        if named is None:
+        named, listed = paths.list_file_of(path), paths.status_of(path)
+        if named is not None:
+            kind, issuer, number, sequence = named
+            key = target.hashes["sha256"] if kind is ListFile.PART else sequence
+            found[kind].setdefault((issuer, number), {})[key] = target
+        elif listed is not None:
+            packed[listed] = target
+        else:
             others[path] = target
-            continue
-        kind, issuer, number, sequence = named
-        place = issuer, number
-        match kind:
-            case ListFile.BASE:
-                bases[place] = target
-            case ListFile.DELTA:
-                deltas.setdefault(place, {})[sequence] = target
-            case ListFile.PART:
-                parts.setdefault(place, {})[target.hashes["sha256"]] = target
-            case ListFile.HASHES:
-                hashes[place] = target
-    found = {
-        place: Offer(paths.status_uri(*place), base, deltas.get(place, {}), parts.get(place, {}))
-        for place, base in bases.items()
+    parted = {
+        place: Offer(
+            paths.status_uri(*place),
+            base[0],
+            {int(number): delta for number, delta in found[ListFile.DELTA].get(place, {}).items()},
+            {str(name): part for name, part in found[ListFile.PART].get(place, {}).items()},
+        )
+        for place, base in found[ListFile.BASE].items()
     }
-    for place in bases:
-        others.pop(paths.status_path(*place), None)
-    return Offers(found, hashes, others)
+    hashes = {place: target[0] for place, target in found[ListFile.HASHES].items()}
+    return Offers(parted, hashes, {place: target for place, target in packed.items() if place not in parted}, others)
 
 
 def open_lists(offered: Offers, book: ListBook, parts: PartFiles) -> OpenedLists:
@@ -119,46 +122,62 @@ def open_lists(offered: Offers, book: ListBook, parts: PartFiles) -> OpenedLists
 
     Raises:
         TrustDamaged: A file is missing or altered, or a state is not the one that was published and not held back.
+        TrustError: The packed lists are too long together.
     """
     status_lists: dict[Place, StatusList] = {}
     hash_lists: dict[Place, HashList] = {}
     held_back: dict[str, str] = {}
-    for place, offer in offered.parted.items():
-        kept = _kept(book, offer.uri, held_back)
-        if kept.state:
-            state = list_state.parse_state(bytes(parts.data(kept.digest)), offer.uri)
-            _check_goal(offer, kept, state, parts)
-            status_lists[place] = open_list(state, parts)
+    inflated = 0
+    for place, offer in (dict(offered.parted) | dict(offered.packed)).items():
+        uri = paths.status_uri(*place)
+        kept = _kept(book, uri, offer, held_back)
+        if not kept.state:
+            continue
+        found = _opened(uri, kept, offer, parts)
+        inflated += len(found.entries) if isinstance(found, PackedList) else 0
+        status_list.check_together(inflated)
+        status_lists[place] = found
     for place, target in offered.hashes.items():
-        kept = _kept(book, target.path, held_back)
-        if kept.state and not kept.refused and kept.state != target.hashes["sha256"]:
+        kept = _kept(book, target.path, target, held_back)
+        if target.hashes["sha256"] not in {kept.refused, kept.state}:
             raise _other(target.path)
         if kept.state:
             hash_lists[place] = SortedHashes(parts.data(kept.digest), target.path)
     return OpenedLists(status_lists, hash_lists, held_back)
 
 
-def _kept(book: ListBook, name: str, held_back: dict[str, str]) -> Kept:
+def _kept(book: ListBook, name: str, offer: Offer | TargetFile, held_back: dict[str, str]) -> Kept:
     kept = book.lists.get(name)
     if kept is None:
-        raise _other(name)
+        if isinstance(offer, Offer):
+            raise _other(name)
+        # A store of before the book: what was published is what is in force.
+        return Kept(offer.hashes["sha256"], is_packed=True)
     if kept.refused:
         held_back[name] = kept.why
     return kept
 
 
-def _check_goal(offer: Offer, kept: Kept, state: ListState, parts: PartFiles) -> None:
-    # The state's own hash must be one that signed metadata leads to: the base's, or the one the newest delta names.
-    newest = offer.newest_after(0)
-    offered = [offer.base, offer.deltas[newest]] if newest else [offer.base]
-    if kept.refused in {target.hashes["sha256"] for target in offered}:
-        return
-    base = list_state.parse_state(_read(offered[0], parts), offer.uri)
-    goal = base.digest
-    if newest > base.sequence:
-        goal = list_state.parse_delta(_read(offered[1], parts), offer.uri, newest, base.size).result
-    if state.digest != goal:
-        raise _other(offer.uri)
+def _opened(uri: str, kept: Kept, offer: Offer | TargetFile, parts: PartFiles) -> StatusList:
+    names = {target.hashes["sha256"] for target in (offer.newest if isinstance(offer, Offer) else (offer,))}
+    data = parts.data(kept.digest)
+    if kept.is_packed:
+        if not names & {kept.refused, kept.state}:
+            raise _other(uri)
+        return status_list.parse(bytes(data), uri)
+    state = list_state.parse_state(bytes(data), uri)
+    if kept.refused not in names and (not isinstance(offer, Offer) or state.digest != _goal(offer, parts)):
+        raise _other(uri)
+    return open_list(state, parts)
+
+
+def _goal(offer: Offer, parts: PartFiles) -> bytes:
+    # A state counts only if signed metadata leads to it: by the base's hash, or by the one the newest delta names.
+    base = list_state.parse_state(_read(offer.base, parts), offer.uri)
+    newest = offer.newest_after(base.sequence)
+    if newest == base.sequence:
+        return base.digest
+    return list_state.parse_delta(_read(offer.deltas[newest], parts), offer.uri, newest, base.size).result
 
 
 def _read(target: TargetFile, parts: PartFiles) -> bytes:
@@ -170,10 +189,8 @@ def _other(name: str) -> TrustError:
 
 
 def settled(offered: Offers) -> dict[str, TargetFile]:
-    """Return the targets a view needs once its lists are in force: of a list in parts the base and its newest delta."""
+    """Return the targets a view needs beside the files its lists consist of."""
     found = dict(offered.others)
     for offer in offered.parted.values():
-        newest = offer.newest_after(0)
-        for target in (offer.base, *((offer.deltas[newest],) if newest else ())):
-            found[target.path] = target
+        found |= {target.path: target for target in offer.newest}
     return found

@@ -1,4 +1,4 @@
-"""What a store notes about its large lists: which state of each is in force, what was refused and why, and the seals.
+"""What a store notes about its lists: which state of each is in force, what was refused and why, and the seals.
 
 One record of the store's database, written in the commit that puts a view in force, so that view and lists change
 together. How a state is reached is left to `edge.trust.large_lists`.
@@ -22,6 +22,7 @@ class Kept:
 
     Attributes:
         state: SHA-256 (hexadecimal) of the state or file in force, empty where there is none.
+        is_packed: Whether that is a packed list; a list never changes its form.
         since: When the day began in which `flips` are counted, by signed issue times, Unix seconds.
         flips: Entries that changed since then without a national co-signature.
         refused: SHA-256 (hexadecimal) of the newest file of the list that was refused, empty where none was.
@@ -30,6 +31,7 @@ class Kept:
     """
 
     state: str = ""
+    is_packed: bool = False
     since: int = 0
     flips: int = 0
     refused: str = ""

@@ -46,7 +46,7 @@ class Parts(Protocol):
             TrustError: It is not there or not whole.
         """
 
-    def keep(self, data: bytes) -> bytes:
+    def keep(self, data: bytes | bytearray) -> bytes:
         """Keep a part, durably, and return its SHA-256.
 
         Raises:

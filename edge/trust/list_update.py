@@ -1,8 +1,9 @@
-"""How a gate comes to the newest state of each large list: the shortest way, checked, or not at all.
+"""How a gate comes to the newest state of each list: the shortest way, checked, or not at all.
 
-Two ways lead there: the deltas behind the state held, or the base with the parts that are missing and the deltas behind
-it. A list that cannot be brought up to date because of what was published for it stays as it was, with the reason
-noted: one issuer's rubbish holds up nobody else's revocations. What a mirror or the disk does wrong ends the refresh.
+A packed list is fetched whole. To a list in parts two ways lead: the deltas behind the state held, or the base with the
+parts that are missing and the deltas behind it. A list that cannot be brought up to date because of what was published
+for it stays as it was, with the reason noted: one issuer's rubbish holds up nobody else's revocations. What a mirror or
+the disk does wrong ends the refresh.
 
 Bound on change (docs/adr/0022-revocation-lists.md): what an issuer's own keys may change in a day is one percent of the
 entries issued, counted over all that lies between the state held and the one offered, deltas and base alike; more needs
@@ -16,7 +17,8 @@ from typing import Final
 from tuf.api.metadata import TargetFile  # type: ignore[attr-defined]  # documented there, without `__all__`
 
 from edge.errors import ListRefused, TrustDamaged
-from edge.trust import list_state, paths
+from edge.model.trust import PackedList
+from edge.trust import list_state, paths, status_list
 from edge.trust.hash_list import SortedHashes
 from edge.trust.large_lists import Cosigned, Offer, Offers
 from edge.trust.list_book import Kept, ListBook
@@ -70,6 +72,8 @@ class ListUpdate:
             TrustError: The store cannot be written.
         """
         found = {offer.uri: self._bring_parted(offer) for offer in offered.parted.values()}
+        for place, target in offered.packed.items():
+            found[paths.status_uri(*place)] = self._bring_packed(paths.status_uri(*place), target)
         for place, target in offered.hashes.items():
             found[paths.hashes_path(*place)] = self._bring_hashes(target)
         hashed_at = now if self._before.is_due(now) else self._before.hashed_at
@@ -89,32 +93,64 @@ class ListUpdate:
             except ListRefused as error:
                 self._used |= {before.digest} if before.state else set()
                 return replace(before, refused=name, refused_at=self._issued_at, why=error.message)
-        self._used.add(digest)
-        return Kept(name, self._issued_at)
+        self._keep(digest)
+        return Kept(name, since=self._issued_at)
+
+    def _bring_packed(self, uri: str, target: TargetFile) -> Kept:
+        before = self._before.lists.get(uri, Kept())
+        name, digest = target.hashes["sha256"], bytes.fromhex(target.hashes["sha256"])
+        if self._was_refused(before, target, uri):
+            return self._stays(uri, before)
+        held = self._held_packed(uri, before)
+        change = _Change.begun(len(held.entries) * 8 // held.bits if held else None, before, self._issued_at)
+        try:
+            self._check_form(before, target, uri, is_packed=True)
+            if before.state != name or held is None:
+                found = status_list.parse(self._fetch(target), uri)
+                if held is not None and not self._is_cosigned(target):
+                    change = change.more(status_list.difference(held, found), uri)
+        except ListRefused as error:
+            return self._stays(uri, before, target, error)
+        self._keep(digest)
+        return Kept(name, is_packed=True, since=change.since, flips=change.flips)
+
+    def _check_form(self, before: Kept, target: TargetFile, uri: str, *, is_packed: bool) -> None:
+        # What is held in one form bounds nothing in the other.
+        if before.state and before.is_packed is not is_packed and not self._is_cosigned(target):
+            raise ListRefused(f"{uri}: a list changes between packed and parts only with a national co-signature.")
+
+    def _held_packed(self, uri: str, before: Kept) -> PackedList | None:
+        if not before.state or not before.is_packed:
+            return None
+        try:
+            return status_list.parse(bytes(self._parts.data(before.digest)), uri)
+        except (TrustDamaged, ListRefused):
+            return None
 
     def _bring_parted(self, offer: Offer) -> Kept:
         before = self._before.lists.get(offer.uri, Kept())
         held = self._held(offer.uri, before)
         base_file = self._fetch(offer.base)
         try:
+            self._check_form(before, offer.base, offer.uri, is_packed=False)
             base = _base(base_file, offer.uri, held)
         except ListRefused as error:
-            return self._stays(before, held, offer.base, error)
+            return self._stays(offer.uri, before, offer.base, error)
         newest = offer.newest_after(base.sequence)
         token = offer.deltas[newest] if newest > base.sequence else offer.base
-        if self._was_refused(before, token, offer):
-            self._use(held)
-            return before
+        if self._was_refused(before, token, offer.uri):
+            return self._stays(offer.uri, before)
+        change = _Change.begun(held.issued if held else None, before, self._issued_at)
         try:
-            way = self._newest(offer, base, held, _Change.begun(held, before, self._issued_at))
+            way = self._newest(offer, base, held, change)
         except ListRefused as error:
-            return self._stays(before, held, token, error)
+            return self._stays(offer.uri, before, token, error)
         self._parts.keep(way.state.encode())
         self._use(way.state)
-        return Kept(way.state.digest.hex(), way.change.since, way.change.flips)
+        return Kept(way.state.digest.hex(), since=way.change.since, flips=way.change.flips)
 
     def _held(self, uri: str, before: Kept) -> ListState | None:
-        if not before.state:
+        if not before.state or before.is_packed:
             return None
         try:
             return list_state.parse_state(bytes(self._parts.data(before.digest)), uri)
@@ -122,23 +158,35 @@ class ListUpdate:
             # It is fetched again from the base on.
             return None
 
-    def _stays(self, before: Kept, held: ListState | None, refused: TargetFile, error: ListRefused) -> Kept:
-        self._use(held)
-        return replace(
-            before,
-            state=before.state if held is not None else "",
-            refused=refused.hashes["sha256"],
-            refused_at=self._issued_at,
-            why=error.message,
-        )
+    def _stays(
+        self, uri: str, before: Kept, refused: TargetFile | None = None, error: ListRefused | None = None
+    ) -> Kept:
+        """Keep what is in force, with the reason where it is a new one; what the disk has lost is not in force."""
+        state = before.state
+        try:
+            if state and before.is_packed:
+                self._keep(before.digest)
+            elif state:
+                self._use(list_state.parse_state(bytes(self._parts.data(before.digest)), uri))
+        except (TrustDamaged, ListRefused):
+            state = ""
+        if refused is None or error is None:
+            return replace(before, state=state)
+        name = refused.hashes["sha256"]
+        return replace(before, state=state, refused=name, refused_at=self._issued_at, why=error.message)
+
+    def _keep(self, digest: bytes) -> None:
+        # Hashed once where it was fetched just now, so that it has a seal.
+        self._parts.data(digest)
+        self._used.add(digest)
 
     def _use(self, state: ListState | None) -> None:
         if state is not None:
             self._used |= {state.digest, *state.digests()}
 
-    def _was_refused(self, before: Kept, token: TargetFile, offer: Offer) -> bool:
+    def _was_refused(self, before: Kept, token: TargetFile, uri: str) -> bool:
         # The same answer again, without the work; what may change with time or a signature is tried anew.
-        is_cosigned = any(path.startswith(offer.uri) for path, _ in self._cosigned)
+        is_cosigned = any(path.startswith(uri) for path, _ in self._cosigned)
         is_new_day = self._issued_at - before.refused_at >= _DAY
         return before.refused == token.hashes["sha256"] and not is_cosigned and not is_new_day
 
@@ -146,11 +194,11 @@ class ListUpdate:
         newest = offer.newest_after(base.sequence)
         if held is not None and not all(self._parts.is_whole(digest) for digest in held.digests()):
             # The disk has lost some of it: it comes anew, from the base on.
-            held, change = None, replace(change, held=None)
+            held, change = None, replace(change, issued=None)
         if held is not None:
             if held.sequence == newest and held.digest == self._goal(offer, base, newest):
                 return _Way(held, change)
-            if held.sequence >= newest:
+            if held.sequence >= newest and not self._is_cosigned(offer.base):
                 raise ListRefused(f"{offer.uri}: sequence {newest} was offered; this gate holds {held.sequence}.")
         ways = self._ways(offer, base, held, change)
         for way in ways[:-1]:
@@ -165,8 +213,9 @@ class ListUpdate:
         self, offer: Offer, base: ListState, held: ListState | None, change: "_Change"
     ) -> "list[Callable[[], _Way]]":
         newest = offer.newest_after(base.sequence)
-        ways: list[Callable[[], _Way]] = [lambda: self._from_base(offer, base, change)]
-        if held is not None and all(number in offer.deltas for number in range(held.sequence + 1, newest + 1)):
+        ways: list[Callable[[], _Way]] = [lambda: self._from_base(offer, base, held, change)]
+        behind = range(held.sequence + 1, newest + 1) if held is not None else range(0)
+        if held is not None and behind and all(number in offer.deltas for number in behind):
             is_shorter = self._is_shorter(offer, base, held, newest)
             ways.insert(0 if is_shorter else 1, lambda: self._along(offer, held, newest, change))
         return ways
@@ -197,15 +246,15 @@ class ListUpdate:
             state = list_state.apply(state, delta, self._parts)
         return _Way(state, change)
 
-    def _from_base(self, offer: Offer, base: ListState, change: "_Change") -> "_Way":
+    def _from_base(self, offer: Offer, base: ListState, held: ListState | None, change: "_Change") -> "_Way":
         for digest in base.digests():
             if not self._parts.is_whole(digest):
                 if digest.hex() not in offer.parts:
                     raise ListRefused(f"{offer.uri}: a part of the base is missing from the publication.")
                 self._fetch(offer.parts[digest.hex()])
-        list_state.check_parts(base, self._parts, change.held.digests() if change.held else ())
-        if change.held is not None and not self._is_cosigned(offer.base):
-            change = change.more(list_state.difference(change.held, base, self._parts), offer.uri)
+        list_state.check_parts(base, self._parts, held.digests() if held else ())
+        if held is not None and not self._is_cosigned(offer.base):
+            change = change.more(list_state.difference(held, base, self._parts), offer.uri)
         return self._along(offer, base, offer.newest_after(base.sequence), change)
 
     def _is_cosigned(self, target: TargetFile) -> bool:
@@ -224,23 +273,23 @@ class _Change:
     """How much of a list has changed in a day, and on the way so far, against what may.
 
     Attributes:
-        held: The state held, None where there is none to differ from.
+        issued: Entries issued, by the state held; None where none is held to differ from.
         since: When the day began, by signed issue times, Unix seconds.
         days: Whole days since the list was last brought up to date.
         flips: Entries changed since the day began.
     """
 
-    held: ListState | None
+    issued: int | None
     since: int
     days: int
     flips: int
 
     @classmethod
-    def begun(cls, held: ListState | None, before: Kept, issued_at: int) -> "_Change":
+    def begun(cls, issued: int | None, before: Kept, issued_at: int) -> "_Change":
         """Return what stands when a publication of `issued_at` is offered."""
         days = max(0, issued_at - before.since) // _DAY
         # A day's share is one share, however often within it a gate refreshes.
-        return cls(held, issued_at, days, 0) if days else cls(held, before.since, 0, before.flips)
+        return cls(issued, issued_at, days, 0) if days else cls(issued, before.since, 0, before.flips)
 
     def more(self, flips: int, uri: str) -> "_Change":
         """Count further flips.
@@ -248,10 +297,9 @@ class _Change:
         Raises:
             ListRefused: More has changed than the issuer's keys alone may change.
         """
-        if self.held is None:
-            # The first state of a list has nothing to differ from.
+        if self.issued is None:
             return self
-        most = most_flips(self.held.issued) * (1 + self.days)
+        most = most_flips(self.issued) * (1 + self.days)
         if self.flips + flips > most:
             raise ListRefused(
                 f"{uri}: {self.flips + flips} entries change and {most} may without a national co-signature."

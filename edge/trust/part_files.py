@@ -76,7 +76,7 @@ class PartFiles:
             return False
         return True
 
-    def keep(self, data: bytes) -> bytes:
+    def keep(self, data: bytes | bytearray) -> bytes:
         """Keep a file, durably, and return its SHA-256.
 
         Raises:

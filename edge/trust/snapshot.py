@@ -6,16 +6,13 @@ Nothing is verified here: `edge.trust.store` hands over bytes whose hashes a thr
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from edge.errors import TrustError
 from edge.model.trust import IssuerKey, StatusList, TrustSnapshot, TrustVersions
 from edge.trust import paths, status_list, targets
 from edge.trust.fields import Document
 from edge.trust.large_lists import NO_LISTS, Cosigned, OpenedLists
-
-MAX_LISTS_BYTES: Final = 64 << 20
-"""All packed status lists of a gate together, inflated: they stay in memory."""
 
 Listed = TypeVar("Listed")
 
@@ -98,8 +95,7 @@ def _status_lists(
             packed = status_list.parse(data, paths.status_uri(*named))
             found[named] = packed
             together += len(packed.entries)
-            if together > MAX_LISTS_BYTES:
-                raise TrustError(f"The status lists together are longer than {MAX_LISTS_BYTES} bytes.")
+            status_list.check_together(together)
     return MappingProxyType(found)
 
 

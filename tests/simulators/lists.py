@@ -23,10 +23,10 @@ class MemoryParts:
             raise TrustDamaged("no such part")
         return Bitmap(self.files[digest])
 
-    def keep(self, data: bytes) -> bytes:
+    def keep(self, data: bytes | bytearray) -> bytes:
         """Keep a part."""
         digest = sha256(data).digest()
-        self.files[digest] = data
+        self.files[digest] = bytes(data)
         return digest
 
 

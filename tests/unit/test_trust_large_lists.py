@@ -1,11 +1,16 @@
 """Large lists at a gate: the shortest way to the newest state, bounds on change, and what is kept otherwise."""
 
+import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tuf.api.metadata import TargetFile
 
 from edge.codec.roaring import SPAN
@@ -14,10 +19,10 @@ from edge.gate.line import Trusted
 from edge.gate.scanner_part import TrustWatcher
 from edge.model.finding import Severity
 from edge.model.trust import HashKind, Status, TrustSnapshot
-from edge.trust import hash_list, large_lists, list_book
+from edge.trust import hash_list, large_lists, list_book, status_list
 from edge.trust.large_lists import Cosigned
 from edge.trust.list_book import ListBook
-from edge.trust.list_state import ListDelta
+from edge.trust.list_state import ListDelta, parse_delta
 from edge.trust.list_update import FREE_FLIPS, ListUpdate
 from edge.trust.part_files import PartFiles
 from edge.trust.store import TrustStore
@@ -228,8 +233,6 @@ def rubbish(world: World) -> dict[str, bytes]:
 
 def read(world: World, sequence: int) -> ListDelta:
     """The delta as the author made it."""
-    from edge.trust.list_state import parse_delta
-
     return parse_delta(world.author.deltas[sequence], URI, sequence, world.author.state.size)
 
 
@@ -483,9 +486,6 @@ def test_a_lost_part_that_a_delta_made_is_made_again(world: World) -> None:
 
 def test_a_lost_book_is_written_anew(world: World) -> None:
     """A record that does not verify counts as absent: a refresh repairs it."""
-    import sqlite3
-    from contextlib import closing
-
     with closing(sqlite3.connect(world.store.folder / "trust.db")) as connection, connection:
         connection.execute("UPDATE records SET value = x'00' WHERE name = ?", (list_book.RECORD,))
 
@@ -496,8 +496,6 @@ def test_a_lost_book_is_written_anew(world: World) -> None:
 
 def test_a_file_is_hashed_once_and_then_known_by_its_seal(tmp_path: Path) -> None:
     """The seal is of the very file: a rewritten one has another, whatever its modification time."""
-    import os
-
     parts = PartFiles(tmp_path)
     digest = parts.keep(b"x" * 100_000)
     place = tmp_path / digest.hex()
@@ -578,3 +576,134 @@ def test_staff_are_told_that_a_list_is_held_back(world: World) -> None:
     (finding,) = watcher.findings()
 
     assert (finding.code, finding.severity) == ("trust.list_held", Severity.WARNING)
+
+
+# Packed lists
+
+PACKED = ("44", 1)
+PACKED_PATH = "issuers/44/status/1.cbor"
+PACKED_SIZE = 1 << 18
+
+
+def packed(*revoked: int, bits: int = 2) -> bytes:
+    """The file of a packed list."""
+    return status_list.build(PACKED_SIZE, bits, dict.fromkeys(revoked, 1))
+
+
+def republished(world: World, data: bytes, days: int = 0) -> TrustSnapshot:
+    """Publish another packed list and refresh."""
+    world.repository.targets[PACKED_PATH] = data
+    world.repository.publish()
+    return world.refresh(days)
+
+
+def test_a_packed_list_is_bound_to_a_days_share_too(world: World) -> None:
+    """One percent of its entries; what is held back is told, asked for once, and taken when days allow it."""
+    first = republished(world, world.repository.targets[PACKED_PATH])
+    assert first.status_lists[PACKED].status(7) == 1
+    republished(world, packed(7), days=2)
+    many = packed(*range(PACKED_SIZE // 100 + 3))
+
+    held = republished(world, many)
+    asked = world.repository.requests[:]
+    again = world.refresh()
+    later = world.refresh(2)
+
+    assert [found.status_lists[PACKED].status(9) for found in (held, again, later)] == [0, 0, 1]
+    assert "co-signature" in held.held_back["issuers/44/status/1"]
+    assert any("1.cbor" in path for path in asked)
+    assert later.held_back == {}
+
+
+def test_a_days_share_is_one_however_often_a_gate_refreshes(world: World) -> None:
+    """Slices of an hour add up."""
+    republished(world, packed(7))
+    most = PACKED_SIZE // 100
+
+    half = republished(world, packed(*range(most // 2)))
+    whole = republished(world, packed(*range(most - 100)))
+    over = republished(world, packed(*range(most + 100)))
+
+    assert [bool(found.held_back) for found in (half, whole, over)] == [False, False, True]
+    assert over.status_lists[PACKED].status(most - 101) == 1
+
+
+@pytest.mark.parametrize("data", [b"\xa0", b"<html>", packed(bits=1)[:-1]])
+def test_a_packed_list_that_is_none_stays_as_it_was(world: World, data: bytes) -> None:
+    """It holds up nothing else."""
+    before = world.store.load().versions.targets
+
+    trust = republished(world, data)
+
+    assert (trust.status_lists[PACKED].status(7), trust.versions.targets > before) == (1, True)
+    assert "issuers/44/status/1" in trust.held_back
+
+
+def test_a_list_does_not_slip_through_in_another_form(world: World) -> None:
+    """Parts become no packed list, a packed list no parts: what is held in one form bounds nothing in the other."""
+    files = world.author.files()
+    for path in files:
+        del world.repository.targets[path]
+    world.repository.targets[f"{URI}.cbor"] = packed(*range(PACKED_SIZE))
+    other = ListAuthor(PACKED_SIZE, number=1)
+    other.change(range(PACKED_SIZE))
+    other.rebase()
+    world.repository.targets |= other.files()
+    world.repository.publish()
+
+    trust = world.refresh()
+
+    assert set(trust.held_back) == {URI, "issuers/44/status/1"}
+    assert statuses(trust, 5, 6) == [1, 0]
+    assert [trust.status_lists[PACKED].status(index) for index in (6, 7)] == [0, 1]
+
+
+def test_a_store_of_before_the_book_loads(world: World) -> None:
+    """A gate that is updated while offline goes on with the packed lists it has."""
+    for path in world.author.files():
+        del world.repository.targets[path]
+    world.repository.publish()
+    world.refresh()
+    with closing(sqlite3.connect(world.store.folder / "trust.db")) as connection, connection:
+        connection.execute("DELETE FROM records WHERE name = ?", (list_book.RECORD,))
+
+    assert world.store.load().status_lists[PACKED].status(7) == 1
+
+
+def test_an_issuer_restored_from_a_backup_comes_back_with_a_co_signature(tmp_path: Path) -> None:
+    """A lower sequence is held back; a base the national role has signed too is taken."""
+    author, gate = ListAuthor(), Files(tmp_path)
+    author.change([5])
+    backup = author.state
+    author.change([6])
+    author.rebase()
+    book = gate.bring(author, ListBook())
+    author.state = backup
+    author.deltas.clear()
+    author.change([9])
+    author.rebase()
+    author.deltas.clear()
+    signed = sha256(author.base.encode()).hexdigest()
+
+    held = gate.bring(author, book)
+    passed = gate.bring(author, held, frozenset({(f"{URI}.base", signed)}))
+
+    assert (bool(held.lists[URI].refused), passed.lists[URI].state) == (True, author.state.digest.hex())
+
+
+@given(
+    st.sampled_from([1, 2, 4, 8]),
+    st.dictionaries(st.integers(0, 99), st.integers(0, 1)),
+    st.dictionaries(st.integers(0, 99), st.integers(0, 1)),
+)
+def test_packed_lists_lie_as_far_apart_as_their_entries(bits: int, one: dict[int, int], other: dict[int, int]) -> None:
+    """Entries, not bits."""
+    top = (1 << bits) - 1
+    left, right = (
+        status_list.parse(status_list.build(100, bits, {index: value * top for index, value in found.items()}), "x")
+        for found in (one, other)
+    )
+
+    found = status_list.difference(left, right)
+
+    assert found == sum(left.status(index) != right.status(index) for index in range(100))
