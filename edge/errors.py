@@ -7,6 +7,8 @@
     │   ├── TrustMissing         there is nothing to trust yet
     │   ├── TrustDamaged         what we keep does not verify
     │   ├── TrustRefused         what was offered does not verify; what we keep stays in force
+    │   │   ├── TrustExpired         it verifies and has run out
+    │   │   ├── TrustOlder           it is older than what this device has seen
     │   │   └── ListRefused          one list of it is not of its form or does not follow; its state of before stays
     │   └── PublicationError     the authority refuses to publish this
     ├── LedgerError          the scan log, its batches and receipts
@@ -81,6 +83,14 @@ class TrustDamaged(TrustError):  # noqa: N818
 
 class TrustRefused(TrustError):  # noqa: N818
     """An offered update does not verify; the previous trust stays in force."""
+
+
+class TrustExpired(TrustRefused):
+    """An offered update is genuine and has run out."""
+
+
+class TrustOlder(TrustRefused):
+    """An offered update is older than what this device has seen: an old stick, or somebody who replays one."""
 
 
 class ListRefused(TrustRefused):

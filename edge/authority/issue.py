@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
+from edge.authority import registries
 from edge.authority.authority import Authority
 from edge.authority.issuers import key_name
 from edge.authority.ledger import Index
@@ -104,6 +105,7 @@ class Desk:
         self._issuers: Mapping[str, Issuer] = authority.sources.value(paths.ISSUERS)
         self._matrix: Container[tuple[str, int | None]] = authority.sources.value(paths.MATRIX)
         self._regions: Container[int] = authority.sources.value(paths.REGIONS)
+        self._registries = registries.current(authority)
         self._keys: dict[str, tuple[IssuerKey, ...]] = {}
 
     def issue(self, request: PassRequest) -> IssuedPass:
@@ -167,9 +169,16 @@ class Desk:
                 f"The key of issuer {request.issuer} may not speak of region {region}.", "Name a region of its own."
             )
         # A gate wants to name the region, or the larger one it lies in.
-        if not any(region - region % unit in self._regions for unit in (1, 100, 10000)):
+        is_named = any(region - region % unit in self._regions for unit in (1, 100, 10000))
+        if not is_named or self._registries.lacks(region):
             raise PublicationError(
-                f"Region {region} is not in the registry of regions.", f"Add it to sources/{paths.REGIONS}."
+                f"Region {region} is not in the registry of regions.",
+                f"Add it: edge authority region set {self._authority.folder} --code {region} ...",
+            )
+        if request.kind is PassKind.VENUE and self._registries.refuses(request.venue_id, region):
+            raise PublicationError(
+                f"Venue {request.venue_id.hex()} is not registered in region {region}.",
+                f"Register it: edge authority venue add {self._authority.folder} --id HEX ...",
             )
         return region
 

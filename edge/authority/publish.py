@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from edge.authority import registries
 from edge.authority.authority import Authority
 from edge.authority.lists import gather_lists, large_changes, read_back
 from edge.authority.repository import RENEW, Published, digests
 from edge.errors import PublicationError, TrustError
 from edge.model.trust import IssuerKey, TrustSnapshot, TrustVersions
-from edge.trust import paths, snapshot, workflow
+from edge.trust import keyusage, paths, snapshot, workflow
 from edge.trust.fields import iso
 from edge.trust.snapshot import Provenance
 
@@ -24,6 +25,7 @@ _NATIONAL: Final = (
     paths.ISSUERS,
     paths.REGIONS,
     paths.VENUES,
+    paths.CODES,
     paths.HUBS,
     paths.AUDITOR,
 )
@@ -61,8 +63,8 @@ def publish(authority: Authority, now: int) -> Publication:
     """
     with authority.locked():
         files = gather(authority)
-        check(files, now)
         before = authority.repository.published()
+        check(files, now, roles=keyusage.publics(before.root.signed.keys.values()))
         _check_clock(before, now)
         try:
             warnings = _renew_root(authority, before, now) + _large_changes(authority)
@@ -82,7 +84,9 @@ def gather(authority: Authority) -> Mapping[str, bytes]:
     Raises:
         PublicationError: A source is missing or could not be published.
     """
-    found = {path: _compact(authority, path) for path in _NATIONAL}
+    found = {
+        path: _compact(authority, path) for path in _NATIONAL if path != paths.CODES or authority.sources.has(path)
+    }
     for issuer in authority.sources.issuers_with_keys():
         path = paths.keys_path(issuer)
         found[path] = _compact(authority, path)
@@ -94,18 +98,26 @@ def _compact(authority: Authority, path: str) -> bytes:
     return json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def check(files: Mapping[str, bytes], now: int) -> None:
+def check(files: Mapping[str, bytes], now: int, *, roles: frozenset[bytes] = frozenset()) -> None:
     """Load files as a gate would and check that they agree with each other.
+
+    Args:
+        files: What would be published, by target path.
+        now: Unix seconds.
+        roles: Public keys that sign metadata; none of them may serve another use.
 
     Raises:
         PublicationError: They do not; the message names the row.
     """
     try:
         small = {path: files[path] for path in files if paths.list_file_of(path) is None}
-        trust = snapshot.build(Provenance(TrustVersions(1, 1, 1, 1), b"", now, now, now), small, read_back(files))
+        trust = snapshot.build(
+            Provenance(TrustVersions(1, 1, 1, 1), b"", now, now, now, roles=roles), small, read_back(files)
+        )
     except TrustError as error:
         raise PublicationError(error.message, "Correct it under sources/ and publish again.") from error
     _check_registry(trust)
+    registries.check(trust)
     _check_keys(trust)
     for area in trust.policy.listed_areas:
         if not _is_known_prefix(area, trust):
@@ -126,11 +138,8 @@ def _check_registry(trust: TrustSnapshot) -> None:
 
 
 def _check_keys(trust: TrustSnapshot) -> None:
-    owners: dict[bytes, str] = {}
     for key in (key for keys in trust.keys.values() for key in keys):
         path, name = paths.keys_path(key.issuer), f"key {key.key_id.hex()}"
-        if owners.setdefault(key.public, key.issuer) != key.issuer:
-            raise _wrong(path, f"has {name}, which belongs to issuer {owners[key.public]}")
         if (key.issuer, key.status_list) not in trust.status_lists:
             raise _wrong(path, f"gives {name} status list {key.status_list}, which the ledger does not have")
         _check_regions(key, path, name, trust)

@@ -11,15 +11,16 @@ from typing import Any, Final
 
 from edge.disk import durable
 from edge.errors import PublicationError, TrustError
-from edge.trust import paths, targets
+from edge.trust import paths, registries, targets
 from edge.trust.fields import MAX_JSON_BYTES, Document
 
 _READERS: Final[Mapping[str, Callable[[Document], Any]]] = {
     paths.POLICY: targets.policy,
     paths.MATRIX: targets.matrix,
     paths.ISSUERS: targets.issuers,
-    paths.REGIONS: targets.regions,
-    paths.VENUES: targets.venues,
+    paths.REGIONS: registries.regions,
+    paths.VENUES: registries.venues,
+    paths.CODES: registries.statuses,
     paths.HUBS: targets.hub_keys,
     paths.AUDITOR: targets.auditor,
 }
@@ -73,6 +74,10 @@ class Sources:
                 f"{place} cannot be read: {error.strerror}.", "Restore it from a backup of this folder."
             ) from error
         return data
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a source."""
+        return (self.folder / path).is_file()
 
     def value(self, path: str) -> Any:
         """Return a source as the gate would read it.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edge.cli import authority_lists
+from edge.cli import authority_lists, registries
 from edge.errors import PublicationError
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ def authority() -> None:
 
     DIR is the authority's folder; `init` makes it.
     """
+
+
+for _group in (registries.region, registries.venue, registries.codes):
+    authority.add_command(_group)
 
 
 def _opened(folder: Path) -> "Authority":

@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, fo
 _TOKEN_FILE_ENV = "EDGE_HUB_TOKEN_FILE"  # noqa: S105 - the name of a variable that names a file
 _POLL_S = 2.0
 _RETRY_S = 10.0
+_SHOW_ANEW_S = 5.0
 
 
 @click.group()
@@ -115,6 +118,35 @@ def invite(directory: Path, png: Path | None, out: Path | None, *, as_json: bool
     click.echo(f"For one gate at {made.place.site} · {made.place.lane}, until {until}.", err=True)
     click.echo(f"Fingerprint of this hub, to compare at the gate: {fingerprint(desk.home.public)}", err=True)
     _warn_without_root(directory, has_root=made.has_root)
+
+
+@hub.command("time-code")
+@_DIR
+@click.option("--for", "question", required=True, metavar="QUESTION", help="The eight letters on the gate's screen.")
+@click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Write it as a picture for a phone.")
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="The same as SVG.")
+@click.option("--show", is_flag=True, help="Draw it here; signed anew every few seconds until Ctrl-C.")
+@_JSON
+def time_code(directory: Path, question: str, png: Path | None, svg: Path | None, *, show: bool, as_json: bool) -> None:
+    """Sign the time for one gate whose clock is wrong; show the code to its camera.
+
+    It counts for the gate that shows QUESTION, once, within twenty minutes; this machine's clock must be right.
+    """
+    from edge.hub.desk import Desk
+    from edge.hub.pull import iso
+
+    desk = Desk(directory)
+    code, at_ms = desk.time_code(question)
+    for file, kind in ((png, "png"), (svg, "svg")):
+        if file:
+            _write_secret(file, _qr(code, kind))
+    if show:
+        _show_anew(lambda: desk.time_code(question)[0])
+    elif as_json:
+        _print_json({"code": code, "at": iso(at_ms), "at_ms": at_ms})
+    else:
+        click.echo(code)
+        click.echo(f"Signed {iso(at_ms)} by this machine's clock; show it within twenty minutes.", err=True)
 
 
 @hub.command()
@@ -322,14 +354,27 @@ def _warn_without_root(directory: Path, *, has_root: bool) -> None:
         )
 
 
-def _qr(code: str) -> bytes:
+def _qr(code: str, kind: str = "png") -> bytes:
     from io import BytesIO
 
     import segno
 
     drawn = BytesIO()
-    segno.make_qr(code, error="m").save(drawn, kind="png", scale=8, border=4)
+    segno.make_qr(code, error="m").save(drawn, kind=kind, scale=8, border=4, light="#fff")
     return drawn.getvalue()
+
+
+def _show_anew(sign: Callable[[], str]) -> None:
+    import time
+
+    import segno
+
+    with suppress(KeyboardInterrupt):
+        while True:
+            click.clear()
+            segno.make_qr(sign(), error="m").terminal(border=2, compact=True)
+            click.echo("Hold this to the gate's camera. Ctrl-C ends.")
+            time.sleep(_SHOW_ANEW_S)
 
 
 def _write_secret(file: Path, content: bytes) -> None:

@@ -5,13 +5,13 @@ import tempfile
 from pathlib import Path
 
 
-def write(path: Path, data: bytes | bytearray, *, mode: int = 0o644) -> None:
+def write(path: Path, data: bytes | bytearray, *, mode: int | None = 0o644) -> None:
     """Write `data` to `path` atomically: staged beside it, synced, renamed, and the folder synced.
 
     Args:
         path: The file; its folder exists.
         data: Its content.
-        mode: Its permissions; the staged file never has more.
+        mode: Its permissions; the staged file never has more. None: those of the file system, where FAT knows none.
 
     Raises:
         OSError: The file system refuses; what stood at `path` stays.
@@ -19,7 +19,8 @@ def write(path: Path, data: bytes | bytearray, *, mode: int = 0o644) -> None:
     handle, staged = tempfile.mkstemp(dir=path.parent, prefix=".staged-")
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -27,6 +28,27 @@ def write(path: Path, data: bytes | bytearray, *, mode: int = 0o644) -> None:
     except BaseException:
         Path(staged).unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
+
+
+def erase(path: Path) -> None:
+    """Overwrite a file, durably, and remove it; one that is not there is erased already.
+
+    Worn flash may keep an old copy of the blocks: only destroying the card is surer.
+
+    Raises:
+        OSError: The file system refuses.
+    """
+    try:
+        with path.open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            file.write(bytes(size))
+            file.flush()
+            os.fsync(file.fileno())
+    except FileNotFoundError:
+        return
+    path.unlink()
     sync_folder(path.parent)
 
 

@@ -64,10 +64,11 @@ def load_settings(path: Path) -> Settings:
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
-    pin = settings.staff.pin_file
+    pin, ca_file = settings.staff.pin_file, settings.trust.ca_file
     return replace(
         settings,
         state=str(folder / settings.state),
+        trust=replace(settings.trust, ca_file=str(folder / ca_file) if ca_file else ""),
         staff=replace(settings.staff, pin_file=str(folder / pin) if pin else ""),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.model.credential import Credential, PersonClaims, ServerToken
 from edge.model.finding import Finding
-from edge.model.moment import Moment
+from edge.model.moment import ClockQuality, Moment
 from edge.model.settings import PlaceSettings
 from edge.model.trust import Band, TrustSnapshot
 from edge.model.verdict import Outcome, Verdict
@@ -50,6 +50,7 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
         "kind": "",
         "health": verdict.health,
         "status": None,
+        "status_names": {},
         "region": 0,
         "region_names": {},
         "issued_at": None,
@@ -68,12 +69,14 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
 
 
 def _signed_part(verdict: Verdict, presented: Credential, trust: TrustSnapshot | None) -> dict[str, Any]:
-    region = region_of(presented)
+    region, status = region_of(presented), status_of(presented)
+    statuses = trust.registries.statuses if trust is not None else {}
     return {
         "issuer": presented.issuer,
         "issuer_names": dict(verdict.issuer.names) if verdict.issuer is not None else {},
         "kind": presented.kind.name.lower(),
-        "status": status_of(presented),
+        "status": status,
+        "status_names": {} if status is None else dict(statuses.get((presented.issuer, status), {})),
         "region": region,
         "region_names": dict(trust.region_name(region)) if trust is not None and region else {},
         "issued_at": presented.issued_at,
@@ -144,5 +147,6 @@ def _trust(trust: TrustSnapshot | None, moment: Moment) -> dict[str, Any]:
         "policy_version": trust.policy.version,
         "stale_after_s": trust.policy.stale_after_s,
         "too_old_after_s": trust.policy.too_old_after_s,
-        "policy_ended": moment.unix_s >= trust.policy.ends_at,
+        # A clock in doubt ends no policy.
+        "policy_ended": moment.quality is not ClockQuality.DOUBTFUL and moment.unix_s >= trust.ends_at,
     }

@@ -5,8 +5,9 @@ known signed are counted by the flood guard, so that nobody can fill the disk or
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from edge.credentials.format import Format
@@ -16,6 +17,7 @@ from edge.gate.company import Company
 from edge.gate.events import Shown, verdict_event
 from edge.gate.sightings import Memory
 from edge.gate.tally import Tally
+from edge.gate.timecodes import Taken, TimeCodes
 from edge.model.credential import Credential
 from edge.model.finding import Finding, Severity
 from edge.model.moment import Moment
@@ -31,6 +33,8 @@ from edge.verify.verify import region_of, status_of
 
 RESUMED: Final = "recording_resumed"
 """Note of the entry that ends a time in which nothing could be recorded."""
+_SET_SHOWN_S: Final = 20.0
+_NO_KEYS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -51,6 +55,7 @@ class Line:
         trusted: The trust in force.
         clock: The clock.
         publish: Called with each event; never blocks, never raises.
+        hub_keys: Keys of the hub this gate was enrolled at, by key id (hex): they may sign time codes.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Line:
         trusted: Trusted,
         clock: Clock,
         publish: Callable[[dict[str, Any]], None],
+        hub_keys: Mapping[str, bytes] = _NO_KEYS,
     ) -> None:
         self._formats = formats
         self._place = place
@@ -73,6 +79,8 @@ class Line:
         self._publish = publish
         self._flood = FloodGate()
         self._company = Company()
+        self.timecodes = TimeCodes(clock, hub_keys)
+        self._clock_set_at = float("-inf")
         self.tally = Tally()
         self.is_recording = True
 
@@ -83,13 +91,33 @@ class Line:
             symbols: Codes presented anew.
             in_view: Every code of the frame, those held up since earlier included.
         """
-        found = [self._verdict(symbol) for symbol in symbols]
-        beside = self._company.beside(symbols, in_view, [verdict.outcome for verdict, _, _ in found])
-        for symbol, (verdict, moment, trust), several in zip(symbols, found, beside, strict=True):
+        for symbol in symbols:
+            if TimeCodes.claims(symbol.raw):
+                self._set_clock(symbol)
+        presented = [symbol for symbol in symbols if not TimeCodes.claims(symbol.raw)]
+        found = [self._verdict(symbol) for symbol in presented]
+        beside = self._company.beside(presented, in_view, [verdict.outcome for verdict, _, _ in found])
+        for symbol, (verdict, moment, trust), several in zip(presented, found, beside, strict=True):
             if several and verdict.outcome is Outcome.ACCEPT:
                 # An accomplice's green must not stand beside a red: nobody is admitted until the code is alone.
                 verdict = refused(Reason.PRESENTATION_SEVERAL, verdict, details={})  # noqa: PLW2901
-            self._answer(symbol, verdict, (moment, trust), together=len(symbols))
+            self._answer(symbol, verdict, (moment, trust), together=len(presented))
+
+    def _set_clock(self, symbol: Symbol) -> None:
+        trust = self._trusted.snapshot
+        taken = self.timecodes.take(symbol.raw, trust)
+        if taken is Taken.HELD_UP:
+            return
+        if taken is Taken.REFUSED:
+            refusal = unverified(Reason.CLOCK_CODE_REFUSED, trust)
+            self._answer(symbol, refusal, (self._clock.moment(trust), trust), together=1)
+            return
+        self._clock_set_at = time.monotonic()
+        try:
+            self.staff(Facts(EntryType.TIME_CODE, 0, reason=str(Reason.CLOCK_SET), source=symbol.source))
+        except LedgerError:
+            # The right time holds all the same; what follows by it cannot be recorded either and is no accept.
+            self.is_recording = False
 
     def _verdict(self, symbol: Symbol) -> tuple[Verdict, Moment, TrustSnapshot | None]:
         trust = self._trusted.snapshot
@@ -205,7 +233,10 @@ class Line:
 
     def findings(self) -> list[Finding]:
         """Return the line's own conditions."""
-        return [] if self.is_recording else [Finding("log.unwritable", Severity.STOP)]
+        found = [] if self.is_recording else [Finding("log.unwritable", Severity.STOP)]
+        if time.monotonic() - self._clock_set_at < _SET_SHOWN_S:
+            found.append(Finding("clock.set"))
+        return found
 
 
 def unrecorded(verdict: Verdict) -> Verdict:

@@ -12,22 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from nacl.utils import random as random_bytes
-
 from edge.errors import EdgeError, EnrolmentError, TrustDamaged, TrustMissing
 from edge.gate.bus import Bus
-from edge.gate.clock import Clock, now_ms
+from edge.gate.clock import Clock
 from edge.gate.events import Standing, state_event
 from edge.gate.formats import load_formats
 from edge.gate.line import Line, Trusted
 from edge.gate.sightings import Memory
 from edge.gate.staff import Staff
+from edge.gate.sunset import Sunset
 from edge.gate.upkeep import Upkeep
-from edge.identity.daykeys import load_day_keys, save_day_keys
+from edge.identity.daykeys import load_day_keys
 from edge.identity.identity import Enrolment, gate_id, load_enrolment
-from edge.ledger.tokens import DayKey, day_of
 from edge.model.finding import Finding, Severity
-from edge.model.moment import ClockQuality
+from edge.model.moment import ClockQuality, Moment
 from edge.model.settings import PlaceSettings, Settings
 from edge.model.trust import Band
 from edge.policy.decide import Place
@@ -110,7 +108,7 @@ class ScannerPart:
         self._settings = settings
         self._gate = gate_id(state)
         self._enrolment, self._enrolment_findings = read_enrolment(state)
-        self._clock = Clock()
+        self._clock = Clock(state)
         self._trusted = Trusted()
         self._watcher = TrustWatcher(state / "trust", self._trusted)
         self._scanner = scanner
@@ -127,26 +125,30 @@ class ScannerPart:
             trusted=self._trusted,
             clock=self._clock,
             publish=self._bus.publish,
+            hub_keys=self._enrolment.hub_keys if self._enrolment is not None else {},
         )
-        self._day_ms = start_of_day_ms()
+        self._day_ms = start_of_day_ms(self._moment())
         self._line.tally.load(self._log, self._day_ms)
         pin = settings.staff.pin_file
         self._staff = Staff(self._line, Path(pin) if pin else None, preview=self._scanner.preview, report=self._report)
         self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolment)
+        self._sunset = Sunset(state, self._log, self._memory, enrolment=self._enrolment, record=self._line.staff)
+        self._tend_sunset()
         self._stated_at = 0.0
         self._rested_at = 0.0
 
+    def _moment(self) -> Moment:
+        return self._clock.moment(self._trusted.snapshot)
+
     def _remember(self, state: Path) -> Memory:
-        at_ms = now_ms()
-        keys = load_day_keys(state)
-        if not keys:
-            # Not enrolled: a key of its own, until the region's comes.
-            keys = (DayKey(day_of(at_ms), random_bytes(32)),)
-            with contextlib.suppress(OSError):
-                save_day_keys(state, keys)
-        memory = Memory(keys, state, window_s=_FIRST_WINDOW_S)
-        memory.recall(self._log.recent_tokens(at_ms - _DAY_S * 1000))
+        # A gate without keys is given one by `Sunset`, unless its policy has ended.
+        memory = Memory(load_day_keys(state), state, window_s=_FIRST_WINDOW_S)
+        memory.recall(self._log.recent_tokens(max(0, self._moment().unix_ms - _DAY_S * 1000)))
         return memory
+
+    def _tend_sunset(self) -> None:
+        trust = self._trusted.snapshot
+        self._sunset.tend(trust, self._clock.sure_ms(trust), self._moment())
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop` is set."""
@@ -163,6 +165,7 @@ class ScannerPart:
             stop.set()
             with contextlib.suppress(EdgeError):
                 self._line.end()
+            self._clock.keep()
             self._bus.close()
             self._log.close()
 
@@ -195,12 +198,16 @@ class ScannerPart:
         self._line.rest()
         self._memory.take_up_new_keys()
         trust = self._trusted.snapshot
-        self._upkeep.tend(trust, self._clock.moment(trust))
-        self._turn_day()
+        moment = self._moment()
+        self._upkeep.tend(trust, moment)
+        self._tend_sunset()
+        self._clock.keep_if_due()
+        self._turn_day(moment)
 
-    def _turn_day(self) -> None:
-        today = start_of_day_ms()
-        if today != self._day_ms:
+    def _turn_day(self, moment: Moment) -> None:
+        today = start_of_day_ms(moment)
+        # A clock in doubt begins no day.
+        if today != self._day_ms and moment.quality is not ClockQuality.DOUBTFUL:
             self._day_ms = today
             self._line.tally.load(self._log, today)
 
@@ -213,10 +220,14 @@ class ScannerPart:
             *self._line.findings(),
             *self._watcher.findings(),
             *self._upkeep.findings(),
+            *self._sunset.findings(),
         ]
-        findings += [*self._enrolment_findings, *clock_findings(moment.quality)]
-        if trust is not None:
-            findings += trust_findings(trust.band(moment.unix_s), ended=moment.unix_s >= trust.policy.ends_at)
+        is_doubtful = moment.quality is ClockQuality.DOUBTFUL
+        question = self._line.timecodes.question(trust) if is_doubtful or moment.quality is ClockQuality.FLOOR else ""
+        findings += [*self._enrolment_findings, *clock_findings(moment.quality, question)]
+        # As `edge.policy.decide`: a clock in doubt neither ages trust nor ends a policy.
+        if trust is not None and not is_doubtful:
+            findings += trust_findings(trust.band(moment.unix_s), ended=moment.unix_s >= trust.ends_at)
         standing = Standing(
             gate=self._gate,
             place=self._place,
@@ -231,7 +242,7 @@ class ScannerPart:
     def _report(self) -> dict[str, Any]:
         return {
             "since_ms": self._day_ms,
-            "until_ms": now_ms(),
+            "until_ms": self._moment().unix_ms,
             "counts": dict(self._line.tally.outcomes),
             "reasons": dict(self._line.tally.reasons.most_common()),
             "staff": dict(self._line.tally.staff),
@@ -240,11 +251,17 @@ class ScannerPart:
         }
 
 
-def clock_findings(quality: ClockQuality) -> list[Finding]:
-    """Return what staff should know about the clock."""
+def clock_findings(quality: ClockQuality, question: str = "") -> list[Finding]:
+    """Return what staff should know about the clock.
+
+    Args:
+        quality: How far it can be believed.
+        question: What central operations signs a time code for, empty where nobody can.
+    """
+    params: dict[str, str | int | float] = {"question": question} if question else {}
     if quality is ClockQuality.DOUBTFUL:
-        return [Finding("clock.doubtful")]
-    return [Finding("clock.floor")] if quality is ClockQuality.FLOOR else []
+        return [Finding("clock.doubtful", params=params)]
+    return [Finding("clock.floor", params=params)] if quality is ClockQuality.FLOOR else []
 
 
 def trust_findings(band: Band, *, ended: bool) -> list[Finding]:
@@ -275,9 +292,9 @@ def place_of(place: PlaceSettings, enrolled: Enrolment | None) -> PlaceSettings:
     return PlaceSettings(place.site or enrolled.site, place.lane or enrolled.lane, region, place.direction)
 
 
-def start_of_day_ms() -> int:
-    """Return the local midnight that today's shift counts begin at, Unix milliseconds."""
-    today = time.localtime(now_ms() / 1000)
+def start_of_day_ms(moment: Moment) -> int:
+    """Return the local midnight that the shift counts of a moment's day begin at, Unix milliseconds."""
+    today = time.localtime(moment.unix_ms / 1000)
     return int(time.mktime((today.tm_year, today.tm_mon, today.tm_mday, 0, 0, 0, 0, 0, -1))) * 1000
 
 

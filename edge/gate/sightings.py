@@ -22,7 +22,7 @@ class Memory:
     """Sightings of one gate (`edge.policy.examine.Sightings`).
 
     Args:
-        keys: Day keys to start from, newest first; at least one.
+        keys: Day keys to start from, newest first; none makes no tokens.
         state: The gate's state folder, where the keys are kept.
         window_s: The policy's repeat window, seconds; at most a day.
     """
@@ -38,13 +38,29 @@ class Memory:
         """Take up the tokens a scan log remembers from before a restart, as (token, Unix milliseconds)."""
         self._admitted.update(admitted)
 
-    def token(self, identity: bytes, moment: Moment) -> bytes:
-        """Return today's token of an identity, 8 bytes."""
-        self._turn(moment)
-        return tokens.token(self._keys[0], identity)
+    @property
+    def has_keys(self) -> bool:
+        """Whether tokens are made."""
+        return bool(self._keys)
 
-    def admit(self, token: bytes, moment: Moment) -> None:
-        """Remember an admission."""
+    def begin(self, key: DayKey) -> None:
+        """Make tokens from here on with a key of the gate's own."""
+        self._keep((key,))
+
+    def forget_keys(self) -> None:
+        """Forget keys and tokens: from here on nobody is known again. The file is left to the caller."""
+        self._keys = ()
+        self._admitted.clear()
+
+    def token(self, identity: bytes, moment: Moment) -> bytes | None:
+        """Return today's token of an identity, 8 bytes; None where there is no key."""
+        self._turn(moment)
+        return tokens.token(self._keys[0], identity) if self._keys else None
+
+    def admit(self, token: bytes | None, moment: Moment) -> None:
+        """Remember an admission; one without a token cannot be remembered."""
+        if token is None:
+            return
         # Re-inserted, so that the dictionary's order is the order of time and the oldest stand first.
         self._admitted.pop(token, None)
         self._admitted[token] = moment.unix_ms
@@ -55,8 +71,9 @@ class Memory:
         self._turn(moment)
         for key in self._keys:
             at_ms = self._admitted.get(tokens.token(key, identity))
-            if at_ms is not None and moment.unix_ms - at_ms < self.window_s * 1000:
-                # A clock set back in between makes the difference negative: still just now.
+            # A clock set back in between makes the difference negative: still just now. By more than a day it had been
+            # wrong when he was admitted, and nobody is sent to the desk for months because of that.
+            if at_ms is not None and -tokens.DAY_MS < moment.unix_ms - at_ms < self.window_s * 1000:
                 return Sighting(max(0, moment.unix_ms - at_ms) // 1000)
         return None
 
@@ -69,7 +86,7 @@ class Memory:
 
     def _turn(self, moment: Moment) -> None:
         # A clock that may be years ahead must not ratchet the key past every day to come.
-        if moment.quality is ClockQuality.DOUBTFUL:
+        if moment.quality is ClockQuality.DOUBTFUL or not self._keys:
             return
         day = tokens.day_of(moment.unix_ms)
         if day > self._keys[0].day:

@@ -3,6 +3,7 @@
 Every change is one durable transaction of its own; a serving hub sees it with the next request.
 """
 
+import base64
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from edge.hub.folder import HubConfig, HubFolder
 from edge.hub.hub import SILENT_BEATS, system_clock
 from edge.hub.roster import Place
 from edge.hub.store import Store
-from edge.ledger import enrolment, tokens
+from edge.ledger import enrolment, timecode, tokens
 
 Clock = Callable[[], int]
 
@@ -105,6 +106,25 @@ class Desk:
             code = enrolment.make_invitation(made, self.home.key)
             _check_readable(code)
         return Invited(code, place, expires_ms, bool(self.home.root()))
+
+    def time_code(self, question: str) -> tuple[str, int]:
+        """Sign this hub's time for the gate that shows `question`.
+
+        Returns:
+            The code to show to its camera, and the time in it, Unix milliseconds.
+
+        Raises:
+            ConfigError: It is no question of a gate.
+        """
+        try:
+            nonce = base64.b32decode(question.replace(" ", "").replace("-", "").upper(), casefold=False)
+            at_ms = self._clock()
+            return timecode.make(timecode.TimeCode(nonce, at_ms), self.home.key), at_ms
+        except ValueError:
+            raise ConfigError(
+                "A gate's question is eight letters and digits, without 0, 1, 8 and 9.",
+                "Read it anew from the gate's screen: it changes every ten minutes.",
+            ) from None
 
     def gates(self) -> tuple[fleet.GateState, ...]:
         """Return the state of every gate, the one that wants a look most first.

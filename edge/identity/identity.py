@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from nacl.signing import SigningKey
 
+from edge.codec.ed25519 import refuse_weak_point
 from edge.disk import durable
-from edge.errors import EnrolmentError
+from edge.errors import EncodingRefused, EnrolmentError
 from edge.ledger import device
 
 KEY_FILE: Final = "device.key"
@@ -140,7 +141,7 @@ def load_enrolment(state: Path) -> Enrolment | None:
         raise EnrolmentError(f"{path} cannot be read: {error.strerror}.", "Run as the gate's user (edge).") from error
     try:
         return _enrolment(json.loads(content))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, EncodingRefused) as error:
         raise EnrolmentError(
             f"The enrolment {path} is damaged.",
             "Move it away and enrol this gate again: edge provision enroll CODE; its log keeps its scans.",
@@ -151,8 +152,10 @@ def _enrolment(document: Any) -> Enrolment:
     if document["schema"] != SCHEMA:
         raise ValueError("another schema")
     keys = {str(name): _bytes(key, 32) for name, key in document["hub_keys"].items()}
-    if any(device.key_id(key).hex() != name for name, key in keys.items()):
-        raise ValueError("a hub key does not have its own name")
+    for name, key in keys.items():
+        refuse_weak_point(key)
+        if device.key_id(key).hex() != name:
+            raise ValueError("a hub key does not have its own name")
     return Enrolment(
         gate=_bytes(document["gate"], 16),
         site=str(document["site"]),

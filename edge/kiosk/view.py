@@ -228,6 +228,9 @@ def _facts(language: str, message: Mapping[str, Any], warnings: list[str]) -> li
     health = message.get("health")
     health_key = f"health.{health}" if isinstance(health, str) and health not in ("", "none") else ""
     facts += [label(language, key) for key in (kind_key, health_key) if key and has_label(key)]
+    status = _names(message.get("status_names"))
+    # What the issuer calls it, where that says more than the colour.
+    facts += [status[language]] if status and status[language] not in facts else []
     region = _names(message.get("region_names"))
     return facts + ([region[language]] if region else [])
 

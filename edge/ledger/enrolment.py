@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from nacl.signing import SigningKey
 
-from edge.codec import base45, cbor, cose
+from edge.codec import base45, cbor, cose, ed25519
 from edge.errors import EncodingRefused, EnrolmentError, LedgerError, ReceiptRefused
 from edge.ledger import device
 from edge.ledger.receipt import opened_by_hub
@@ -235,6 +235,7 @@ def open_invitation(code: bytes) -> Invitation:
         public = content.get(2) if isinstance(content, dict) else None
         if not isinstance(public, bytes):
             raise EnrolmentError("The invitation carries no hub key.", again)
+        ed25519.refuse_weak_point(public)
         return Invitation(**_fields(device.opened("invitation", signed, public), _INVITATION))
     except (EncodingRefused, LedgerError) as bad:
         raise EnrolmentError(f"The invitation is damaged or altered: {bad}.", again) from bad
@@ -279,10 +280,18 @@ def open_answer(data: bytes, hub_key: bytes) -> EnrolmentAnswer:
             f"The answer is not the inviting hub's: {bad}.", "Check the network: a captive portal may have answered."
         ) from bad
     keys = fields["hub_keys"]
-    if not keys or not all(isinstance(key, bytes) and len(key) == 32 for key in keys):
+    if not keys or not all(isinstance(key, bytes) and _is_fit(key) for key in keys):
         raise EnrolmentError("The hub's answer names impossible receipt keys.", "Update the hub.")
     fields["hub_keys"] = tuple(fields["hub_keys"])
     return EnrolmentAnswer(**fields)
+
+
+def _is_fit(public: bytes) -> bool:
+    try:
+        ed25519.refuse_weak_point(public)
+    except EncodingRefused:
+        return False
+    return True
 
 
 def seal_seed(seed: DayKey, public: bytes) -> bytes:

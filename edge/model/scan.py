@@ -19,6 +19,10 @@ class EntryType(IntEnum):
     UNDO = 6
     PURGE = 7
     """A destruction certificate: rows went under receipts and the signed retention."""
+    TIME_CODE = 8
+    """A signed time code set the clock; the entry's time is the first by it."""
+    SUNSET = 9
+    """The policy has ended for certain, and this gate erased the keys of its tokens."""
 
 
 @dataclass(frozen=True, slots=True)

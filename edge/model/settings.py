@@ -50,6 +50,9 @@ class TrustSettings:
 
     url: str = _key("", "Address of the authority's publication or a mirror. Empty: as enrolled.")
     refresh_s: int = _key(900, "Seconds between refreshes while the mirror answers.")
+    ca_file: str = _key("", "Certificates (PEM) that an https mirror is held to. Empty: those of the system.")
+    proxy: str = _key("", "HTTP proxy on the way to the mirror, `http://HOST:PORT`. Empty: none.")
+    stick: str = _key("/media/edge", "Where an update stick is mounted; what is put in there is taken. Empty: nowhere.")
 
 
 @dataclass(frozen=True, slots=True)

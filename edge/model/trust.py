@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from edge.model.credential import PassKind
+from edge.model.registries import Registries
 
 EDDSA = -8
 """COSE algorithm number of EdDSA (RFC 9053, 2.2)."""
@@ -223,6 +224,8 @@ class TrustSnapshot:
         auditor_key: X25519 public key that personal fields are sealed to, or None.
         hash_lists: Revoked foreign credentials, by (issuer id, list number).
         held_back: Why a list stays at its state of before although another was published, by the list's name.
+        sunset: Unix seconds until which the root lets any policy run, or None where it sets no bound.
+        registries: How complete the regions are, venues, names of statuses.
     """
 
     versions: TrustVersions
@@ -239,6 +242,16 @@ class TrustSnapshot:
     auditor_key: bytes | None = None
     hash_lists: Mapping[tuple[str, int], HashList] = field(default_factory=lambda: MappingProxyType({}))
     held_back: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    sunset: int | None = None
+    registries: Registries = Registries()
+
+    @property
+    def ends_at(self) -> int:
+        """Unix seconds from which no gate admits under this policy: its own end, or the root's where that is earlier.
+
+        So a longer life takes a new root, which takes the root's threshold (docs/adr/0024-sunset-registries.md).
+        """
+        return self.policy.ends_at if self.sunset is None else min(self.policy.ends_at, self.sunset)
 
     def age_s(self, unix_s: float) -> float:
         """Return the age of this view at `unix_s`, seconds, never negative."""

@@ -128,7 +128,7 @@ def _trust_reason(trust: TrustSnapshot, moment: Moment) -> Reason:
     # A clock that may be years ahead must not end the policy or age the trust: everything is capped at REFER instead.
     if moment.quality is ClockQuality.DOUBTFUL:
         return Reason.OK
-    if moment.unix_s >= trust.policy.ends_at:
+    if moment.unix_s >= trust.ends_at:
         return Reason.POLICY_ENDED
     return Reason.TRUST_TOO_OLD if trust.band(moment.unix_s) is Band.TOO_OLD else Reason.OK
 

@@ -45,6 +45,7 @@ class ScanLog:
         self._is_displaced = False
         self._unsaved = 0
         self._is_cold = True
+        self._erased = 0
 
     @classmethod
     def open(cls, path: Path, *, epoch: bytes | None = None) -> Self:
@@ -173,8 +174,14 @@ class ScanLog:
         """
         with self._translating(connection.unwritable):
             gone = self._db.execute(
-                "UPDATE scan SET token = NULL WHERE token IS NOT NULL AND at_ms < ?", (before_ms,)
+                "UPDATE scan SET token = NULL WHERE seq > ? AND token IS NOT NULL AND at_ms < ?",
+                (self._erased, before_ms),
             ).rowcount
+            # Up to there no entry will ever have a token again: next time they are not read on the thread of the line.
+            (first,) = self._db.execute(
+                "SELECT min(seq) FROM scan WHERE seq > ? AND token IS NOT NULL", (self._erased,)
+            ).fetchone()
+            self._erased = self._seq if first is None else first - 1
             if gone:
                 self._warm_or_later()
         return gone

@@ -13,7 +13,9 @@ import resource
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Any
 
 import cv2
@@ -43,6 +45,7 @@ _QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 
 _PREVIEW_PX = 480
 _LOOK_STEP = 16
+_HELD_FRAMES = 4
 
 
 class Unreadable(Exception):  # noqa: N818 - never leaves this process: it becomes a status
@@ -102,13 +105,47 @@ def _of_zxing(found: zxingcpp.Barcode) -> Sighting:
 
 
 def read_zxing(grey: Pixels) -> list[Sighting]:
-    """Return the QR codes zxing-cpp reads, bytes as in the symbol.
+    """Return the dark-on-light QR codes zxing-cpp reads, bytes as in the symbol.
+
+    Light on dark (ISO/IEC 18004, reflectance reversal) is read from the negative: one look costs 0.6 of both.
 
     Args:
         grey: uint8, HxW, at least one pixel.
     """
-    found = zxingcpp.read_barcodes(grey, formats=_QR, text_mode=zxingcpp.TextMode.Plain)
+    found = zxingcpp.read_barcodes(grey, formats=_QR, try_invert=False, text_mode=zxingcpp.TextMode.Plain)
     return [_of_zxing(one) for one in found if one.bytes]
+
+
+class FirstEngine:
+    """zxing-cpp on every frame, both polarities of it where nobody waits.
+
+    A code seen for the first time is answered after one look. Of other frames, empty or with codes held up, the
+    negative of every second one is read as well: a light-on-dark code is met at most one frame later.
+    """
+
+    def __init__(self) -> None:
+        # Digests: what is remembered is nobody's pass. Several frames, since several sources take turns.
+        self._held: deque[frozenset[bytes]] = deque(maxlen=_HELD_FRAMES)
+        self._has_looked = False
+
+    def read(self, grey: Pixels, *, is_still: bool) -> list[Sighting]:
+        """Return the QR codes of a frame.
+
+        Args:
+            grey: uint8, HxW, at least one pixel.
+            is_still: There is no next frame: both polarities are read.
+        """
+        found = read_zxing(grey)
+        if is_still or self._is_time_to_look(found):
+            found += read_zxing(np.asarray(cv2.bitwise_not(grey), np.uint8))
+        self._held.append(frozenset(blake2b(seen.raw, digest_size=16).digest() for seen in found))
+        return found
+
+    def _is_time_to_look(self, found: Iterable[Sighting]) -> bool:
+        known = frozenset[bytes]().union(*self._held)
+        is_held = all(blake2b(seen.raw, digest_size=16).digest() in known for seen in found)
+        self._has_looked = is_held and not self._has_looked
+        return self._has_looked
 
 
 def grey_of(pixels: npt.NDArray[Any]) -> Pixels:
@@ -191,6 +228,7 @@ class Child:
         self._slot = np.frombuffer(slot, np.uint8)
         self._every = every
         self._missed = 0
+        self._first = FirstEngine()
         self._second = SecondEngine()
 
     def answer(self, request: Request) -> Reply:
@@ -208,9 +246,10 @@ class Child:
         grey = decoded(used, cv2.IMREAD_GRAYSCALE) if picture is not None else _in_slot(used, request)
         grey = np.asarray(grey, np.uint8)
         height, width = grey.shape
-        sightings, notice = read_zxing(grey), Notice.NOTHING
-        if not sightings and request.want & Want.STILL and picture is not None:
-            sightings = _through_alpha(picture)
+        is_still = bool(request.want & Want.STILL)
+        sightings, notice = self._first.read(grey, is_still=is_still), Notice.NOTHING
+        if not sightings and is_still and picture is not None:
+            sightings = self._through_alpha(picture)
         if not sightings and self._second_turn(request, width * height):
             sightings, notice = self._second.read(grey)
         mean, spread = (-1.0, -1.0)
@@ -220,6 +259,14 @@ class Child:
         preview = preview_of(picture, grey) if request.want & Want.PREVIEW else b""
         seen = nearest_first(sightings, width, height)
         return Reply(request.seq, Status.READ, notice, width, height, mean, spread, seen, preview)
+
+    def _through_alpha(self, picture: Pixels) -> list[Sighting]:
+        """Read a picture with a transparent ground once more, laid on white."""
+        with contextlib.suppress(Unreadable):
+            pixels = decoded(picture, cv2.IMREAD_UNCHANGED)
+            if pixels.ndim == 3 and pixels.shape[2] == 4:  # noqa: PLR2004
+                return self._first.read(grey_of(pixels), is_still=True)
+        return []
 
     def _second_turn(self, request: Request, pixels: int) -> bool:
         if request.want & Want.STILL:
@@ -235,15 +282,6 @@ def _in_slot(used: Pixels, request: Request) -> Pixels:
         return used.reshape(request.height, request.width)  # the usual case: read where it lies
     dtype = np.uint8 if request.item == 1 else np.uint16
     return grey_of(used.view(dtype).reshape(request.height, request.width, request.channels))
-
-
-def _through_alpha(picture: Pixels) -> list[Sighting]:
-    """Read a picture with a transparent ground once more, laid on white."""
-    with contextlib.suppress(Unreadable):
-        pixels = decoded(picture, cv2.IMREAD_UNCHANGED)
-        if pixels.ndim == 3 and pixels.shape[2] == 4:  # noqa: PLR2004
-            return read_zxing(grey_of(pixels))
-    return []
 
 
 def _confine(max_bytes: int) -> None:

@@ -14,6 +14,7 @@ from edge.scanner.conditions import Conditions
 from edge.scanner.decode import Decoder, Limits, Reading
 from edge.scanner.handover import Want
 from edge.scanner.slots import Slots
+from edge.scanner.sources.base import Frame
 from edge.scanner.steady import Steady
 
 _MS = 1_000_000
@@ -81,15 +82,15 @@ class Scanner:
         frame = self._slots.take(timeout_s)
         if frame is None:
             return []
-        want = self._want(frame.source, time.monotonic_ns())
+        want = self._want(frame, time.monotonic_ns())
         reading = self._decoder.read(frame, want)
         self._note(frame.source, reading, want)
         self.in_view = reading.symbols
         return self._steady.presentations(reading.symbols, frame.taken_ns)
 
-    def _want(self, source: int, now_ns: int) -> Want:
-        want = Want.NOTHING
-        if now_ns - self._looked_ns[source] >= LOOK_NS:
+    def _want(self, frame: Frame, now_ns: int) -> Want:
+        want = Want.STILL if frame.is_still else Want.NOTHING
+        if now_ns - self._looked_ns[frame.source] >= LOOK_NS:
             want |= Want.LOOK
         asked = self._wanted_ns and now_ns - self._wanted_ns < PREVIEW_WANTED_NS
         if asked and now_ns - self._preview[0] >= PREVIEW_NS:

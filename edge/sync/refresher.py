@@ -7,9 +7,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from edge.errors import EdgeError, TransportError, TrustError, TrustMissing, TrustRefused
-from edge.trust.fetchers import HttpFetcher
+from edge.errors import (
+    EdgeError,
+    TransportError,
+    TrustError,
+    TrustExpired,
+    TrustMissing,
+    TrustOlder,
+    TrustRefused,
+    Unreachable,
+)
+from edge.model.finding import Finding
+from edge.trust.fetchers import FolderFetcher, HttpFetcher, Way
+from edge.trust.opening import TIMESTAMP, publication_of
 from edge.trust.store import TrustStore
+from edge.trust.workflow import LIMITS
 
 UNREACHABLE_CAP_S: Final = 30.0
 REFUSED_CAP_S: Final = 300.0
@@ -71,14 +83,104 @@ def look(folder: Path, before: View) -> View:
     return View(generation, found)
 
 
-def refresh(folder: Path, url: str, timeout_s: float, now: int) -> EdgeError | None:
-    """Refresh the store in `folder`; return what went wrong, or None. What was in force stays where anything does."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a refresh ended.
+
+    Attributes:
+        error: What went wrong, or None.
+        withheld: Delegated roles that came expired: their issuers are not in the view in force.
+        is_stick: Whether a stick was read, and not a mirror.
+    """
+
+    error: EdgeError | None = None
+    withheld: frozenset[str] = frozenset()
+    is_stick: bool = False
+
+
+def refresh(folder: Path, url: str, way: Way, now: int) -> Outcome:
+    """Refresh the store in `folder`; what was in force stays where anything goes wrong. Blocks."""
     try:
-        with closing(HttpFetcher(url, timeout_s)) as fetcher:
-            TrustStore(folder).refresh(fetcher, now)
+        with closing(HttpFetcher(url, way)) as fetcher:
+            return Outcome(withheld=TrustStore(folder).refresh(fetcher, now).withheld)
     except EdgeError as error:
-        return error
-    return None
+        return Outcome(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Stick:
+    """What was last seen of the update stick.
+
+    Attributes:
+        timestamp: Its timestamp file, empty while no stick with a publication is there.
+        outcome: How taking trust from it ended.
+    """
+
+    timestamp: bytes = b""
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+def try_stick(folder: Path, mount: Path, before: Stick, now: int) -> Stick:
+    """Take trust from the stick mounted at `mount`, once for each publication that is put in. Blocks."""
+    publication = publication_of(mount)
+    if publication is None:
+        return Stick()
+    fetcher, timestamp = FolderFetcher(publication), b""
+    try:
+        timestamp = fetcher.fetch(TIMESTAMP, LIMITS.timestamp)
+        if timestamp == before.timestamp:
+            return before
+        return Stick(timestamp, Outcome(withheld=TrustStore(folder).refresh(fetcher, now).withheld, is_stick=True))
+    except TransportError as error:
+        # Being copied to, or failing: looked at again, and said meanwhile.
+        return Stick(b"", Outcome(error, is_stick=True))
+    except EdgeError as error:
+        return Stick(timestamp, Outcome(error, is_stick=True))
+
+
+def findings(outcome: Outcome, *, is_online: bool) -> list[Finding]:
+    """Return what people should hear of how a refresh ended.
+
+    Args:
+        outcome: How it ended.
+        is_online: Whether the hub answers: without it a login page is a likelier cause than a tampered mirror, and with
+            it an old stick that was left in place concerns nobody.
+    """
+    found = []
+    if outcome.withheld:
+        found.append(Finding("trust.withheld", params={"roles": ", ".join(sorted(outcome.withheld))}))
+    if outcome.error is None:
+        return found
+    code = _code(outcome)
+    if code and _is_said(code, outcome, is_online=is_online):
+        found.append(Finding(code, params={"message": str(outcome.error)}))
+    return found
+
+
+def _is_said(code: str, outcome: Outcome, *, is_online: bool) -> bool:
+    if code == _OLD_STICK:
+        return not is_online
+    return is_online or outcome.is_stick or code == _UNKEPT
+
+
+_UNKEPT: Final = "trust.unkept"
+_OLD_STICK: Final = "trust.stick_old"
+
+
+def _code(outcome: Outcome) -> str:
+    error = outcome.error
+    if isinstance(error, TrustOlder) and outcome.is_stick:
+        return _OLD_STICK
+    if isinstance(error, TrustExpired):
+        return "trust.expired"
+    if isinstance(error, TrustRefused):
+        return "trust.refused"
+    if isinstance(error, TransportError):
+        # Nobody there is what the link already says.
+        mirror = "" if isinstance(error, Unreachable) else "trust.mirror"
+        return "trust.stick" if outcome.is_stick else mirror
+    # A full disk, a busy store, a damaged floor: this machine's own trouble.
+    return _UNKEPT
 
 
 class Schedule:
@@ -115,8 +217,3 @@ class Schedule:
         """The hub is there again: so is the mirror, probably."""
         self._failures = 0
         self._due_at = now
-
-
-def is_refusal(error: EdgeError | None) -> bool:
-    """Whether somebody offered trust that does not verify, which people should hear of."""
-    return isinstance(error, TrustRefused)

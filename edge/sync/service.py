@@ -26,16 +26,18 @@ from edge.sync.link import LinkFile, LinkState
 from edge.sync.network import ways_out
 from edge.sync.outbox import NO_LOG, Outbox, Standing
 from edge.sync.pusher import Job, Pusher, Result, perform
-from edge.sync.refresher import Believed, Schedule, View, is_refusal, look, refresh
+from edge.sync.refresher import Believed, Outcome, Schedule, Stick, View, findings, look, refresh, try_stick
 from edge.sync.session import Link, Session
 from edge.sync.store import FILE, SyncStore, set_aside
 from edge.sync.transport import Transport
+from edge.trust.fetchers import Way
 
 SCANS: Final = "scans.db"
 TRUST: Final = "trust"
 _TICK_S: Final = 0.25
 _STANDING_EVERY_S: Final = 0.5
 _LOOK_EVERY_S: Final = 30.0
+_STICK_EVERY_S: Final = 5.0
 _NEWEST: Final = 32
 _ABNORMAL: Final = frozenset((EntryType.OVERRIDE, EntryType.NOT_HOLDER))
 """What the hub should hear of without waiting: staff let somebody pass, or found a pass in the wrong hands."""
@@ -98,7 +100,9 @@ class Service:
         self._schedule = Schedule(settings.trust.refresh_s, random)
         self._view = View()
         self._look_at = float("-inf")
-        self._refreshed: EdgeError | None = None
+        self._refreshed = Outcome()
+        self._stick = Stick()
+        self._stick_at = float("-inf")
         self._standing = Standing(NO_LOG, 0, 0, needs_mark=False)
         self._standing_at = float("-inf")
         self._unreadable: EdgeError | None = None
@@ -186,27 +190,43 @@ class Service:
     def _refresh(self, now: float) -> None:
         if not self._mirror.is_idle:
             return
-        folder, view, timeout_s = self._trust_folder, self._view, self._settings.sync.timeout_s
+        folder, view, mirror = self._trust_folder, self._view, self._settings.trust
         if now >= self._look_at:
             self._look_at = now + _LOOK_EVERY_S
             self._mirror.send(lambda: look(folder, view), self._looked)
+        elif mirror.stick and now >= self._stick_at:
+            self._stick_at = now + _STICK_EVERY_S
+            mount, before, now_s = Path(mirror.stick), self._stick, self._now_ms() // 1000
+            self._mirror.send(lambda: try_stick(folder, mount, before, now_s), self._on_stick)
         elif self._trust_url and self._schedule.is_due(now):
             now_s = self._now_ms() // 1000
-            self._mirror.send(lambda: refresh(folder, self._trust_url, timeout_s, now_s), self._on_refreshed)
+            way = Way(self._settings.sync.timeout_s, ca_file=mirror.ca_file, proxy=mirror.proxy)
+            self._mirror.send(lambda: refresh(folder, self._trust_url, way, now_s), self._on_refreshed)
 
     def _looked(self, view: View) -> None:
         self._view = view
         self._outbox.set_trust(view.believed.digest, view.believed.versions)
 
-    def _on_refreshed(self, error: EdgeError | None) -> None:
+    def _on_refreshed(self, outcome: Outcome) -> None:
         now = time.monotonic()
-        self._schedule.on_result(now, error)
-        if error is not None and str(error) != str(self._refreshed):
-            _LOG.warning("trust not refreshed: %s", error)
-        self._refreshed = error
-        if error is None:
+        self._schedule.on_result(now, outcome.error)
+        if outcome.error is not None and str(outcome.error) != str(self._refreshed.error):
+            _LOG.warning("trust not refreshed: %s", outcome.error)
+        self._refreshed = outcome
+        if outcome.error is None:
             self._link.refreshed(self._now_ms())
             self._look_at = now
+
+    def _on_stick(self, stick: Stick) -> None:
+        before, self._stick = self._stick, stick
+        if stick == before or not stick.outcome.is_stick:
+            return
+        if stick.outcome.error is None:
+            _LOG.info("trust taken from the update stick")
+            self._link.refreshed(self._now_ms())
+            self._look_at = time.monotonic()
+        elif str(stick.outcome.error) != str(before.outcome.error):
+            _LOG.warning("update stick not taken: %s", stick.outcome.error)
 
     def _show(self, now: float) -> None:
         state = LinkState(
@@ -235,9 +255,8 @@ class Service:
                     params={"backlog": self._standing.backlog, "message": self._pusher.failure},
                 )
             )
-        # A login page answers for the mirror as it does for the hub: no reason to call anything tampered with.
-        if is_refusal(self._refreshed) and self._session.link is Link.ONLINE:
-            found.append(Finding("trust.refused", params={"message": str(self._refreshed)}))
+        for outcome in (self._refreshed, self._stick.outcome):
+            found += findings(outcome, is_online=self._session.link is Link.ONLINE)
         trouble = self._unreadable or self._pusher.trouble
         if trouble is not None:
             found.append(Finding("sync.failed", params={"message": str(trouble)}))

@@ -2,13 +2,12 @@
 
 Every record carries the SHA-256 of its value, so a flipped bit is met as damage and not as another value. A commit is
 the atomic swap: a reader sees all of a view or all of the one before. What the records mean is left to
-`edge.trust.store` and `edge.trust.refresh`.
+`edge.trust.records`.
 """
 
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -16,10 +15,7 @@ from urllib.parse import quote
 
 from edge.disk import durable
 from edge.errors import TrustDamaged, TrustError, TrustMissing
-
-PINNED: Final = "pinned"
-FLOORS: Final = "floors"
-GENERATION: Final = "generation"
+from edge.trust.records import AGAIN, GENERATION, Stored
 
 _FORM: Final = 1
 _BUSY_S: Final = 5.0
@@ -27,38 +23,6 @@ _SCHEMA: Final = "CREATE TABLE records (name TEXT PRIMARY KEY, value BLOB NOT NU
 _DAMAGE: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR))
 _MAX_DIGITS: Final = 18
 _ENROL: Final = "Enrol this gate: edge provision enroll."
-_AGAIN: Final = (
-    "Nothing of it is relied on. Enrol this gate again: the new invitation brings the root of trust (edge provision)."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """All records at one moment.
-
-    Attributes:
-        path: The database, for messages.
-        values: Value by name, of those that are whole.
-        damaged: Names of those that are not.
-    """
-
-    path: Path
-    values: Mapping[str, bytes]
-    damaged: frozenset[str]
-
-    def get(self, name: str) -> bytes | None:
-        """Return a record that can be fetched again: damaged counts as absent."""
-        return self.values.get(name)
-
-    def need(self, name: str) -> bytes:
-        """Return a record that nothing else can replace.
-
-        Raises:
-            TrustDamaged: It is damaged or absent.
-        """
-        if name not in self.values:
-            raise TrustDamaged(f"The record {name} of {self.path} is damaged.", _AGAIN)
-        return self.values[name]
 
 
 class Database:
@@ -189,7 +153,7 @@ def _ours(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if code in _DAMAGE:
-            raise TrustDamaged(f"{path} is damaged: {error}.", _AGAIN) from error
+            raise TrustDamaged(f"{path} is damaged: {error}.", AGAIN) from error
         raise TrustError(f"{path} cannot be used: {error}.", "Check free space and the state of the disk.") from error
     except OSError as error:
         raise TrustError(f"{path} cannot be used: {error.strerror}.", "Check permissions and free space.") from error

@@ -10,10 +10,12 @@ import socket
 import ssl
 import stat
 import threading
+import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from edge.errors import AnswerRefused, ConfigError, Unreachable
 
@@ -34,7 +36,8 @@ class Fetcher(Protocol):
         """Return one file of the publication.
 
         Args:
-            path: Path below the publication's root (`metadata/timestamp.json`), without `..`.
+            path: Address below the publication's root (`metadata/timestamp.json`), as it stands in a URL: a role or
+                target of unusual name is percent-encoded, and no part of it is `..` once decoded.
             max_bytes: Most bytes to take.
 
         Raises:
@@ -43,32 +46,46 @@ class Fetcher(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an address is reached.
+
+    Attributes:
+        timeout_s: Most seconds for one file, from connecting to its last byte.
+        total_s: Most seconds for all files together: what verified by then is kept, the next refresh goes on.
+        ca_file: PEM file of the certificates an https address is held to; empty: those of the system.
+        proxy: HTTP proxy, `http://host:port`; empty: none.
+    """
+
+    timeout_s: float = 10.0
+    total_s: float = 1800.0
+    ca_file: str = ""
+    proxy: str = ""
+
+
+PLAIN: Final = Way()
+
+
 class HttpFetcher:
     """A publication behind HTTP or HTTPS. One connection is kept for all files of a refresh.
 
     Args:
         base_url: Address of the publication's root.
-        timeout_s: Most seconds for one file, from connecting to its last byte.
+        way: How it is reached.
 
     Raises:
-        ConfigError: `base_url` is no http or https address.
+        ConfigError: `base_url` is no http or https address, or the way to it cannot be used.
     """
 
-    def __init__(self, base_url: str, timeout_s: float = 10.0) -> None:
-        parts = urlsplit(base_url)
-        try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1 or parts.username is not None:
-            raise ConfigError(
-                "The address of the publication is not of the form http://host[:port]/path.",
-                "Set [trust] url in gate.toml, or enrol the gate again.",
-            )
-        self._host, self._port = parts.hostname, port
-        self._is_tls = parts.scheme == "https"
+    def __init__(self, base_url: str, way: Way = PLAIN) -> None:
+        parts = _address(base_url, "publication", "Set [trust] url in gate.toml, or enrol the gate again.")
+        self._host, self._port = str(parts.hostname), parts.port
+        self._authority = parts.netloc
+        self._tls = _trusting(way.ca_file) if parts.scheme == "https" else None
         self._prefix = parts.path.rstrip("/")
-        self._timeout_s = timeout_s
+        self._proxy = _address(way.proxy, "proxy", "Set [trust] proxy in gate.toml.") if way.proxy else None
+        self._timeout_s = way.timeout_s
+        self._ends_at = time.monotonic() + way.total_s
         self._connection: http.client.HTTPConnection | None = None
 
     def fetch(self, path: str, max_bytes: int) -> bytes:
@@ -78,6 +95,10 @@ class HttpFetcher:
             Unreachable: Nobody answered, or not in time.
             AnswerRefused: Something else came back.
         """
+        if time.monotonic() >= self._ends_at:
+            raise Unreachable(
+                f"The publication at {self._host} takes too long.", "What verified is kept; the next refresh goes on."
+            )
         is_reused = self._connection is not None
         try:
             return self._exchange(path, max_bytes)
@@ -110,7 +131,9 @@ class HttpFetcher:
     def _answer(self, connection: http.client.HTTPConnection, path: str, max_bytes: int) -> bytes:
         # The socket's own time-out starts again with every byte; a dripping peer is cut off by this one.
         with _Deadline(connection.sock, self._timeout_s) as deadline:
-            connection.request("GET", f"{self._prefix}/{quote(path)}", headers={"Accept-Encoding": "identity"})
+            # A proxy of plain HTTP is asked for the whole address (RFC 9112, 3.2.2).
+            whole = f"http://{self._authority}" if self._proxy and self._tls is None else ""
+            connection.request("GET", f"{whole}{self._prefix}/{path}", headers={"Accept-Encoding": "identity"})
             # A response that closes its connection owns the socket: it is closed here, whatever comes.
             with connection.getresponse() as response:
                 data = _body(response, max_bytes if response.status == _OK else _MAX_ERROR_BYTES)
@@ -126,20 +149,42 @@ class HttpFetcher:
                 _ELSE,
                 status=response.status,
             )
+        if data is not None and data.lstrip()[:1] == b"<":
+            # Nothing of a publication begins so; a login page that answers for everybody does.
+            raise AnswerRefused(f"{self._host} answered with a web page instead of the file.", _ELSE)
         if data is None:
             raise AnswerRefused(f"A file of the publication is longer than {max_bytes} bytes.", _ELSE, status=413)
         return data
 
     def _connected(self) -> http.client.HTTPConnection:
-        connection = (
-            http.client.HTTPSConnection(
-                self._host, self._port, timeout=self._timeout_s, context=ssl.create_default_context()
-            )
-            if self._is_tls
-            else http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
-        )
+        host, port = (self._proxy.hostname, self._proxy.port) if self._proxy else (self._host, self._port)
+        if self._tls is None:
+            connection = http.client.HTTPConnection(str(host), port, timeout=self._timeout_s)
+        else:
+            connection = http.client.HTTPSConnection(str(host), port, timeout=self._timeout_s, context=self._tls)
+            if self._proxy:
+                connection.set_tunnel(self._host, self._port)
         connection.connect()
         return connection
+
+
+def _address(url: str, what: str, next_step: str) -> SplitResult:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1 or parts.username is not None:
+        raise ConfigError(f"The address of the {what} is not of the form http://host[:port]/path.", next_step)
+    return parts
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    # A file without a certificate is an ssl.SSLError, which is an OSError.
+    except OSError as error:
+        raise ConfigError(f"{ca_file} holds no certificates that can be read.", "Set [trust] ca_file.") from error
 
 
 class _Deadline:
@@ -198,14 +243,15 @@ class FolderFetcher:
             Unreachable: The folder cannot be read.
             AnswerRefused: There is no such file, it is longer, or it is no plain file inside the folder.
         """
-        place = self._folder / path
+        # As a web server does it: one tree, one name for each file.
+        place = self._folder / unquote(path)
         try:
             self._refuse_outside(place)
             handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             raise AnswerRefused(f"{self._folder} has no {path}.", _STICK, status=_NOT_FOUND) from None
-        # A loop of links is a RuntimeError before Python 3.13.
-        except (OSError, RuntimeError) as error:
+        # A loop of links is a RuntimeError before Python 3.13, a zero byte in a name a ValueError.
+        except (OSError, RuntimeError, ValueError) as error:
             raise Unreachable(f"{self._folder} cannot be read.", _STICK) from error
         try:
             return self._read(handle, path, max_bytes)

@@ -14,6 +14,7 @@ from edge.errors import TrustError
 
 SCHEMA: Final = 1
 MAX_JSON_BYTES: Final = 4 << 20
+MAX_VERSION: Final = 1 << 31
 _MAX_TEXT: Final = 200
 _MAX_ITEMS: Final = 20000
 _TIME_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
@@ -73,6 +74,19 @@ class Fields:
         # JSON's true is an int in Python.
         if type(value) is not int or not least <= value <= most:
             raise self.fault(name, f"must be a whole number from {least} to {most}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return whether a member is there and true.
+
+        Raises:
+            TrustError: It is neither true nor false.
+        """
+        if not self.has(name):
+            return False
+        value = self._take(name)
+        if type(value) is not bool:
+            raise self.fault(name, "must be true or false")
         return value
 
     def text(self, name: str, most: int = _MAX_TEXT) -> str:
@@ -152,6 +166,14 @@ class Fields:
         object_ = Fields(self._take(name), f"{self.place}.{name}", self._readers)
         return MappingProxyType({language: object_.text(language) for language in _LANGUAGES})
 
+    def object(self, name: str) -> "Fields":
+        """Return an object.
+
+        Raises:
+            TrustError: It is missing or something else.
+        """
+        return Fields(self._take(name), f"{self.place} {name}", self._readers)
+
     def objects(self, name: str, most: int = _MAX_ITEMS) -> list["Fields"]:
         """Return a list of objects.
 
@@ -171,15 +193,19 @@ class Document(Fields):
         data: Its bytes.
         place: Its name, for messages.
 
+    Attributes:
+        version: Its own version, 0 where it states none.
+
     Raises:
-        TrustError: It is too long, no strict JSON object, or of another schema.
+        TrustError: It is too long, no strict JSON object, of another schema, or its version is none.
     """
 
-    __slots__ = ()
+    __slots__ = ("version",)
 
     def __init__(self, data: bytes, place: str) -> None:
         super().__init__(_parsed(data, place), place, [])
         self.integer("schema", SCHEMA, SCHEMA)
+        self.version = self.integer("version", 1, MAX_VERSION) if self.has("version") else 0
 
     def refuse_unread(self) -> None:
         """Check that nothing stands in the document that no reader knows; a gate ignores it, an author mistyped it.

@@ -1,6 +1,7 @@
 """Trust from whatever folder a person has at hand: a gate's store, an authority's folder, a publication, a stick."""
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from edge.trust.store import DATABASE, TrustStore
 from edge.trust.workflow import LIMITS
 
 FIRST_ROOT: Final = "metadata/1.root.json"
+TIMESTAMP: Final = "metadata/timestamp.json"
 _PUBLICATIONS: Final = (".", "publication")
 _STORES: Final = (".", "trust")
 
@@ -18,8 +20,10 @@ _STORES: Final = (".", "trust")
 def publication_of(folder: Path) -> Path | None:
     """Return the publication in `folder`: itself or its `publication/`, or None."""
     for inner in _PUBLICATIONS:
-        if (folder / inner / FIRST_ROOT).is_file():
-            return folder / inner
+        # One that a gate wrote may begin with a later root. What cannot be looked at is none; reading it says why.
+        with suppress(OSError):
+            if (folder / inner / FIRST_ROOT).is_file() or (folder / inner / TIMESTAMP).is_file():
+                return folder / inner
     return None
 
 

@@ -12,11 +12,13 @@ MATRIX: Final = "national/matrix.json"
 ISSUERS: Final = "national/issuers.json"
 REGIONS: Final = "national/regions.json"
 VENUES: Final = "national/venues.json"
+CODES: Final = "national/codes.json"
 HUBS: Final = "national/hubs.json"
 AUDITOR: Final = "national/auditor.json"
 
 REQUIRED: Final = (POLICY, MATRIX, ISSUERS, REGIONS)
-_NATIONAL: Final = frozenset((*REQUIRED, HUBS, AUDITOR))
+NATIONAL: Final = (*REQUIRED, VENUES, CODES, HUBS, AUDITOR)
+"""What the top-level targets hold; a gate takes what is there."""
 
 # The shortest GB/T 2260 prefix, or a national name.
 _ISSUER_ID: Final = re.compile(r"(?:[0-9]{2}|[0-9]{4}|[0-9]{6}|[a-z][a-z0-9-]{1,15})")
@@ -102,5 +104,5 @@ def list_file_of(path: str) -> tuple[ListFile, str, int, int] | None:
 def is_gate_target(path: str) -> bool:
     """Whether a gate reads the target at `path`."""
     return (
-        path in _NATIONAL or keys_of(path) is not None or status_of(path) is not None or list_file_of(path) is not None
+        path in NATIONAL or keys_of(path) is not None or status_of(path) is not None or list_file_of(path) is not None
     )

@@ -6,14 +6,15 @@ Nothing is verified here: `edge.trust.store` hands over bytes whose hashes a thr
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from edge.errors import TrustError
 from edge.model.trust import IssuerKey, StatusList, TrustSnapshot, TrustVersions
-from edge.trust import paths, status_list, targets
+from edge.trust import keyusage, paths, registries, status_list, targets
 from edge.trust.fields import Document
 from edge.trust.large_lists import NO_LISTS, Cosigned, OpenedLists
 
+_NO_HUBS: Final[Mapping[str, bytes]] = MappingProxyType({})
 Listed = TypeVar("Listed")
 
 
@@ -27,7 +28,9 @@ class Provenance:
         issued_at: Signed issue time, Unix seconds, 0 where there is none.
         newest_expiry: Latest expiry among the metadata, Unix seconds.
         next_expiry: Earliest expiry among the metadata, Unix seconds.
-        cosigned: Path and SHA-256 (hexadecimal) of each large change of a list that the national role has signed too.
+        sunset: Until when the root lets any policy run, Unix seconds, or None where it sets no bound.
+        cosigned: (path, SHA-256) of delegated files that the national role vouches for as well.
+        roles: Public keys that may sign metadata: none of them may serve another use.
     """
 
     versions: TrustVersions
@@ -35,7 +38,9 @@ class Provenance:
     issued_at: int
     newest_expiry: int
     next_expiry: int
+    sunset: int | None = None
     cosigned: Cosigned = frozenset()
+    roles: frozenset[bytes] = frozenset()
 
 
 def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists = NO_LISTS) -> TrustSnapshot:
@@ -52,22 +57,27 @@ def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists
     for path in paths.REQUIRED:
         if path not in files:
             raise TrustError(f"{path} is missing from the publication.")
-    issuers = targets.issuers(Document(files[paths.ISSUERS], paths.ISSUERS))
+    documents = {path: Document(files[path], path) for path in paths.NATIONAL if path in files}
+    issuers = targets.issuers(documents[paths.ISSUERS])
+    keys = _keys(files, issuers)
+    hub_keys = targets.hub_keys(documents[paths.HUBS]) if paths.HUBS in documents else _NO_HUBS
+    auditor = targets.auditor(documents[paths.AUDITOR]) if paths.AUDITOR in documents else None
+    keyusage.check_uses(keys, hub_keys.values(), auditor=auditor, roles=provenance.roles)
     return TrustSnapshot(
         versions=provenance.versions,
         digest=provenance.digest,
         issued_at=provenance.issued_at,
         newest_expiry=provenance.newest_expiry,
         issuers=issuers,
-        keys=_keys(files, issuers),
+        keys=keys,
         status_lists=_status_lists(files, issuers, large.status_lists),
-        matrix=targets.matrix(Document(files[paths.MATRIX], paths.MATRIX)),
-        policy=targets.policy(Document(files[paths.POLICY], paths.POLICY)),
-        regions=targets.regions(Document(files[paths.REGIONS], paths.REGIONS)),
-        hub_keys=targets.hub_keys(Document(files[paths.HUBS], paths.HUBS))
-        if paths.HUBS in files
-        else MappingProxyType({}),
-        auditor_key=targets.auditor(Document(files[paths.AUDITOR], paths.AUDITOR)) if paths.AUDITOR in files else None,
+        matrix=targets.matrix(documents[paths.MATRIX]),
+        policy=targets.policy(documents[paths.POLICY]),
+        regions=registries.regions(documents[paths.REGIONS]),
+        hub_keys=hub_keys,
+        auditor_key=auditor,
+        sunset=provenance.sunset,
+        registries=registries.read(documents),
         hash_lists=MappingProxyType(_of_issuers(large.hash_lists, issuers)),
         held_back=large.held_back,
     )

@@ -6,21 +6,31 @@ any network or clock. How old a view may be is the signed policy's to say, not t
 """
 
 import fcntl
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tuf.api.metadata import Root, Targets  # type: ignore[attr-defined]  # documented there, without `__all__`
+
 from edge.errors import TrustDamaged, TrustError, TrustMissing, TrustRefused
 from edge.model.trust import TrustSnapshot
-from edge.trust import database, large_lists, list_book, state, workflow
-from edge.trust.database import Database, Stored
+from edge.trust import large_lists, list_book, paths, records, targets, workflow
+from edge.trust.changes import Changes
+from edge.trust.changes import read as read_changes
+from edge.trust.database import Database
 from edge.trust.fetchers import Fetcher
+from edge.trust.fields import Document
 from edge.trust.files import TargetFiles, wanted
+from edge.trust.floors import Floors, RootFloor, decode_floors, encode_floors
 from edge.trust.part_files import REPAIR, PartFiles
-from edge.trust.refresh import Refresh, RefreshResult, View
+from edge.trust.publication import StorePublication
+from edge.trust.records import Stored
+from edge.trust.refresh import Refresh, RefreshResult
 from edge.trust.snapshot import Provenance, build
-from edge.trust.workflow import Floors, RootFloor
+from edge.trust.view import View, listing, registry_of
+from edge.trust.workflow import Verified
 
 DATABASE: Final = "trust.db"
 _TARGETS: Final = "targets"
@@ -69,15 +79,12 @@ class TrustStore:
             store._database.set_aside()
         else:
             return store
-        floors = Floors(RootFloor(root.signed.version, root.digest))
-        store._database.create(
-            {database.PINNED: root_bytes, state.ROOT: root_bytes, database.FLOORS: state.encode(floors)}
-        )
+        store._database.create(first_records(root))
         return store
 
     def _refuse_other(self, root_bytes: bytes) -> None:
         stored = self._database.read()
-        if root_bytes in (stored.need(database.PINNED), stored.get(state.ROOT)):
+        if root_bytes in (stored.need(records.PINNED), stored.get(records.ROOT)):
             return
         raise TrustRefused(
             f"{self.folder} already trusts another root.",
@@ -123,7 +130,51 @@ class TrustStore:
             TrustDamaged: Something kept does not verify.
             TrustError: The store is in use by a writer for too long.
         """
-        return self._view(self._database.read()).provenance()
+        return self.view().provenance()
+
+    def view(self) -> View:
+        """Return the metadata of the view in force, verified: who signed what, and by whose word each target counts.
+
+        Raises:
+            TrustMissing: There is no store, or it has never been refreshed.
+            TrustDamaged: Something kept does not verify.
+            TrustError: The store is in use by a writer for too long.
+        """
+        return self._view(self._database.read())
+
+    def publication(self) -> StorePublication:
+        """Return the view in force as a publication for others.
+
+        Raises:
+            TrustMissing: There is no store, or it has never been refreshed.
+            TrustDamaged: Something kept does not verify.
+            TrustError: The store is in use by a writer for too long.
+        """
+        stored = self._database.read()
+        return StorePublication(self._view(stored), stored, self._files)
+
+    def target(self, path: str) -> bytes:
+        """Return one target of the view in force, verified.
+
+        Raises:
+            TrustMissing: There is no store, or the view has no such target.
+            TrustDamaged: Something kept does not verify.
+            TrustError: The store is in use by a writer for too long.
+        """
+        found = self.view().listing.found.get(path)
+        if found is None:
+            raise TrustMissing(f"The view in force has no target {path}.", "Check its name: edge trust status --json.")
+        return self._files.read(found.target)
+
+    def last_changes(self) -> Changes | None:
+        """Return what the last swap of the view changed, or None where that is not known.
+
+        Raises:
+            TrustMissing: There is no store.
+            TrustDamaged: It cannot be read.
+            TrustError: The store is in use by a writer for too long.
+        """
+        return read_changes(self._database.read().get(records.CHANGES))
 
     def refresh(self, fetcher: Fetcher, now: int) -> RefreshResult:
         """Run the TUF client workflow; the view in force is swapped only when all of the new one has verified.
@@ -142,13 +193,19 @@ class TrustStore:
             TrustError: The store cannot be written, or another refresh is under way.
         """
         with self._locked():
-            return Refresh(self._database, self._files, fetcher, now).run()
+            return Refresh(self._database, self._files, fetcher, now=now, before=self._view_or_none).run()
+
+    def _view_or_none(self) -> View | None:
+        try:
+            return self.view()
+        except (TrustMissing, TrustDamaged):
+            return None
 
     def _load(self) -> TrustSnapshot:
         stored = self._database.read()
         view = self._view(stored)
         try:
-            offered = large_lists.offers(wanted(view.targets.signed))
+            offered = large_lists.offers(wanted(view.listing.targets()))
             files = {path: self._files.read(target) for path, target in offered.others.items()}
             book = list_book.decode(stored.get(list_book.RECORD))
             large = large_lists.open_lists(offered, book, PartFiles(self.folder / _TARGETS, book.seals))
@@ -159,29 +216,41 @@ class TrustStore:
             raise TrustDamaged(f"The trust data in {self.folder} cannot be read: {error.message}", REPAIR) from error
 
     def _view(self, stored: Stored) -> View:
-        floors = state.decode(stored.need(database.FLOORS))
+        floors = decode_floors(stored.need(records.FLOORS))
         if not floors.view:
             raise TrustMissing(
                 f"The trust store {self.folder} has a root and nothing else yet.",
                 "Fetch the rest: edge trust refresh --from ADDRESS, or connect the gate.",
             )
-        raws: dict[str, bytes] = {}
-        for role, record in state.VIEW.items():
-            raw = stored.get(record)
-            if raw is None:
-                raise TrustDamaged(f"The {role} metadata in {stored.path} is damaged.", REPAIR)
-            raws[role] = raw
         try:
-            root = workflow.first_root(raws[state.ROOT])
-            timestamp = workflow.opened_timestamp(root, raws[state.TIMESTAMP])
-            snapshot = workflow.opened_snapshot(root, timestamp.signed, raws[state.SNAPSHOT])
-            targets = workflow.opened_targets(root, snapshot.signed, raws[state.TARGETS])
-        except TrustRefused as error:
+            view = self._verified(stored)
+        except TrustDamaged:
+            raise
+        except TrustError as error:
             raise TrustDamaged(f"What {stored.path} holds does not verify: {error.message}", REPAIR) from error
         # The swap wrote both in one commit: anything else was put there by another hand.
-        if timestamp.digest != floors.view or root.signed.version > floors.root.version:
+        if view.timestamp.digest != floors.view or view.root.signed.version > floors.root.version:
             raise TrustDamaged(f"The view in {stored.path} is not the one that was put in force.", REPAIR)
-        return View(root, timestamp, snapshot, targets)
+        return view
+
+    def _verified(self, stored: Stored) -> View:
+        root = workflow.first_root(_kept(stored, records.ROOT))
+        timestamp = workflow.opened_timestamp(root, _kept(stored, records.TIMESTAMP))
+        snapshot = workflow.opened_snapshot(root, timestamp.signed, _kept(stored, records.SNAPSHOT))
+        top = workflow.opened_targets(root, snapshot.signed, _kept(stored, records.TARGETS))
+        withheld = _withheld(stored)
+        roles = {Targets.type: top}
+
+        def delegate(delegator: str, name: str) -> Verified[Targets] | None:
+            if name in withheld or workflow.role_meta(snapshot.signed, name) is None:
+                return None
+            raw = _kept(stored, records.delegated(name))
+            roles[name] = workflow.opened_delegated(roles[delegator], snapshot.signed, raw, name=name)
+            return roles[name]
+
+        registry = self._files.read(registry_of(top.signed))
+        listed = listing(top, targets.issuers(Document(registry, paths.ISSUERS)), delegate)
+        return View(root, timestamp, snapshot, top, listed, withheld)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -199,3 +268,28 @@ class TrustStore:
             except BlockingIOError as error:
                 raise TrustError(f"Another refresh of {self.folder} is under way.", "Try again in a moment.") from error
             yield
+
+
+def first_records(root: Verified[Root]) -> dict[str, bytes]:
+    """Return what a store begins with when its trust begins with `root`."""
+    floors = Floors(RootFloor(root.signed.version, root.digest))
+    return {
+        records.PINNED: root.raw,
+        records.ROOT: root.raw,
+        records.chain(root.signed.version): root.raw,
+        records.FLOORS: encode_floors(floors),
+    }
+
+
+def _kept(stored: Stored, record: str) -> bytes:
+    raw = stored.get(records.view(record))
+    if raw is None:
+        raise TrustDamaged(f"The {record} metadata in {stored.path} is damaged.", REPAIR)
+    return raw
+
+
+def _withheld(stored: Stored) -> frozenset[str]:
+    try:
+        return frozenset(str(name) for name in json.loads(stored.get(records.WITHHELD) or b"[]"))
+    except (ValueError, TypeError) as error:
+        raise TrustDamaged(f"The record {records.WITHHELD} in {stored.path} is damaged.", REPAIR) from error

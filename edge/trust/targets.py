@@ -14,7 +14,7 @@ from edge.ledger.device import key_id
 from edge.model.credential import PassKind
 from edge.model.trust import EDDSA, Issuer, IssuerKey, MatrixRow, Policy
 from edge.trust import paths
-from edge.trust.fields import Document, Fields
+from edge.trust.fields import MAX_VERSION, Document, Fields
 
 KINDS: Final = MappingProxyType({kind.name.lower(): kind for kind in PassKind})
 HEALTHS: Final = ("green", "yellow", "red", "popup", "unknown", "none")
@@ -22,12 +22,12 @@ OUTCOMES: Final = ("accept", "refer", "reject")
 MAX_KEYS_PER_ID: Final = 4
 """Keys of one issuer that may share a key id: a gate tries no more."""
 _ALGORITHMS: Final = MappingProxyType({"EdDSA": EDDSA})
-_MAX_STATUS: Final = 65535
+MAX_STATUS: Final = 65535
 _MAX_LIST: Final = 999999
 _DAY: Final = 86400
 _YEAR: Final = 366 * _DAY
-_MAX_REGION: Final = 999999
-_LEAST_REGION: Final = 100000
+MAX_REGION: Final = 999999
+LEAST_REGION: Final = 100000
 
 
 def _kinds(fields: Fields) -> frozenset[PassKind]:
@@ -76,7 +76,7 @@ def policy(document: Document) -> Policy:
         TrustError: A member is missing, of another type or out of bounds, or the bands are not in order.
     """
     found = Policy(
-        version=document.integer("version", 1, 1 << 31),
+        version=document.integer("version", 1, MAX_VERSION),
         purpose=document.words("purpose"),
         ends_at=document.time("ends_at"),
         formats=frozenset(document.texts("formats")),
@@ -107,7 +107,7 @@ def issuers(document: Document) -> Mapping[str, Issuer]:
         id_ = issuer_id(row, "id")
         if id_ in found:
             raise row.fault("id", "stands twice")
-        region = 0 if row.integer("region", 0, _MAX_REGION) == 0 else row.integer("region", _LEAST_REGION, _MAX_REGION)
+        region = 0 if row.integer("region", 0, MAX_REGION) == 0 else row.integer("region", LEAST_REGION, MAX_REGION)
         found[id_] = Issuer(id_, row.words("names"), region)
     return MappingProxyType(found)
 
@@ -170,7 +170,7 @@ def matrix(document: Document) -> Mapping[tuple[str, int | None], tuple[MatrixRo
     found: dict[tuple[str, int | None], list[MatrixRow]] = {}
     for row in document.objects("rows"):
         issuer = issuer_id(row, "issuer")
-        status = row.integer("status", 0, _MAX_STATUS) if row.has("status") else None
+        status = row.integer("status", 0, MAX_STATUS) if row.has("status") else None
         area = row.text_or_empty("area", 6)
         if not _is_prefix(area):
             raise row.fault("area", "must be a GB/T 2260 prefix of 2, 4 or 6 digits, or the empty text for everywhere")
@@ -179,21 +179,6 @@ def matrix(document: Document) -> Mapping[tuple[str, int | None], tuple[MatrixRo
             raise row.fault("area", "stands twice for this issuer and status")
         rows.append(MatrixRow(issuer, status, area, _choice(row, "health", HEALTHS), _choice(row, "outcome", OUTCOMES)))
     return MappingProxyType({key: tuple(rows) for key, rows in found.items()})
-
-
-def regions(document: Document) -> Mapping[int, Mapping[str, str]]:
-    """Return the names of `national/regions.json` by GB/T 2260 code.
-
-    Raises:
-        TrustError: A row is wrong or a code stands twice.
-    """
-    found: dict[int, Mapping[str, str]] = {}
-    for row in document.objects("regions"):
-        code = row.integer("code", _LEAST_REGION, _MAX_REGION)
-        if code in found:
-            raise row.fault("code", "stands twice")
-        found[code] = row.words("names")
-    return MappingProxyType(found)
 
 
 def hub_keys(document: Document) -> Mapping[str, bytes]:
@@ -229,18 +214,3 @@ def auditor(document: Document) -> bytes:
     except EncodingRefused as error:
         raise document.fault("public", f"is refused: {error.message}") from error
     return public
-
-
-def venues(document: Document) -> Mapping[bytes, tuple[int, str]]:
-    """Return the registry of `national/venues.json`: region and name by venue id.
-
-    Raises:
-        TrustError: A row is wrong or an id stands twice.
-    """
-    found: dict[bytes, tuple[int, str]] = {}
-    for row in document.objects("venues"):
-        id_ = row.data("id", 1, 16)
-        if id_ in found:
-            raise row.fault("id", "stands twice")
-        found[id_] = (row.integer("region", _LEAST_REGION, _MAX_REGION), row.text("name"))
-    return MappingProxyType(found)

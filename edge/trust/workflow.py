@@ -2,7 +2,8 @@
 
 No file, socket or clock: the store hands over bytes, floors and the time. Rollback protection rests on *floors*, small
 facts about the newest metadata ever verified, and not on the old files: those can be lost to a power cut.
-Only the public `tuf.api` is used (ADR 0005).
+Only the public `tuf.api` is used (ADR 0005). Which delegated role speaks for which path is left to
+`edge.trust.delegations`.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Final, Generic, TypeVar, cast
 
 from tuf.api.exceptions import LengthOrHashMismatchError, RepositoryError
 from tuf.api.metadata import (  # type: ignore[attr-defined]  # tuf documents these names here, without `__all__`
+    Key,
     Metadata,
     MetaFile,
     Root,
@@ -22,14 +24,21 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # tuf documents th
     Timestamp,
 )
 
-from edge.codec.ed25519 import refuse_weak_point
-from edge.errors import EncodingRefused, TrustRefused
+from edge.errors import TrustExpired, TrustOlder, TrustRefused
 from edge.trust.fields import iso
+from edge.trust.floors import Floors, SnapshotFloor, TimestampFloor
+from edge.trust.keyusage import weak_key
 
 ISSUED_AT: Final = "x-edge-issued-at"
 """Signed member of the timestamp: when the authority issued it. The age of trust counts from here."""
+SUNSET: Final = "x-edge-sunset"
+"""Signed member of the root: until when policies may run. Only a new root, three of five keys, moves it."""
+COSIGNED: Final = "x-edge-cosigned"
+"""Signed member of the top-level targets: delegated files that the national role vouches for as well."""
 _MAX_VERSION: Final = 1 << 53
 _TARGETS_FILE: Final = "targets.json"
+_MAX_NAME: Final = 200
+_MAX_COSIGNED: Final = 4096
 
 Role = TypeVar("Role", Root, Timestamp, Snapshot, Targets)
 
@@ -43,12 +52,14 @@ class Verified(Generic[Role]):
         raw: The file's bytes.
         signers: Public key by key id of those whose signature verified.
         threshold: How many were required.
+        keys: How many keys might have signed.
     """
 
     signed: Role
     raw: bytes
     signers: Mapping[str, str]
     threshold: int
+    keys: int = 0
 
     @property
     def digest(self) -> bytes:
@@ -62,78 +73,6 @@ class Verified(Generic[Role]):
 
 
 @dataclass(frozen=True, slots=True)
-class RootFloor:
-    """The newest root ever verified.
-
-    Attributes:
-        version: Its version.
-        digest: SHA-256 of its file.
-    """
-
-    version: int
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TimestampFloor:
-    """The newest timestamp ever verified.
-
-    Attributes:
-        version: Its version.
-        issued_at: Its signed issue time, Unix seconds.
-        snapshot: The snapshot version it named.
-        signers: Public key by key id of those who signed it.
-        threshold: How many had to.
-    """
-
-    version: int
-    issued_at: int
-    snapshot: int
-    signers: Mapping[str, str]
-    threshold: int
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotFloor:
-    """The newest snapshot ever verified.
-
-    Attributes:
-        version: Its version.
-        meta: The version it named of each targets file.
-        signers: Public key by key id of those who signed it.
-        threshold: How many had to.
-    """
-
-    version: int
-    meta: Mapping[str, int]
-    signers: Mapping[str, str]
-    threshold: int
-
-
-@dataclass(frozen=True, slots=True)
-class Floors:
-    """Below these nothing is accepted, whatever files are left on the disk.
-
-    Attributes:
-        root: The newest root.
-        timestamp: The newest timestamp, or None before the first and after its keys were rotated.
-        snapshot: The newest snapshot, or None likewise.
-        view: SHA-256 of the timestamp of the complete view in force, empty before the first. It may be older than the
-            floor above: an update that could not be finished leaves its floors, and the view as it was.
-    """
-
-    root: RootFloor
-    timestamp: TimestampFloor | None = None
-    snapshot: SnapshotFloor | None = None
-    view: bytes = b""
-
-    @property
-    def issued_at(self) -> int:
-        """The newest signed issue time, Unix seconds: no honest clock is behind it."""
-        return self.timestamp.issued_at if self.timestamp else 0
-
-
-@dataclass(frozen=True, slots=True)
 class Limits:
     """Most bytes taken of a metadata file whose length nobody signed."""
 
@@ -142,36 +81,46 @@ class Limits:
     snapshot: int = 2 << 20
     targets: int = 5 << 20
     rotations: int = 256
+    delegations: int = 1024
+    """Delegated roles that one search or one view visits: 34 provinces, 400 prefectures, and room to grow."""
+    listed: int = 4096
+    """Delegated roles that one metadata file may list."""
 
 
 LIMITS: Final = Limits()
 _TYPES: Final[Mapping[type[Signed], str]] = {role: role.type for role in (Root, Timestamp, Snapshot, Targets)}
 
 
-def _opened(role: type[Role], data: bytes) -> Metadata[Role]:
-    name = _TYPES[role]
+def _opened(role: type[Role], data: bytes, name: str = "") -> tuple[Metadata[Role], bytes]:
+    """Return parsed metadata and the exact bytes that its signatures cover."""
+    name = name or _TYPES[role]
     try:
         # Foreign bytes reach tuf's parser here and nowhere else; it wraps every fault of theirs.
         metadata = cast("Metadata[Role]", Metadata.from_bytes(data))
-        # Serialised once so that values without a canonical form (floats) fail here, inside the fence.
-        metadata.signed_bytes  # noqa: B018
+        # Values without a canonical form (floats) fail here, inside the fence.
+        payload = metadata.signed_bytes
     except RepositoryError as error:
         raise TrustRefused(f"The {name} metadata is not TUF metadata.", _ELSE) from error
     if not isinstance(metadata.signed, role):
         raise TrustRefused(f"The {name} metadata is of another type.", _ELSE)
     if type(metadata.signed.version) is not int or metadata.signed.version >= _MAX_VERSION:
         raise TrustRefused(f"The {name} metadata has no usable version.", _ELSE)
-    return metadata
+    return metadata, payload
 
 
 _ELSE: Final = "Nothing was changed. Check that the address or stick is the authority's publication."
 
 
-def _verified(role: type[Role], data: bytes, root: Root, metadata: Metadata[Role] | None = None) -> Verified[Role]:
-    """Check the signatures of `data` against the role's keys in `root`."""
-    metadata = metadata or _opened(role, data)
-    name = _TYPES[role]
-    result = root.get_verification_result(name, metadata.signed_bytes, metadata.signatures)
+def _verified(
+    opened: tuple[Metadata[Role], bytes], data: bytes, *, by: Root | Targets, name: str = ""
+) -> Verified[Role]:
+    """Check the signatures of `data` against the keys that `by` gives the role."""
+    metadata, payload = opened
+    name = name or metadata.signed.type
+    try:
+        result = by.get_verification_result(name, payload, metadata.signatures)
+    except ValueError as error:
+        raise TrustRefused(f"The {name} metadata is nobody's: no role of that name is known.", _ELSE) from error
     # One key under several ids is one signer: a threshold counts keys (TUF specification, 4.3).
     signers = {id_: _public(key.keyval) for id_, key in result.signed.items()}
     if len(set(signers.values())) < result.threshold:
@@ -179,20 +128,16 @@ def _verified(role: type[Role], data: bytes, root: Root, metadata: Metadata[Role
             f"The {name} metadata is signed by {len(set(signers.values()))} of the {result.threshold} keys it needs.",
             _ELSE,
         )
-    return Verified(metadata.signed, data, signers, result.threshold)
+    return Verified(metadata.signed, data, signers, result.threshold, len(result.signed) + len(result.unsigned))
 
 
 def _public(keyval: Mapping[str, object]) -> str:
     return str(keyval.get("public", ""))
 
 
-def _refuse_weak_keys(root: Root) -> None:
-    for key in root.keys.values():
-        if key.keytype == "ed25519":
-            try:
-                refuse_weak_point(bytes.fromhex(_public(key.keyval)))
-            except (EncodingRefused, ValueError) as error:
-                raise TrustRefused("The root metadata holds a weak or malformed key.", _ELSE) from error
+def _refuse_weak_keys(name: str, keys: Mapping[str, Key]) -> None:
+    if weak_key(keys) is not None:
+        raise TrustRefused(f"The {name} metadata holds a weak or malformed key.", _ELSE)
 
 
 def first_root(data: bytes) -> Verified[Root]:
@@ -201,9 +146,10 @@ def first_root(data: bytes) -> Verified[Root]:
     Raises:
         TrustRefused: It is no root, or does not meet its own threshold.
     """
-    metadata = _opened(Root, data)
-    _refuse_weak_keys(metadata.signed)
-    return _verified(Root, data, metadata.signed, metadata)
+    opened = _opened(Root, data)
+    root = opened[0].signed
+    _refuse_weak_keys(Root.type, root.keys)
+    return _verified(opened, data, by=root)
 
 
 def next_root(current: Verified[Root], data: bytes) -> Verified[Root]:
@@ -212,13 +158,13 @@ def next_root(current: Verified[Root], data: bytes) -> Verified[Root]:
     Raises:
         TrustRefused: It does not follow.
     """
-    metadata = _opened(Root, data)
+    opened = _opened(Root, data)
     # 5.3.4, arbitrary software attack: a threshold of the keys of root N, and a threshold of those of root N+1.
-    _verified(Root, data, current.signed, metadata)
+    _verified(opened, data, by=current.signed)
     # 5.3.5, rollback attack: exactly N+1.
-    if metadata.signed.version != current.signed.version + 1:
+    if opened[0].signed.version != current.signed.version + 1:
         raise TrustRefused(
-            f"Root {metadata.signed.version} was offered where {current.signed.version + 1} follows.", _ELSE
+            f"Root {opened[0].signed.version} was offered where {current.signed.version + 1} follows.", _ELSE
         )
     # 5.3.6: the expiry of an intermediate root does not matter yet.
     return first_root(data)
@@ -233,7 +179,7 @@ def check_root_floor(root: Verified[Root], floors: Floors) -> None:
         TrustRefused: The chain ends below the floor or beside it.
     """
     if root.signed.version < floors.root.version:
-        raise TrustRefused(
+        raise TrustOlder(
             f"Root {root.signed.version} was offered; this gate has already verified root {floors.root.version}.",
             "The address or stick is out of date: use a newer one.",
         )
@@ -241,19 +187,40 @@ def check_root_floor(root: Verified[Root], floors: Floors) -> None:
         raise TrustRefused(f"Root {root.signed.version} is not the one this gate has verified before.", _ELSE)
 
 
-def check_freeze(metadata: Verified[Role], now: int) -> None:
+def sunset(root: Root) -> int | None:
+    """Return until when policies may run under this root, Unix seconds; None where it sets no bound.
+
+    Raises:
+        TrustRefused: It is not a time.
+    """
+    text = root.unrecognized_fields.get(SUNSET)
+    return None if text is None else _moment(text, "The root's end of policies is not a time.")
+
+
+def _moment(text: object, otherwise: str) -> int:
+    try:
+        return int(datetime.strptime(text, _TIME_FORM).replace(tzinfo=UTC).timestamp())  # type: ignore[arg-type]
+    except (ValueError, TypeError) as error:
+        raise TrustRefused(otherwise, _ELSE) from error
+
+
+_TIME_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def check_freeze(metadata: Verified[Role], now: int, *, name: str = "") -> None:
     """Check that an update has not expired (5.3.10, 5.4.4, 5.5.6, 5.6.5, freeze attack).
 
     Args:
         metadata: The update.
         now: The fixed update start time (5.1), Unix seconds, not before the newest signed issue time.
+        name: The role's name where that is not its type.
 
     Raises:
-        TrustRefused: It has.
+        TrustExpired: It has.
     """
     if metadata.signed.is_expired(datetime.fromtimestamp(now, UTC)):
-        raise TrustRefused(
-            f"The {metadata.signed.type} metadata offered expired at {iso(metadata.expires_at)}.",
+        raise TrustExpired(
+            f"The {name or metadata.signed.type} metadata offered expired at {iso(metadata.expires_at)}.",
             "Use an up-to-date address or stick, and check this machine's clock.",
         )
 
@@ -283,7 +250,7 @@ def opened_timestamp(root: Verified[Root], data: bytes) -> Verified[Timestamp]:
     Raises:
         TrustRefused: They do not, or its issue time is malformed.
     """
-    found = _verified(Timestamp, data, root.signed)
+    found = _verified(_opened(Timestamp, data), data, by=root.signed)
     issued_at(found.signed)
     _meta_version(found.signed.snapshot_meta)
     return found
@@ -298,13 +265,11 @@ def issued_at(timestamp: Timestamp) -> int:
     text = timestamp.unrecognized_fields.get(ISSUED_AT)
     if text is None:
         return 0
-    try:
-        found = int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
-    except (ValueError, TypeError):
-        found = -1
+    otherwise = "The timestamp's issue time is not a time before its expiry."
+    found = _moment(text, otherwise)
     # The expiry bounds how far forward a timestamp can push the time floor.
     if not 0 <= found < int(timestamp.expires.timestamp()):
-        raise TrustRefused("The timestamp's issue time is not a time before its expiry.", _ELSE)
+        raise TrustRefused(otherwise, _ELSE)
     return found
 
 
@@ -319,15 +284,15 @@ def check_timestamp(new: Verified[Timestamp], floors: Floors) -> None:
         return
     # 5.4.3.1
     if new.signed.version < floor.version:
-        raise TrustRefused(
+        raise TrustOlder(
             f"Timestamp {new.signed.version} was offered; this gate has already verified {floor.version}.", _OLD
         )
     # Ours, in the spirit of 5.4.3: time runs forward, whatever the version says.
     if issued_at(new.signed) < floor.issued_at:
-        raise TrustRefused(f"The timestamp offered was issued before {iso(floor.issued_at)}, the newest seen.", _OLD)
+        raise TrustOlder(f"The timestamp offered was issued before {iso(floor.issued_at)}, the newest seen.", _OLD)
     # 5.4.3.2
     if new.signed.snapshot_meta.version < floor.snapshot:
-        raise TrustRefused(
+        raise TrustOlder(
             f"Snapshot {new.signed.snapshot_meta.version} was offered; this gate has seen {floor.snapshot}.", _OLD
         )
 
@@ -344,7 +309,7 @@ def opened_snapshot(root: Verified[Root], timestamp: Timestamp, data: bytes) -> 
     # 5.5.2, mix-and-match: the hashes of the timestamp, checked before the signatures.
     _check_file("snapshot", timestamp.snapshot_meta, data)
     # 5.5.3, arbitrary software attack.
-    found = _verified(Snapshot, data, root.signed)
+    found = _verified(_opened(Snapshot, data), data, by=root.signed)
     # 5.5.4
     if found.signed.version != timestamp.snapshot_meta.version:
         raise TrustRefused(
@@ -369,7 +334,7 @@ def check_snapshot(new: Verified[Snapshot], floors: Floors) -> None:
         if offered is None:
             raise TrustRefused("The snapshot offered no longer lists a targets file that this gate has seen.", _ELSE)
         if offered.version < version:
-            raise TrustRefused(
+            raise TrustOlder(
                 f"A targets file of version {offered.version} was offered; this gate has seen {version}.", _OLD
             )
 
@@ -380,22 +345,76 @@ def opened_targets(root: Verified[Root], snapshot: Snapshot, data: bytes) -> Ver
     Raises:
         TrustRefused: Its hash, length, signatures or version do not hold.
     """
-    meta = snapshot.meta[_TARGETS_FILE]
+    return _targets(root.signed, snapshot, data, Targets.type)
+
+
+def opened_delegated(delegator: Verified[Targets], snapshot: Snapshot, data: bytes, *, name: str) -> Verified[Targets]:
+    """Return the delegated targets `name` that `snapshot` names, signed as `delegator` wants it.
+
+    Raises:
+        TrustRefused: Its hash, length, signatures or version do not hold.
+    """
+    return _targets(delegator.signed, snapshot, data, name)
+
+
+def _targets(delegator: Root | Targets, snapshot: Snapshot, data: bytes, name: str) -> Verified[Targets]:
+    meta = role_meta(snapshot, name)
+    if meta is None:
+        raise TrustRefused(f"The snapshot names no {name} metadata.", _ELSE)
     # 5.6.2, mix-and-match.
-    _check_file("targets", meta, data)
+    _check_file(name, meta, data)
     # 5.6.3, arbitrary software attack.
-    found = _verified(Targets, data, root.signed)
+    found = _verified(_opened(Targets, data, name), data, by=delegator, name=name)
     # 5.6.4
     if found.signed.version != meta.version:
         raise TrustRefused(
-            f"Targets {found.signed.version} was offered where the snapshot names {meta.version}.", _ELSE
+            f"Version {found.signed.version} of {name} was offered where the snapshot names {meta.version}.", _ELSE
         )
+    _check_delegations(name, found.signed)
     return found
+
+
+def _check_delegations(name: str, targets: Targets) -> None:
+    delegations = targets.delegations
+    if delegations is None:
+        return
+    roles = delegations.roles or {}
+    if len(roles) > LIMITS.listed:
+        raise TrustRefused(f"The {name} metadata lists more than {LIMITS.listed} delegated roles.", _ELSE)
+    succinct = delegations.succinct_roles
+    # tuf takes a role's name as it stands; it becomes part of an address and of a file's name.
+    for role in (*roles, *((succinct.name_prefix,) if succinct else ())):
+        if type(role) is not str or len(role) > _MAX_NAME or not role.isprintable():
+            raise TrustRefused(f"The {name} metadata delegates to a role of no usable name.", _ELSE)
+    _refuse_weak_keys(name, delegations.keys)
 
 
 def targets_meta(snapshot: Snapshot) -> MetaFile:
     """Return what `snapshot` says of the top-level targets."""
     return snapshot.meta[_TARGETS_FILE]
+
+
+def role_meta(snapshot: Snapshot, name: str) -> MetaFile | None:
+    """Return what `snapshot` says of a targets role; None where it does not list it."""
+    return snapshot.meta.get(f"{name}.json")
+
+
+def cosigned(targets: Targets) -> frozenset[tuple[str, str]]:
+    """Return the (path, SHA-256) of delegated files that the top-level role vouches for as well.
+
+    Raises:
+        TrustRefused: The member is malformed.
+    """
+    rows = targets.unrecognized_fields.get(COSIGNED, [])
+    try:
+        if not isinstance(rows, list) or len(rows) > _MAX_COSIGNED:
+            raise TypeError(COSIGNED)  # noqa: TRY301  # the same answer as for a malformed row
+        found = frozenset((row["path"], row["sha256"]) for row in rows)
+        if not all(type(part) is str for pair in found for part in pair):
+            raise TypeError(COSIGNED)  # noqa: TRY301
+    except (KeyError, TypeError) as error:
+        raise TrustRefused(f"The member {COSIGNED} of the targets metadata is malformed.", _ELSE) from error
+    return found
 
 
 def _meta_version(meta: MetaFile) -> None:

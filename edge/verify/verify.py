@@ -67,8 +67,11 @@ def _within_bounds(credential: Credential, key: IssuerKey, trust: TrustSnapshot)
     region = region_of(credential)
     if region and not str(region).startswith(key.regions):
         return Reason.KEY_REGION
-    if region and not trust.region_name(region):
+    if region and (not trust.region_name(region) or trust.registries.lacks(region)):
         return Reason.REGION_UNKNOWN
+    claims = credential.claims
+    if isinstance(claims, VenueClaims) and trust.registries.refuses(claims.id, claims.region):
+        return Reason.VENUE_UNKNOWN
     return Reason.OK
 
 
@@ -91,8 +94,10 @@ def _in_time(credential: Credential, moment: Moment) -> tuple[Reason, tuple[Reas
         doubtful = moment.quality is ClockQuality.DOUBTFUL
         return (Reason.CLOCK_DOUBTFUL if doubtful else Reason.TIME_EXPIRED), ()
     if now + LEEWAY_S < credential.issued_at:
-        # Time stands at a floor: the real time is later, so "not yet" cannot be told.
-        if moment.quality is ClockQuality.FLOOR:
+        # Where the real time may be later, "not yet" cannot be told; nor by a clock that was set back.
+        if moment.quality is ClockQuality.DOUBTFUL:
+            return Reason.CLOCK_DOUBTFUL, ()
+        if moment.quality is ClockQuality.FLOOR or now + LEEWAY_S + moment.late_ms // 1000 >= credential.issued_at:
             return Reason.OK, (Reason.TIME_NOT_YET_VALID,)
         return Reason.TIME_NOT_YET_VALID, ()
     return Reason.OK, ()

@@ -33,6 +33,9 @@ ONLINE = '{"link": "online", "since_ms": 1795000000000, "backlog": 3, "findings"
 CONFIG = re.compile(r'<script type="application/json" id="config">(.*?)</script>')
 VIEW = {"width": 1280, "height": 720}
 
+# A suite started in the background of a shell inherits a Ctrl-C that is ignored, and so would every command it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _SERVE = """
 import sys
 from pathlib import Path

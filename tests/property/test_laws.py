@@ -6,15 +6,20 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from nacl.signing import SigningKey
 
 from edge.codec import base45
 from edge.credentials import hp1
+from edge.gate.clock import Clock
+from edge.gate.timecodes import Taken, TimeCodes
+from edge.ledger import device
 from edge.model.credential import PassKind, TravelClaims, VenueClaims
 from edge.model.verdict import Outcome, Reason, Verdict
 from edge.policy.examine import Context, examine
 from tests.simulators import world
 from tests.simulators.world import context, make_pass
 
+HUB = bytes(SigningKey(b"h" * 32).verify_key)
 EDGE = Path(__file__).parents[2] / "edge"
 PASSES = {
     "person": make_pass(),
@@ -30,6 +35,14 @@ PASSES = {
 def test_law_1_any_bytes_get_a_verdict(raw):
     """Nothing a code can hold raises."""
     assert isinstance(examine(raw, context()), Verdict)
+
+
+@given(st.one_of(st.binary(max_size=300), st.binary(max_size=120).map(base45.encode)))
+def test_law_1_any_bytes_behind_the_prefix_of_a_time_code_are_refused(raw):
+    """None raises, and none sets a clock."""
+    codes = TimeCodes(Clock(), {device.key_id(HUB).hex(): HUB})
+
+    assert codes.take(b"HT1:" + raw, world.TRUST) is Taken.REFUSED
 
 
 @given(st.binary(max_size=200))

@@ -1,19 +1,31 @@
 """An authority in memory: a TUF repository with real Ed25519 signatures that misbehaves on request.
 
 It is a `Fetcher`, so a store refreshes from it without a socket. Every request is noted in `requests`; a file put into
-`instead` is served in place of the true one.
+`instead` is served in place of the true one. `delegate` adds a role with keys of its own; what it publishes stands in
+its `targets`.
 """
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from nacl.signing import SigningKey
 from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import (
+    DelegatedRole,
+    Delegations,
+    Metadata,
+    MetaFile,
+    Root,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
 
 from edge.errors import AnswerRefused
 from edge.trust import status_list
@@ -89,6 +101,53 @@ def small_targets() -> dict[str, bytes]:
     }
 
 
+def province(digits: str) -> tuple[str, ...]:
+    """Return the path patterns of a province or prefecture (ADR 0004)."""
+    return (f"issuers/{digits}*/*", f"issuers/{digits}*/status/*")
+
+
+@dataclass
+class Delegated:
+    """A delegated role: three keys, two must sign.
+
+    Attributes:
+        name: Its name.
+        delegator: Name of the role that delegates to it.
+        paths: What it may list.
+        signers: Its keys.
+        targets: What it publishes, by target path.
+        threshold: How many keys must sign.
+        terminating: Whether a match ends the search.
+        version: Version published last, 0 before.
+        expires_in: Its lifetime, seconds.
+        hash_prefixes: Instead of `paths`.
+        signing: Those of `signers` who sign the next version; None: the threshold's number of them.
+    """
+
+    name: str
+    delegator: str
+    paths: Sequence[str] | None
+    signers: list[CryptoSigner] = field(default_factory=lambda: [CryptoSigner.generate_ed25519() for _ in range(3)])
+    targets: dict[str, bytes] = field(default_factory=dict)
+    threshold: int = 2
+    terminating: bool = True
+    version: int = 0
+    expires_in: int = 90 * DAY
+    hash_prefixes: Sequence[str] | None = None
+    signing: list[CryptoSigner] | None = None
+
+    def delegation(self) -> DelegatedRole:
+        """Return how its delegator names it."""
+        return DelegatedRole(
+            self.name,
+            [signer.public_key.keyid for signer in self.signers],
+            self.threshold,
+            self.terminating,
+            None if self.paths is None else list(self.paths),
+            None if self.hash_prefixes is None else list(self.hash_prefixes),
+        )
+
+
 class Repository:
     """The repository. Change `targets`, call `publish`, hand it to `TrustStore.refresh`."""
 
@@ -100,6 +159,9 @@ class Repository:
         self.lifetimes = {"root": 365 * DAY, "targets": 90 * DAY, "snapshot": 30 * DAY, "timestamp": 30 * DAY}
         self.issued_at: int | None = now
         self.targets = small_targets()
+        self.delegated: dict[str, Delegated] = {}
+        self.root_fields: dict[str, Any] = {}
+        self.targets_fields: dict[str, Any] = {}
         self.files: dict[str, bytes] = {}
         self.instead: dict[str, bytes] = {}
         self.requests: list[str] = []
@@ -152,6 +214,7 @@ class Repository:
         """Sign the next root with `signers`, or with all of its own."""
         self.versions["root"] += 1
         self.root.version, self.root.expires = self.versions["root"], self._expires("root")
+        self.root.unrecognized_fields = dict(self.root_fields)
         data = self._signed("root", self.root, signers)
         self.files[f"metadata/{self.root.version}.root.json"] = data
         return data
@@ -171,21 +234,53 @@ class Repository:
         self.publish_snapshot()
         self.publish_timestamp()
 
+    def delegate(self, name: str, paths: Sequence[str] | None, **changes: Any) -> Delegated:
+        """Add a delegated role, of the top-level role unless `delegator` names another."""
+        delegator = changes.pop("delegator", "targets")
+        self.delegated[name] = Delegated(name, delegator, paths, **changes)
+        return self.delegated[name]
+
     def publish_targets(self) -> None:
-        """Sign the targets metadata and lay out the files."""
-        listed = {path: TargetFile.from_data(path, data) for path, data in self.targets.items()}
+        """Sign the targets metadata, delegated roles first, and lay out the files."""
+        for role in self.delegated.values():
+            self.publish_delegated(role)
         self.versions["targets"] += 1
-        payload = Targets(self.versions["targets"], expires=self._expires("targets"), targets=listed)
+        payload = Targets(self.versions["targets"], expires=self._expires("targets"), **self._content("targets"))
+        payload.unrecognized_fields = dict(self.targets_fields)
         self.files[f"metadata/{payload.version}.targets.json"] = self._signed("targets", payload)
+
+    def publish_delegated(self, role: Delegated) -> None:
+        """Sign the next version of one delegated role."""
+        role.version += 1
+        expires = datetime.fromtimestamp(self.now, UTC) + timedelta(seconds=role.expires_in)
+        payload = Targets(role.version, expires=expires, **self._content(role.name))
+        signing = role.signers[: role.threshold] if role.signing is None else role.signing
+        self.files[f"metadata/{role.version}.{role.name}.json"] = self._signed(role.name, payload, signing)
+
+    def _content(self, name: str) -> dict[str, Any]:
+        files = self.targets if name == "targets" else self.delegated[name].targets
+        listed = {path: TargetFile.from_data(path, data) for path, data in files.items()}
         for path, target in listed.items():
-            self.files[f"targets/{target.get_prefixed_paths()[0]}"] = self.targets[path]
+            self.files[f"targets/{target.get_prefixed_paths()[0]}"] = files[path]
+        children = [role for role in self.delegated.values() if role.delegator == name]
+        if not children:
+            return {"targets": listed}
+        keys = {signer.public_key.keyid: signer.public_key for role in children for signer in role.signers}
+        return {
+            "targets": listed,
+            "delegations": Delegations(keys, {role.name: role.delegation() for role in children}),
+        }
 
     def publish_snapshot(self) -> None:
         """Sign a snapshot of the newest targets metadata."""
         self.versions["snapshot"] += 1
-        version = self.versions["targets"]
-        meta = MetaFile.from_data(version, self.files[f"metadata/{version}.targets.json"], ["sha256"])
-        payload = Snapshot(self.versions["snapshot"], expires=self._expires("snapshot"), meta={"targets.json": meta})
+        newest = {"targets": self.versions["targets"]}
+        newest |= {role.name: role.version for role in self.delegated.values() if role.version}
+        meta = {
+            f"{name}.json": MetaFile.from_data(version, self.files[f"metadata/{version}.{name}.json"], ["sha256"])
+            for name, version in newest.items()
+        }
+        payload = Snapshot(self.versions["snapshot"], expires=self._expires("snapshot"), meta=meta)
         self.files[f"metadata/{payload.version}.snapshot.json"] = self._signed("snapshot", payload)
 
     def publish_timestamp(self, **changes: Any) -> None:

@@ -288,7 +288,7 @@ def test_a_key_belongs_to_one_issuer(authority: Authority) -> None:
     borrowed = json.loads(authority.sources.read("issuers/50/keys.json"))["keys"][0]["public"]
     edit(authority, "issuers/44/keys.json", lambda members: members["keys"][0].update(public=borrowed))
 
-    with pytest.raises(PublicationError, match="belongs to issuer"):
+    with pytest.raises(PublicationError, match="as a key of issuer 50 and as a key of issuer 44"):
         publish(authority, NOW)
 
 

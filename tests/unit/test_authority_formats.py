@@ -13,7 +13,7 @@ from tests.simulators.repository import NOW
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/formats.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"### (\S+\.json)\n\n```json\n(.*?)```", DOCUMENT, re.DOTALL))
-NATIONAL = (*paths.REQUIRED, paths.VENUES, paths.HUBS, paths.AUDITOR)
+NATIONAL = paths.NATIONAL
 
 
 @pytest.mark.parametrize("path", [*NATIONAL, "issuers/ID/keys.json"])

@@ -123,6 +123,14 @@ def test_scanner_may_ask_whether_the_clock_is_synchronised() -> None:
     assert filters.index("~@privileged @resources") < len(filters) - 1
 
 
+def test_scanner_is_told_which_boot_it_is() -> None:
+    """It does not see /proc/sys, where that stands; %b is the boot's id (systemd.unit(5), specifiers)."""
+    unit = (UNITS / "edge-scanner.service").read_text()
+
+    assert "ProcSubset=pid" in unit
+    assert "Environment=EDGE_BOOT_ID=%b" in unit
+
+
 def test_no_unit_waits_for_a_network_or_the_time() -> None:
     """A gate that waits for either never shows a screen offline."""
     for unit in [*UNITS.glob("*.service"), *UNITS.glob("*.target")]:

@@ -113,6 +113,13 @@ def test_both_languages_have_the_same_labels() -> None:
     assert places["zh"] == places["en"]
 
 
+def test_every_type_of_entry_has_a_label() -> None:
+    """The page names whatever a gate of this release writes."""
+    labels = json.loads(resources.files("edge.hub").joinpath("labels.json").read_text(encoding="utf-8"))
+
+    assert {f"type.{kind.name.lower()}" for kind in EntryType} <= labels["en"].keys()
+
+
 def test_every_label_is_used() -> None:
     """A label that no page shows is dead."""
     labels = json.loads(resources.files("edge.hub").joinpath("labels.json").read_text(encoding="utf-8"))

@@ -1,5 +1,6 @@
 """Invitations, enrolment, heartbeats and retirement at the hub."""
 
+import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from edge.hub.desk import Desk
 from edge.hub.folder import HubConfig, TokenSeed
 from edge.hub.hub import Declined, Hub
 from edge.hub.roster import AGAIN_MS, Place
-from edge.ledger import device, enrolment, tokens
+from edge.ledger import device, enrolment, timecode, tokens
 from edge.ledger.enrolment import EnrolmentAnswer, Watermark
 from tests.simulators.hub_gates import ROOT, START_MS, Clock, Device, begin, enrol, post
 
@@ -553,3 +554,40 @@ def test_a_gate_is_retired_by_the_beginning_of_its_id(hub: Hub, desk: Desk, gate
 
     assert gate.gate == desk.retire(gate.gate.hex()[:4].upper())
     assert state(desk) == "retired"
+
+
+def test_the_hub_signs_its_time_for_the_question_on_a_gates_screen(desk: Desk, clock: Clock, tmp_path: Path) -> None:
+    """As people type it, with spaces and in small letters; what comes out is what a gate takes."""
+    keys = {device.key_id(desk.home.public).hex(): desk.home.public}
+    code, at_ms = desk.time_code("aeba-geaf ")
+    found = timecode.open_code(code.encode(), keys)
+
+    assert (found.nonce, found.at_ms) == (b"\x01\x02\x03\x10\x05", clock.ms)
+    assert at_ms == clock.ms
+
+
+@pytest.mark.parametrize("question", ["", "AEBAGEA", "AEBAGEAF7", "AEBAGEA1", "AEBAGEAFAEBAGEAF", "问询码", "A" * 999])
+def test_what_is_no_question_is_signed_for_nobody(desk: Desk, question: str) -> None:
+    """Too short, too long, with a digit that no question has: said with the next step."""
+    with pytest.raises(ConfigError, match="eight letters"):
+        desk.time_code(question)
+
+
+def test_a_time_code_is_written_as_text_picture_and_drawing(desk: Desk, tmp_path: Path) -> None:
+    """The command prints the code, writes a PNG that the gate's own decoder reads, and an SVG."""
+    from click.testing import CliRunner
+
+    from edge.cli.hub import hub as command
+    from edge.scanner.still import read_image
+
+    png, svg = tmp_path / "time.png", tmp_path / "time.svg"
+    words = ["time-code", str(desk.home.path), "--for", "AEBAGEAF", "--png", str(png), "--svg", str(svg)]
+    done = CliRunner().invoke(command, words, catch_exceptions=False)
+    (seen,) = read_image(png.read_bytes())
+
+    assert done.exit_code == 0
+    assert done.stdout.startswith("HT1:")
+    assert seen.raw == done.stdout.strip().encode()
+    assert svg.read_bytes().startswith(b"<?xml")
+    told = CliRunner().invoke(command, [*words[:4], "--json"], catch_exceptions=False)
+    assert json.loads(told.stdout).keys() == {"code", "at", "at_ms"}

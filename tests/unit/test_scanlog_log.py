@@ -180,6 +180,16 @@ def test_erasing_tokens_leaves_the_chain(log: ScanLog) -> None:
     assert log.head == log.verify()
 
 
+def test_tokens_that_came_after_an_erasure_go_at_their_time(log: ScanLog) -> None:
+    """What an erasure has passed over is not read again, and what is written afterwards is."""
+    log.erase_tokens(START_MS + 10**6)
+    log.append(scan(10), token=token(10))
+
+    gone = [log.erase_tokens(START_MS + ms) for ms in (10_000, 10_001, 10**6)]
+
+    assert gone == [0, 1, 0]
+
+
 def test_what_could_not_travel_is_not_written(log: ScanLog) -> None:
     """An entry that no batch could carry is the caller's fault and leaves nothing behind."""
     for facts_, private in (

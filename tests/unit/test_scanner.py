@@ -252,9 +252,10 @@ class TestScanner:
     """From a source to presentations."""
 
     def test_every_picture_of_a_folder_is_presented_once_in_order(self, tmp_path: Path):
-        """Each picture is read, in order, and then the source is finished."""
+        """Each picture is read, dark on light or light on dark, in order, and then the source is finished."""
         for number in range(12):
-            (tmp_path / f"{number}.jpg").write_bytes(jpeg_of(scene(f"PERSON {number}")))
+            picture = scene(f"PERSON {number}")
+            (tmp_path / f"{number}.jpg").write_bytes(jpeg_of(255 - picture if number % 3 else picture))
 
         with _running(f"folder:{tmp_path}") as scanner:
             codes = _until(scanner, lambda: "source.finished" in _codes(scanner), 10)

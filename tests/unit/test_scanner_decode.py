@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,7 @@ import segno
 import zxingcpp
 
 from edge.errors import LibraryMissing, SourceError
-from edge.scanner.child import Child, SecondEngine
+from edge.scanner.child import Child, FirstEngine, SecondEngine
 from edge.scanner.decode import Decoder, Limits
 from edge.scanner.handover import Kind, Notice, Reply, Request, Sighting, Status, Want
 from edge.scanner.sources.base import Frame
@@ -363,6 +364,45 @@ class FakeZbar:
                 raise answer
         box = SimpleNamespace(left=10, top=20, width=40, height=60)
         return [SimpleNamespace(data=answer, rect=box) for answer in self._answers]
+
+
+class TestPolarity:
+    """Codes printed light on dark, as phones in dark mode show them (ISO/IEC 18004, reflectance reversal)."""
+
+    DARK = 255 - scene("DARK", module_px=6)
+
+    @staticmethod
+    def _beside(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.hstack([left, right])[:, 320:-320]
+
+    @pytest.mark.parametrize("empty", range(3))
+    def test_a_light_code_alone_is_read_at_the_latest_in_its_second_frame(self, decoder: Decoder, empty: int):
+        """Whichever turn it is when the code comes, two frames are enough."""
+        for _ in range(empty):
+            decoder.read(_pixels(np.full((720, 1280), 128, np.uint8)))
+
+        seen = [symbol.raw for _ in range(2) for symbol in decoder.read(_pixels(self.DARK)).symbols]
+
+        assert b"DARK" in seen
+
+    @pytest.mark.parametrize("held", [b"NEW", b"HELD"])
+    def test_a_light_code_beside_a_dark_one_is_met_one_frame_later(self, held: bytes):
+        """A code seen for the first time is answered after one look, and never hides the code beside it for long."""
+        both = self._beside(scene("HELD", module_px=6), self.DARK)
+        engine = FirstEngine()
+        if held == b"HELD":
+            engine.read(scene("HELD", module_px=6), is_still=False)
+
+        seen = [{symbol.raw for symbol in engine.read(both, is_still=False)} for _ in range(5)]
+
+        assert seen[0] == ({b"HELD"} if held == b"NEW" else {b"HELD", b"DARK"})
+        assert [one | other for one, other in pairwise(seen)] == [{b"HELD", b"DARK"}] * 4
+
+    def test_a_still_is_read_in_both_polarities_at_once(self):
+        """A picture has no next frame."""
+        both = self._beside(scene("STILL", module_px=6), self.DARK)
+
+        assert {symbol.raw for symbol in FirstEngine().read(both, is_still=True)} == {b"STILL", b"DARK"}
 
 
 class TestSecondEngine:

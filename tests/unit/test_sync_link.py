@@ -5,12 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import TrustRefused, Unreachable
+from edge.errors import (
+    AnswerRefused,
+    ConfigError,
+    EdgeError,
+    TrustError,
+    TrustExpired,
+    TrustOlder,
+    TrustRefused,
+    Unreachable,
+)
 from edge.model.finding import Finding
 from edge.sync.link import LinkFile, LinkState, read_link
 from edge.sync.network import ways_out
-from edge.sync.refresher import Schedule, View, look, refresh
+from edge.sync.refresher import Outcome, Schedule, Stick, View, findings, look, refresh, try_stick
 from edge.sync.session import Link
+from edge.trust.fetchers import Way
 from edge.trust.store import TrustStore
 from tests.simulators.repository import DAY, NOW, Repository
 
@@ -148,8 +158,8 @@ def test_a_mirror_that_is_not_there_is_an_error_and_no_harm(tmp_path: Path) -> N
     store = TrustStore.init(tmp_path / "trust", repository.files["metadata/1.root.json"])
     store.refresh(repository, NOW)
 
-    assert isinstance(refresh(tmp_path / "trust", "http://127.0.0.1:9/", 1.0, NOW + DAY), Unreachable)
-    assert refresh(tmp_path / "trust", "nowhere", 1.0, NOW + DAY) is not None
+    assert isinstance(refresh(tmp_path / "trust", "http://127.0.0.1:9/", Way(1.0), NOW + DAY).error, Unreachable)
+    assert isinstance(refresh(tmp_path / "trust", "nowhere", Way(1.0), NOW + DAY).error, ConfigError)
     assert store.load().issued_at == NOW
 
 
@@ -171,3 +181,96 @@ def test_carriers_and_default_routes_are_ways_out(tmp_path: Path) -> None:
 def test_a_system_that_shows_nothing_has_no_ways_out(tmp_path: Path) -> None:
     """Where the kernel's files are hidden nothing ever changes, and nothing fails."""
     assert ways_out(tmp_path / "none", tmp_path / "none") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("error", "online", "offline"),
+    [
+        (None, [], []),
+        (Unreachable("x"), [], []),
+        (TrustRefused("x"), ["trust.refused"], []),
+        (TrustExpired("x"), ["trust.expired"], []),
+        (AnswerRefused("x"), ["trust.mirror"], []),
+        (TrustError("x"), ["trust.unkept"], ["trust.unkept"]),
+    ],
+)
+def test_what_ended_a_refresh_is_said_by_its_own_name(
+    error: EdgeError | None, online: list[str], offline: list[str]
+) -> None:
+    """Forged, run out, a login page and a full disk differ; without the hub a wrong answer accuses nobody."""
+    assert online == [finding.code for finding in findings(Outcome(error), is_online=True)]
+    assert offline == [finding.code for finding in findings(Outcome(error), is_online=False)]
+
+
+@pytest.mark.parametrize(
+    ("error", "online", "offline"),
+    [
+        (None, [], []),
+        (Unreachable("x"), ["trust.stick"], ["trust.stick"]),
+        (AnswerRefused("x"), ["trust.stick"], ["trust.stick"]),
+        (TrustRefused("x"), ["trust.refused"], ["trust.refused"]),
+        (TrustExpired("x"), ["trust.expired"], ["trust.expired"]),
+        (TrustOlder("x"), [], ["trust.stick_old"]),
+        (TrustError("x"), ["trust.unkept"], ["trust.unkept"]),
+    ],
+)
+def test_what_is_wrong_with_a_stick_is_said(error: EdgeError | None, online: list[str], offline: list[str]) -> None:
+    """Torn, forged, run out or old; an old one that was left in place concerns nobody while the hub answers."""
+    outcome = Outcome(error, is_stick=True)
+
+    assert online == [finding.code for finding in findings(outcome, is_online=True)]
+    assert offline == [finding.code for finding in findings(outcome, is_online=False)]
+
+
+def test_a_stick_is_taken_once_and_again_when_it_changes(tmp_path: Path) -> None:
+    """Put in, left in, replaced, pulled out."""
+    repository = Repository()
+    store = TrustStore.init(tmp_path / "trust", repository.first_root)
+    none = try_stick(store.folder, tmp_path / "usb", Stick(), NOW)
+    repository.write(tmp_path / "usb")
+    first = try_stick(store.folder, tmp_path / "usb", none, NOW)
+    again = try_stick(store.folder, tmp_path / "usb", first, NOW)
+    repository.pass_time(DAY)
+    repository.write(tmp_path / "usb")
+    second = try_stick(store.folder, tmp_path / "usb", again, NOW + DAY)
+
+    assert (none, again is first) == (Stick(), True)
+    assert (first.outcome, second.outcome) == (Outcome(is_stick=True), Outcome(is_stick=True))
+    assert store.load().issued_at == NOW + DAY
+
+
+def test_a_torn_stick_is_looked_at_again(tmp_path: Path) -> None:
+    """While it is being copied to it is torn; when it is whole it is taken."""
+    repository = Repository()
+    store = TrustStore.init(tmp_path / "trust", repository.first_root)
+    missing = repository.write(tmp_path / "usb") / "metadata" / "1.targets.json"
+    missing.unlink()
+    torn = try_stick(store.folder, tmp_path / "usb", Stick(), NOW)
+    repository.write(tmp_path / "usb")
+    whole = try_stick(store.folder, tmp_path / "usb", torn, NOW)
+
+    assert isinstance(torn.outcome.error, AnswerRefused)
+    assert whole.outcome.error is None
+    assert store.load().issued_at == NOW
+
+
+def test_an_old_stick_is_told_from_a_forged_one(tmp_path: Path) -> None:
+    """Yesterday's stick is older; a stick of another authority is refused."""
+    repository = Repository()
+    old = repository.write(tmp_path / "old")
+    store = TrustStore.init(tmp_path / "trust", repository.first_root)
+    repository.pass_time(DAY)
+    store.refresh(repository, NOW + DAY)
+    forged = Repository().write(tmp_path / "forged")
+
+    assert isinstance(try_stick(store.folder, old, Stick(), NOW + DAY).outcome.error, TrustOlder)
+    assert type(try_stick(store.folder, forged, Stick(), NOW + DAY).outcome.error) is TrustRefused
+
+
+def test_missing_authorities_are_named() -> None:
+    """A role that came expired is said, whatever the link does."""
+    found = findings(Outcome(withheld=frozenset({"province-62", "province-61"})), is_online=False)
+
+    assert [(finding.code, dict(finding.params)) for finding in found] == [
+        ("trust.withheld", {"roles": "province-61, province-62"})
+    ]

@@ -1,18 +1,26 @@
 """Both fetchers keep the same promises; each also meets the peers and sticks that do not."""
 
 import os
+import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edge.errors import AnswerRefused, ConfigError, Unreachable
-from edge.trust.fetchers import Fetcher, FolderFetcher, HttpFetcher
+from edge.trust.fetchers import Fetcher, FolderFetcher, HttpFetcher, Way
 from edge.trust.store import TrustStore
 from tests.simulators.repository import NOW, Repository
 
@@ -193,7 +201,7 @@ def test_a_dripping_answer_is_cut_off_in_time() -> None:
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         began = time.monotonic()
-        fetcher = HttpFetcher(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=0.4)
+        fetcher = HttpFetcher(f"http://127.0.0.1:{listener.getsockname()[1]}", Way(timeout_s=0.4))
         with pytest.raises(Unreachable):
             fetcher.fetch("metadata/timestamp.json", 100_000)
         elapsed = time.monotonic() - began
@@ -203,13 +211,146 @@ def test_a_dripping_answer_is_cut_off_in_time() -> None:
     assert elapsed < 2.0
 
 
+def test_a_web_page_is_no_publication(serve: Callable[[Any], str]) -> None:
+    """A captive portal that answers 200 with its login page is told from a forged file."""
+
+    def portal(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(b"\n<!DOCTYPE html><title>Welcome</title>")
+
+    with pytest.raises(AnswerRefused, match="web page"):
+        HttpFetcher(serve(responding(portal))).fetch("metadata/timestamp.json", 10_000)
+
+
+def test_all_files_together_take_a_bounded_time(serve: Callable[[Any], str], publication: Path) -> None:
+    """A mirror that answers each file just in time does not hold a gate for hours."""
+    address = serve(lambda *args: Quiet(*args, directory=str(publication)))
+    patient, hurried = HttpFetcher(address), HttpFetcher(address, Way(total_s=0.0))
+
+    assert patient.fetch("metadata/1.root.json", 100_000)
+    with pytest.raises(Unreachable, match="takes too long"):
+        hurried.fetch("metadata/1.root.json", 100_000)
+    patient.close()
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a key and its own certificate for 127.0.0.1; return both files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "mirror")])
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=36_500))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, key_pem = folder / "ca.pem", folder / "key.pem"
+    pem.write_bytes(made.public_bytes(Encoding.PEM))
+    key_pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return pem, key_pem
+
+
+@pytest.fixture
+def https(tmp_path: Path, publication: Path) -> Iterator[tuple[str, Path]]:
+    """Serve the publication by https under a certificate of our own; give address and certificate."""
+    pem, key_pem = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key_pem)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *args: Quiet(*args, directory=str(publication)))
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is what is tested
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"https://127.0.0.1:{server.server_port}", pem
+    server.shutdown()
+    server.server_close()
+
+
+def test_https_is_held_to_the_certificates_of_the_settings(https: tuple[str, Path]) -> None:
+    """A private authority's certificate is enough; without it nobody is believed to be the mirror."""
+    address, pem = https
+    known = HttpFetcher(address, Way(ca_file=str(pem)))
+
+    assert known.fetch("metadata/1.root.json", 100_000)
+    with pytest.raises(Unreachable):
+        HttpFetcher(address).fetch("metadata/1.root.json", 100_000)
+    known.close()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"rubbish"])
+def test_a_file_without_certificates_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """A slip in the settings is said at once."""
+    if content is not None:
+        (tmp_path / "ca.pem").write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"ca\.pem"):
+        HttpFetcher("https://127.0.0.1:9", Way(ca_file=str(tmp_path / "ca.pem")))
+
+
+def test_a_proxy_is_asked_for_the_whole_address(serve: Callable[[Any], str]) -> None:
+    """Plain HTTP goes through a proxy by its absolute address (RFC 9112, 3.2.2)."""
+    asked: list[str] = []
+
+    def proxy(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        handler.send_response(200)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    fetcher = HttpFetcher("http://mirror.example/edge", Way(proxy=serve(responding(proxy))))
+
+    assert fetcher.fetch("metadata/timestamp.json", 100) == b"{}"
+    assert asked == ["http://mirror.example/edge/metadata/timestamp.json"]
+
+
+def test_https_goes_through_a_proxy_by_a_tunnel(serve: Callable[[Any], str], https: tuple[str, Path]) -> None:
+    """The proxy is asked to connect and sees no file; the certificate is still the mirror's."""
+    address, pem = https
+    asked: list[str] = []
+
+    class Tunnel(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            asked.append(self.path)
+            host, _, port = self.path.rpartition(":")
+            with socket.create_connection((host, int(port))) as far:
+                self.send_response(200)
+                self.end_headers()
+                pump(self.connection, far)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    fetcher = HttpFetcher(address, Way(ca_file=str(pem), proxy=serve(Tunnel)))
+
+    assert fetcher.fetch("metadata/1.root.json", 100_000)
+    assert asked == [address.removeprefix("https://")]
+    fetcher.close()
+
+
+def pump(one: socket.socket, other: socket.socket) -> None:
+    """Carry bytes both ways until either side closes."""
+    while True:
+        for ready in select.select([one, other], [], [], 5)[0]:
+            data = ready.recv(65536)
+            if not data:
+                return
+            (other if ready is one else one).sendall(data)
+
+
 def test_nobody_there_is_unreachable() -> None:
     """A closed port, and a name that is none."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     for address in (f"http://127.0.0.1:{port}", "http://" + "a" * 70 + ".invalid"):
         with pytest.raises(Unreachable):
-            HttpFetcher(address, timeout_s=2).fetch("metadata/timestamp.json", 100)
+            HttpFetcher(address, Way(timeout_s=2)).fetch("metadata/timestamp.json", 100)
 
 
 def test_a_connection_closed_meanwhile_is_opened_again(publication: Path, serve: Callable[[Any], str]) -> None:

@@ -27,13 +27,31 @@ FINDINGS = {
     *("camera.lost", "camera.covered", "camera.missing", "stream.stalled", "stream.frame_too_big", "stream.unreadable"),
     *("source.finished", "scanner.child_restarted", "scanner.child_absent", "scanner.pyzbar_missing"),
     *("scanner.pyzbar_failed", "scanner.frame_too_large", "scanner.frame_unreadable", "log.unwritable", "log.damaged"),
-    *("trust.missing", "trust.damaged", "trust.refused", "trust.list_held"),
-    *("trust.stale", "trust.too_old", "policy.ended"),
-    *("clock.doubtful", "clock.floor", "hub.unreachable", "hub.refused", "gate.not_enrolled", "part.restarted"),
+    *(
+        "trust.expired",
+        "trust.mirror",
+        "trust.unkept",
+        "trust.withheld",
+        "trust.stick",
+        "trust.stick_old",
+        "trust.list_held",
+    ),
+    *("trust.missing", "trust.damaged", "trust.refused", "trust.stale", "trust.too_old", "policy.ended"),
+    *(
+        "clock.doubtful",
+        "clock.floor",
+        "clock.set",
+        "policy.keys_erased",
+        "policy.keys_left",
+        "hub.unreachable",
+        "hub.refused",
+        "gate.not_enrolled",
+        "part.restarted",
+    ),
     *("web.clients_full", "disk.low", "sync.failed", "sync.db_replaced"),
 }
 DESK = {"en": "staffed desk", "zh": "人工窗口"}
-NO_DESK = {Reason.OK, Reason.STAFF_OVERRIDE, Reason.STAFF_UNDO}
+NO_DESK = {Reason.OK, Reason.CLOCK_SET, Reason.STAFF_OVERRIDE, Reason.STAFF_UNDO}
 
 
 def texts(language: str) -> dict[str, str]:
@@ -69,6 +87,7 @@ OPEN = ("kind.", "health.", "family.", "failed.")
 def said_by_pages() -> set[str]:
     """Return the label keys that scripts, templates and modules name whole."""
     files = [*ROOT.glob("edge/kiosk/**/*.js"), *ROOT.glob("edge/kiosk/**/*.html"), *ROOT.glob("edge/kiosk/*.py")]
+    files += [ROOT / "edge/cli/trust_told.py", ROOT / "edge/trust/picture.py"]
     source = "\n".join(file.read_text(encoding="utf-8") for file in files)
     return set(re.findall(r"""["']([a-z_]+(?:\.[a-z_0-9]+)*)["']""", source))
 

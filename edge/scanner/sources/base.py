@@ -32,12 +32,14 @@ class Frame:
         source: Which configured source it came from, counted from 0.
         encoded: A JPEG as the camera gave it, or the bytes of another picture file; None where there are pixels.
         pixels: uint8 or uint16, HxW grey or HxWx3 BGR, or HxWx4 BGRA; None where there are bytes. Not written to again.
+        is_still: It is a picture of its own, read with all care: no frame of the same scene follows.
     """
 
     taken_ns: int
     source: int
     encoded: bytes | None = None
     pixels: "npt.NDArray[Any] | None" = None
+    is_still: bool = False
 
     def __post_init__(self) -> None:
         if (self.encoded is None) == (self.pixels is None):

@@ -48,7 +48,7 @@ class Folder:
                 data = file.read(MAX_ENCODED_BYTES + 1)
         except OSError as broken:
             raise SourceError(f"{path} cannot be read: {broken.strerror}.", f"ls -l {path}", cause="lost") from broken
-        return Frame(time.monotonic_ns(), self._source, encoded=data)
+        return Frame(time.monotonic_ns(), self._source, encoded=data, is_still=True)
 
     def close(self) -> None:
         """Deliver nothing more."""
