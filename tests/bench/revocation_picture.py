@@ -5,7 +5,7 @@ import math
 import sys
 from pathlib import Path
 
-WIDTH, HEIGHT, LEFT, TOP, PLOT_W, PLOT_H = 860, 330, 70, 40, 320, 220
+WIDTH, HEIGHT, LEFT, TOP, PLOT_W, PLOT_H = 860, 370, 70, 40, 320, 220
 ENTRIES = (1, 10, 100)
 PANELS = (
     (
@@ -35,7 +35,7 @@ def draw(rows: list[dict[str, object]]) -> str:
         for turn, (name, (label, colour)) in enumerate(series.items()):
             points = [(count, values[f"{count}M: {name}"]) for count in ENTRIES]
             drawn += _line(LEFT + number * (PLOT_W + 100), span, points, colour)
-            place = TOP + 16 + 16 * turn
+            place = TOP + PLOT_H + 44 + 16 * turn
             drawn.append(f'<text x="{LEFT + number * (PLOT_W + 100) + 10}" y="{place}" fill="{colour}">{label}</text>')
     return "\n".join((*drawn, "</svg>", ""))
 

@@ -391,6 +391,21 @@ def test_a_small_list_is_not_held_up_by_a_busy_day(tmp_path: Path) -> None:
     assert world.refresh().held_back == {}
 
 
+def test_a_large_change_passes_where_the_signed_targets_vouch_for_it(world: World) -> None:
+    """Held back first; then the national role names the delta, path and hash, in its own metadata."""
+    world.author.change(range(100, 20_100))
+    world.publish()
+    held = world.refresh()
+    path = f"{URI}.delta.2"
+    row = {"path": path, "sha256": sha256(world.author.deltas[2]).hexdigest()}
+    world.repository.targets_fields["x-edge-cosigned"] = [row]
+    world.publish()
+
+    passed = world.refresh()
+
+    assert (statuses(held, 100), statuses(passed, 100), passed.held_back) == ([0], [1], {})
+
+
 class Files:
     """A publication without metadata, and what a gate keeps of it."""
 
