@@ -722,3 +722,15 @@ def test_packed_lists_lie_as_far_apart_as_their_entries(bits: int, one: dict[int
     found = status_list.difference(left, right)
 
     assert found == sum(left.status(index) != right.status(index) for index in range(100))
+
+
+def test_a_gate_that_followed_deltas_says_that_it_is_no_whole_publication(world: World) -> None:
+    """It holds the state, and not every file that was signed: whoever copies from it is told where to copy from."""
+    world.author.change([9])
+    world.publish()
+    world.refresh()
+    publication = world.store.publication()
+    (path,) = [path for path in publication.addresses() if path.endswith("2.part.invalid.0")]
+
+    with pytest.raises(AnswerRefused, match="followed"):
+        publication.fetch(path, 1 << 20)
