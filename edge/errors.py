@@ -8,7 +8,8 @@
     │   ├── TrustDamaged         what we keep does not verify
     │   ├── TrustRefused         what was offered does not verify; what we keep stays in force
     │   │   ├── TrustExpired         it verifies and has run out
-    │   │   └── TrustOlder           it is older than what this device has seen
+    │   │   ├── TrustOlder           it is older than what this device has seen
+    │   │   └── ListRefused          one list of it is not of its form or does not follow; its state of before stays
     │   └── PublicationError     the authority refuses to publish this
     ├── LedgerError          the scan log, its batches and receipts
     │   ├── LogUnwritable        the entry could not be made durable: the gate stops admitting
@@ -90,6 +91,10 @@ class TrustExpired(TrustRefused):
 
 class TrustOlder(TrustRefused):
     """An offered update is older than what this device has seen: an old stick, or somebody who replays one."""
+
+
+class ListRefused(TrustRefused):
+    """A list, or a change of one, is not of its form, does not follow, or changes more than its signers may."""
 
 
 class PublicationError(TrustError):

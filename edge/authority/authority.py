@@ -4,6 +4,7 @@
     sources/       what is edited, of the same form and path as it is published
     publication/   what is published: plain files for any web server, mirror or stick
     ledger.db      issued indices and their status; nothing about persons
+    lists/         what large lists are made of, by hash
 
 What can be done with it stands in `issuers`, `publish`, `issue` and `revocation`.
 """

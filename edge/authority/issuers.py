@@ -8,6 +8,7 @@ from nacl.signing import SigningKey
 
 from edge.authority.authority import Authority
 from edge.authority.keys import key_id
+from edge.authority.ledger import LIST_SIZE
 from edge.authority.profiles import IssuerProfile, KeyProfile
 from edge.codec.ed25519 import refuse_weak_point
 from edge.errors import EncodingRefused, PublicationError
@@ -110,6 +111,7 @@ def add_key(
     *,
     valid_from: int | None = None,
     foreign: ForeignKey | None = None,
+    list_size: int = LIST_SIZE,
 ) -> AddedKey:
     """Give an issuer one more key with a status list of its own; the older ones stay until they run out.
 
@@ -120,6 +122,7 @@ def add_key(
         now: Unix seconds.
         valid_from: From when it may have signed, Unix seconds; a day ago by default.
         foreign: The key, where the issuer keeps the private half itself; else one is made.
+        list_size: Entries of its status list.
 
     Raises:
         PublicationError: There is no such issuer, or the key could not be published.
@@ -128,11 +131,17 @@ def add_key(
         if issuer not in authority.sources.value(paths.ISSUERS):
             raise PublicationError(f"There is no issuer {issuer}.", "Add it: edge authority add-issuer DIR --id ...")
         since = now - _BEFORE_S if valid_from is None else valid_from
-        return _add_keys(authority, issuer, (key,), since, foreign)[0]
+        return _add_keys(authority, issuer, (key,), since, foreign, list_size=list_size)[0]
 
 
 def _add_keys(
-    authority: Authority, issuer: str, keys: tuple[KeyProfile, ...], valid_from: int, foreign: ForeignKey | None
+    authority: Authority,
+    issuer: str,
+    keys: tuple[KeyProfile, ...],
+    valid_from: int,
+    foreign: ForeignKey | None,
+    *,
+    list_size: int = LIST_SIZE,
 ) -> list[AddedKey]:
     path = paths.keys_path(issuer)
     has_keys = (authority.sources.folder / path).exists()
@@ -149,7 +158,7 @@ def _add_keys(
         made.append((added, key))
     authority.sources.check(path, members)
     for added, key in made:
-        authority.ledger.add_list(issuer, is_foreign=key is None)
+        authority.ledger.add_list(issuer, list_size, is_foreign=key is None)
         if key is not None:
             authority.keys.keep(key_name(issuer, added.key_id), key)
     authority.sources.write(path, members)

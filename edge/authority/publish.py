@@ -4,16 +4,18 @@ Everything is read back by the gate's own reader before anything is signed: what
 """
 
 import json
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from edge.authority import registries
 from edge.authority.authority import Authority
+from edge.authority.lists import gather_lists, large_changes, read_back
 from edge.authority.repository import RENEW, Published, digests
 from edge.errors import PublicationError, TrustError
 from edge.model.trust import IssuerKey, TrustSnapshot, TrustVersions
-from edge.trust import keyusage, paths, snapshot, status_list, workflow
+from edge.trust import keyusage, paths, snapshot, workflow
 from edge.trust.fields import iso
 from edge.trust.snapshot import Provenance
 
@@ -65,7 +67,7 @@ def publish(authority: Authority, now: int) -> Publication:
         check(files, now, roles=keyusage.publics(before.root.signed.keys.values()))
         _check_clock(before, now)
         try:
-            warnings = _renew_root(authority, before, now)
+            warnings = _renew_root(authority, before, now) + _large_changes(authority)
             changed = _write(authority, before, files, now)
             found = authority.repository.published()
             authority.repository.prune(found)
@@ -76,8 +78,8 @@ def publish(authority: Authority, now: int) -> Publication:
     return Publication(_versions(found), len(files), changed, now, warnings)
 
 
-def gather(authority: Authority) -> dict[str, bytes]:
-    """Return the files that would be published, by target path.
+def gather(authority: Authority) -> Mapping[str, bytes]:
+    """Return the files that would be published, by target path; large ones are read when they are asked for.
 
     Raises:
         PublicationError: A source is missing or could not be published.
@@ -88,10 +90,7 @@ def gather(authority: Authority) -> dict[str, bytes]:
     for issuer in authority.sources.issuers_with_keys():
         path = paths.keys_path(issuer)
         found[path] = _compact(authority, path)
-    for (issuer, number), dimensions in authority.ledger.lists().items():
-        statuses = authority.ledger.statuses(issuer, number)
-        found[paths.status_path(issuer, number)] = status_list.build(dimensions.size, dimensions.bits, statuses)
-    return found
+    return ChainMap(found, cast("dict[str, bytes]", gather_lists(authority)))
 
 
 def _compact(authority: Authority, path: str) -> bytes:
@@ -111,7 +110,10 @@ def check(files: Mapping[str, bytes], now: int, *, roles: frozenset[bytes] = fro
         PublicationError: They do not; the message names the row.
     """
     try:
-        trust = snapshot.build(Provenance(TrustVersions(1, 1, 1, 1), b"", now, now, now, roles=roles), files)
+        small = {path: files[path] for path in files if paths.list_file_of(path) is None}
+        trust = snapshot.build(
+            Provenance(TrustVersions(1, 1, 1, 1), b"", now, now, now, roles=roles), small, read_back(files)
+        )
     except TrustError as error:
         raise PublicationError(error.message, "Correct it under sources/ and publish again.") from error
     _check_registry(trust)
@@ -181,6 +183,13 @@ def _renew_root(authority: Authority, before: Published, now: int) -> tuple[str,
         )
     expiry = iso(before.root.expires_at)
     return (f"The root expires at {expiry}: put two root keys into {authority.folder / 'keys'} and publish before.",)
+
+
+def _large_changes(authority: Authority) -> tuple[str, ...]:
+    return tuple(
+        f"{path} changes more than a day's share of its list: gates hold it back until the national role signs it too."
+        for path, _ in large_changes(authority)
+    )
 
 
 def _write(authority: Authority, before: Published, files: Mapping[str, bytes], now: int) -> tuple[str, ...]:

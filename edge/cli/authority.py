@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edge.cli import registries
+from edge.cli import authority_lists, registries
 from edge.errors import PublicationError
 
 if TYPE_CHECKING:
@@ -142,6 +142,13 @@ def _tell_key(added: "AddedKey", *, as_json: bool) -> None:
 @click.option("--region", "regions", multiple=True, help="GB/T 2260 prefix it may speak of.  [default: the issuer's]")
 @click.option("--max-validity-days", type=click.IntRange(1, 3650), default=31, show_default=True)
 @click.option("--valid-from", metavar="TIME", help="From when it may have signed.  [default: a day ago]")
+@click.option(
+    "--list-size",
+    type=click.IntRange(1, 1 << 32),
+    default=1 << 20,
+    show_default=True,
+    help="Entries of its status list; a larger one is published in parts.",
+)
 @_JSON
 def add_key(folder: Path, issuer: str, valid_from: str | None, **given: Any) -> None:
     """Give an issuer one more key, with a status list of its own. Publish it long before its first use."""
@@ -152,7 +159,9 @@ def add_key(folder: Path, issuer: str, valid_from: str | None, **given: Any) -> 
     key = KeyProfile(given["kinds"], regions, given["max_validity_days"] * 86400)
     foreign = _foreign(given["public"], given["key_id"])
     since = None if valid_from is None else _time(valid_from)
-    added = issuers.add_key(_opened(folder), issuer, key, _now(), valid_from=since, foreign=foreign)
+    added = issuers.add_key(
+        _opened(folder), issuer, key, _now(), valid_from=since, foreign=foreign, list_size=given["list_size"]
+    )
     _tell_key(added, as_json=given["as_json"])
 
 
@@ -387,27 +396,6 @@ def _with_progress(lines: Iterable[Any]) -> Iterable[Any]:
 
 @authority.command()
 @_FOLDER
-@click.option("--issuer", required=True, help="Issuer id.")
-@click.option("--index", type=int, required=True, help="The pass's index, as `issue` printed it.")
-@click.option("--list", "number", type=int, help="Number of the status list, where the issuer has several.")
-@click.option("--suspend", is_flag=True, help="Suspend instead of revoking for good.")
-@click.option("--restore", is_flag=True, help="Take a suspension back.")
-def revoke(folder: Path, issuer: str, index: int, number: int | None, **given: bool) -> None:
-    """Revoke a pass. Gates know after the next publish and their next refresh."""
-    from edge.authority.revocation import set_status
-    from edge.model.trust import Status
-
-    if given["suspend"] and given["restore"]:
-        raise click.UsageError("name either --suspend or --restore")
-    status = Status.SUSPENDED if given["suspend"] else Status.VALID if given["restore"] else Status.INVALID
-    place = set_status(_opened(folder), issuer, index, status, _now(), number=number)
-    done = {Status.SUSPENDED: "suspended", Status.VALID: "restored", Status.INVALID: "revoked"}[status]
-    click.echo(f"{done}: issuer {issuer}, list {place.number}, index {index}")
-    click.echo(f"Next: edge authority publish {folder}")
-
-
-@authority.command()
-@_FOLDER
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8091, show_default=True, help="0 takes a free one.")
 def serve(folder: Path, host: str, port: int) -> None:
@@ -426,3 +414,7 @@ def serve(folder: Path, host: str, port: int) -> None:
     click.echo(f"Serving {opened.publication} at http://{address}:{bound[1]} (Ctrl-C ends)")
     sys.stdout.flush()
     run(opened.publication, listener)
+
+
+for _command in authority_lists.COMMANDS:
+    authority.add_command(_command)

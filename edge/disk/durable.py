@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 
-def write(path: Path, data: bytes, *, mode: int | None = 0o644) -> None:
+def write(path: Path, data: bytes | bytearray, *, mode: int | None = 0o644) -> None:
     """Write `data` to `path` atomically: staged beside it, synced, renamed, and the folder synced.
 
     Args:

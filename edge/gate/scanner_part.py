@@ -83,8 +83,12 @@ class TrustWatcher:
         return Finding("trust.damaged", severity, {"message": str(error)})
 
     def findings(self) -> list[Finding]:
-        """Return what is wrong with the store."""
-        return [] if self._finding is None else [self._finding]
+        """Return what is wrong with the store, or with a list in it."""
+        found = [] if self._finding is None else [self._finding]
+        held = self._trusted.snapshot.held_back if self._trusted.snapshot is not None else {}
+        if held:
+            found.append(Finding("trust.list_held", params={"message": " ".join(held.values())}))
+        return found
 
 
 class ScannerPart:

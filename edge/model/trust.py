@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
+from typing import Protocol
 
 from edge.model.credential import PassKind
 from edge.model.registries import Registries
@@ -32,9 +33,24 @@ class Status(IntEnum):
     SUSPENDED = 2
 
 
+class StatusList(Protocol):
+    """The revocation state of every pass of one list, whatever form it is kept in.
+
+    Promises: answers at once and from the device alone; equal contents give equal answers in every form; nothing of it
+    changes while a snapshot holds it.
+    """
+
+    @property
+    def uri(self) -> str:
+        """Stable name of the list, bound to (issuer, list number)."""
+
+    def status(self, index: int) -> int | None:
+        """Return the status value at `index`, or None past either end of the list."""
+
+
 @dataclass(frozen=True, slots=True)
-class StatusList:
-    """The revocation state of every pass of one list.
+class PackedList:
+    """A status list as the packed entries of a Token Status List.
 
     Attributes:
         uri: Stable name of the list, bound to (issuer, list number).
@@ -53,6 +69,28 @@ class StatusList:
         if not 0 <= byte < len(self.entries):
             return None
         return self.entries[byte] >> slot * self.bits & (1 << self.bits) - 1
+
+
+class HashKind(IntEnum):
+    """What of a foreign credential is hashed (the hash types of EU DCC revocation)."""
+
+    SIGNATURE = 1
+    IDENTIFIER = 2
+    COUNTRY_AND_IDENTIFIER = 3
+
+
+class HashList(Protocol):
+    """Revoked foreign credentials by a hash of them. Exact: no answer of it is a guess.
+
+    Promises: as `StatusList`.
+    """
+
+    @property
+    def kind(self) -> HashKind:
+        """What is hashed."""
+
+    def __contains__(self, digest: bytes) -> bool:
+        """Whether a SHA-256 digest is listed; a list keeps its first bytes, as many as the list is wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +222,8 @@ class TrustSnapshot:
         regions: Names by GB/T 2260 code, by language.
         hub_keys: Receipt keys by key id (hex of the first 8 bytes of SHA-256 of the public key).
         auditor_key: X25519 public key that personal fields are sealed to, or None.
+        hash_lists: Revoked foreign credentials, by (issuer id, list number).
+        held_back: Why a list stays at its state of before although another was published, by the list's name.
         sunset: Unix seconds until which the root lets any policy run, or None where it sets no bound.
         registries: How complete the regions are, venues, names of statuses.
     """
@@ -200,6 +240,8 @@ class TrustSnapshot:
     regions: Mapping[int, Mapping[str, str]]
     hub_keys: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     auditor_key: bytes | None = None
+    hash_lists: Mapping[tuple[str, int], HashList] = field(default_factory=lambda: MappingProxyType({}))
+    held_back: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     sunset: int | None = None
     registries: Registries = Registries()
 

@@ -4,6 +4,7 @@ A gate takes these and ignores every other path, so a path can neither leave a f
 """
 
 import re
+from enum import StrEnum
 from typing import Final
 
 POLICY: Final = "national/policy.json"
@@ -23,6 +24,20 @@ NATIONAL: Final = (*REQUIRED, VENUES, CODES, HUBS, AUDITOR)
 _ISSUER_ID: Final = re.compile(r"(?:[0-9]{2}|[0-9]{4}|[0-9]{6}|[a-z][a-z0-9-]{1,15})")
 _KEYS: Final = re.compile(rf"issuers/({_ISSUER_ID.pattern})/keys\.json")
 _STATUS: Final = re.compile(rf"issuers/({_ISSUER_ID.pattern})/status/([1-9][0-9]{{0,5}})\.cbor")
+# A list in parts (docs/adr/0022-revocation-lists.md): its base, the bitmaps the base names, deltas, hashes.
+_LIST_FILE: Final = re.compile(
+    rf"issuers/({_ISSUER_ID.pattern})/status/([1-9][0-9]{{0,5}})\."
+    r"(?:(base)|(delta)\.([1-9][0-9]{0,8})|(part)\.(?:invalid|suspended)\.(?:0|[1-9][0-9]?)|(hashes))"
+)
+
+
+class ListFile(StrEnum):
+    """What a file of a list in parts, or of a list of hashes, is."""
+
+    BASE = "base"
+    DELTA = "delta"
+    PART = "part"
+    HASHES = "hashes"
 
 
 def is_issuer_id(text: str) -> bool:
@@ -57,6 +72,37 @@ def status_of(path: str) -> tuple[str, int] | None:
     return (found[1], int(found[2])) if found else None
 
 
+def base_path(issuer: str, number: int) -> str:
+    """Return the path of the base of a list in parts."""
+    return f"{status_uri(issuer, number)}.base"
+
+
+def delta_path(issuer: str, number: int, sequence: int) -> str:
+    """Return the path of a delta of a list in parts."""
+    return f"{status_uri(issuer, number)}.delta.{sequence}"
+
+
+def part_path(issuer: str, number: int, plane: str, span: int) -> str:
+    """Return the path of a part of a list: the plane is `invalid` or `suspended`, spans count from 0."""
+    return f"{status_uri(issuer, number)}.part.{plane}.{span}"
+
+
+def hashes_path(issuer: str, number: int) -> str:
+    """Return the path of a list of hashes."""
+    return f"{status_uri(issuer, number)}.hashes"
+
+
+def list_file_of(path: str) -> tuple[ListFile, str, int, int] | None:
+    """Return kind, issuer, list number and, of a delta, sequence of the file of a list at `path`, or None."""
+    found = _LIST_FILE.fullmatch(path)
+    if found is None:
+        return None
+    kind = ListFile(found[3] or found[4] or found[6] or found[7])
+    return kind, found[1], int(found[2]), int(found[5] or 0)
+
+
 def is_gate_target(path: str) -> bool:
     """Whether a gate reads the target at `path`."""
-    return path in NATIONAL or keys_of(path) is not None or status_of(path) is not None
+    return (
+        path in NATIONAL or keys_of(path) is not None or status_of(path) is not None or list_file_of(path) is not None
+    )

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from tuf.api.metadata import Timestamp  # type: ignore[attr-defined]  # documented there, without `__all__`
 
 from edge.errors import AnswerRefused
-from edge.trust import records
+from edge.trust import paths, records
 from edge.trust.files import TargetFiles
 from edge.trust.records import Stored
 from edge.trust.view import View
@@ -36,6 +36,7 @@ class StorePublication:
             f"targets/{quote(found.target.get_prefixed_paths()[0] if is_versioned else path)}": found.target
             for path, found in view.listing.found.items()
         }
+        self._listed = view.listing.found.keys()
         self._files = files
         self._timestamp = view.timestamp
 
@@ -52,11 +53,18 @@ class StorePublication:
         """Return one file; see `Fetcher`.
 
         Raises:
-            AnswerRefused: There is no such file, or it is longer.
+            AnswerRefused: There is no such file, it is longer, or it is of a list that was followed by deltas.
             TrustDamaged: A target of the store is cut short or altered.
         """
         if path in self._targets:
-            data = self._files.read(self._targets[path])
+            target = self._targets[path]
+            if self._is_in_parts(target.path) and not self._files.has(target):
+                raise AnswerRefused(
+                    f"This gate has followed {target.path} by deltas and has not all that was published of it.",
+                    "Copy the publication from the authority or a mirror.",
+                    status=404,
+                )
+            data = self._files.read(target)
         elif path in self._metadata:
             data = self._metadata[path]
         else:
@@ -64,6 +72,11 @@ class StorePublication:
         if len(data) > max_bytes:
             raise AnswerRefused(f"{path} is longer than {max_bytes} bytes.", "Refresh it first.", status=413)
         return data
+
+    def _is_in_parts(self, path: str) -> bool:
+        place = paths.status_of(path)
+        is_beside = place is not None and paths.base_path(*place) in self._listed
+        return is_beside or paths.list_file_of(path) is not None
 
 
 def root_path(version: int) -> str:

@@ -14,10 +14,13 @@ from tuf.api.metadata import TargetFile, Targets  # type: ignore[attr-defined]  
 
 from edge.errors import TrustError, TrustRefused
 from edge.model.trust import TrustVersions
-from edge.trust import changes, database, paths, records, registries, targets
+from edge.trust import changes, database, large_lists, list_book, paths, records, registries, targets
 from edge.trust.fetchers import Fetcher
 from edge.trust.fields import Document
 from edge.trust.files import TargetFiles, is_intact, wanted
+from edge.trust.large_lists import Offers
+from edge.trust.list_update import ListUpdate
+from edge.trust.part_files import PartFiles
 from edge.trust.records import Records
 from edge.trust.snapshot import build
 from edge.trust.update import Update
@@ -92,9 +95,13 @@ class Refresh:
         listed = listing(top.targets, issuers, self._update.delegated_or_kept)
         withheld = frozenset(self._update.withheld)
         view = View(top.root, top.timestamp, top.snapshot, top.targets, listed, withheld)
-        needed = wanted(listed.targets())
-        files = {path: self._file(target, is_prefixed=is_prefixed) for path, target in needed.items()}
-        changed = self._swap(view, files, needed)
+        offered = large_lists.offers(wanted(listed.targets()))
+
+        def fetch(target: TargetFile) -> bytes:
+            return self._file(target, is_prefixed=is_prefixed)
+
+        files = {path: fetch(target) for path, target in offered.others.items()}
+        changed = self._swap(view, files, offered, fetch)
         found = view.provenance()
         return RefreshResult(
             changed=changed,
@@ -132,19 +139,25 @@ class Refresh:
         self._fetched += 1
         return data
 
-    def _swap(self, view: View, files: Mapping[str, bytes], needed: Mapping[str, TargetFile]) -> bool:
+    def _swap(
+        self, view: View, files: Mapping[str, bytes], offered: Offers, fetch: Callable[[TargetFile], bytes]
+    ) -> bool:
         """Put the view in force, durably; return whether it is another one."""
-        update = self._update
+        update, provenance = self._update, view.provenance()
+        before = list_book.decode(update.stored.get(list_book.RECORD))
+        parts = PartFiles(self._files.folder, {} if before.is_due(self._now) else before.seals)
+        lists = ListUpdate(parts, fetch, before, issued_at=provenance.issued_at, cosigned=provenance.cosigned)
+        book = lists.bring(offered, self._now)
         try:
             # Read as the gate will read it: what is signed and yet of no form never replaces what is.
-            versions = build(view.provenance(), files).registries.versions
+            versions = build(provenance, files, large_lists.open_lists(offered, book, parts)).registries.versions
         except TrustRefused:
             raise
         except TrustError as error:
             raise TrustRefused(error.message, _UNREADABLE) from error
         signers = view.root.signed.roles[Targets.type].keyids
         registries.check_forward(update.stored.get(records.REGISTRIES), versions, signers)
-        put = view.records()
+        put = {**view.records(), list_book.RECORD: book.encode()}
         gone = self._gone(put)
         if not self._fetched and not gone and all(update.stored.get(name) == value for name, value in put.items()):
             return False
@@ -155,7 +168,7 @@ class Refresh:
         update.keep(put, replace(update.floors, view=view.timestamp.digest), remove=gone)
         # What is left over costs space and nothing else; the next swap tries again.
         with suppress(OSError):
-            self._files.keep_only(needed.values())
+            self._files.keep_only(large_lists.settled(offered).values(), lists.used)
         return True
 
     def _gone(self, put: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -6,16 +6,16 @@ Nothing is verified here: `edge.trust.store` hands over bytes whose hashes a thr
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from edge.errors import TrustError
 from edge.model.trust import IssuerKey, StatusList, TrustSnapshot, TrustVersions
 from edge.trust import keyusage, paths, registries, status_list, targets
 from edge.trust.fields import Document
+from edge.trust.large_lists import NO_LISTS, Cosigned, OpenedLists
 
-MAX_LISTS_BYTES: Final = 64 << 20
-"""All status lists of a gate together, inflated: they stay in memory."""
 _NO_HUBS: Final[Mapping[str, bytes]] = MappingProxyType({})
+Listed = TypeVar("Listed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,17 @@ class Provenance:
     newest_expiry: int
     next_expiry: int
     sunset: int | None = None
-    cosigned: frozenset[tuple[str, str]] = frozenset()
+    cosigned: Cosigned = frozenset()
     roles: frozenset[bytes] = frozenset()
 
 
-def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
+def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists = NO_LISTS) -> TrustSnapshot:
     """Return the snapshot.
 
     Args:
         provenance: What the metadata says.
-        files: The bytes of every gate target, by target path.
+        files: The bytes of every gate target but the files of large lists, by target path.
+        large: The large lists, opened.
 
     Raises:
         TrustError: A target is missing or its content is not of its form.
@@ -69,7 +70,7 @@ def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
         newest_expiry=provenance.newest_expiry,
         issuers=issuers,
         keys=keys,
-        status_lists=_status_lists(files, issuers),
+        status_lists=_status_lists(files, issuers, large.status_lists),
         matrix=targets.matrix(documents[paths.MATRIX]),
         policy=targets.policy(documents[paths.POLICY]),
         regions=registries.regions(documents[paths.REGIONS]),
@@ -77,6 +78,8 @@ def build(provenance: Provenance, files: Mapping[str, bytes]) -> TrustSnapshot:
         auditor_key=auditor,
         sunset=provenance.sunset,
         registries=registries.read(documents),
+        hash_lists=MappingProxyType(_of_issuers(large.hash_lists, issuers)),
+        held_back=large.held_back,
     )
 
 
@@ -91,12 +94,20 @@ def _keys(files: Mapping[str, bytes], issuers: Container[str]) -> Mapping[tuple[
     return MappingProxyType(found)
 
 
-def _status_lists(files: Mapping[str, bytes], issuers: Container[str]) -> Mapping[tuple[str, int], StatusList]:
-    found: dict[tuple[str, int], StatusList] = {}
+def _status_lists(
+    files: Mapping[str, bytes], issuers: Container[str], large: Mapping[tuple[str, int], StatusList]
+) -> Mapping[tuple[str, int], StatusList]:
+    found = _of_issuers(large, issuers)
+    together = 0
     for path, data in files.items():
         named = paths.status_of(path)
         if named is not None and named[0] in issuers:
-            found[named] = status_list.parse(data, paths.status_uri(*named))
-            if sum(len(list_.entries) for list_ in found.values()) > MAX_LISTS_BYTES:
-                raise TrustError(f"The status lists together are longer than {MAX_LISTS_BYTES} bytes.")
+            packed = status_list.parse(data, paths.status_uri(*named))
+            found[named] = packed
+            together += len(packed.entries)
+            status_list.check_together(together)
     return MappingProxyType(found)
+
+
+def _of_issuers(lists: Mapping[tuple[str, int], Listed], issuers: Container[str]) -> dict[tuple[str, int], Listed]:
+    return {place: found for place, found in lists.items() if place[0] in issuers}

@@ -16,14 +16,15 @@ from tuf.api.metadata import Root, Targets  # type: ignore[attr-defined]  # docu
 
 from edge.errors import TrustDamaged, TrustError, TrustMissing, TrustRefused
 from edge.model.trust import TrustSnapshot
-from edge.trust import paths, records, targets, workflow
+from edge.trust import large_lists, list_book, paths, records, targets, workflow
 from edge.trust.changes import Changes
 from edge.trust.changes import read as read_changes
 from edge.trust.database import Database
 from edge.trust.fetchers import Fetcher
 from edge.trust.fields import Document
-from edge.trust.files import REPAIR, TargetFiles, wanted
+from edge.trust.files import TargetFiles, wanted
 from edge.trust.floors import Floors, RootFloor, decode_floors, encode_floors
+from edge.trust.part_files import REPAIR, PartFiles
 from edge.trust.publication import StorePublication
 from edge.trust.records import Stored
 from edge.trust.refresh import Refresh, RefreshResult
@@ -32,6 +33,7 @@ from edge.trust.view import View, listing, registry_of
 from edge.trust.workflow import Verified
 
 DATABASE: Final = "trust.db"
+_TARGETS: Final = "targets"
 _LOCK: Final = "refresh.lock"
 _TRIES: Final = 5
 _Read = TypeVar("_Read")
@@ -47,7 +49,7 @@ class TrustStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._database = Database(folder / DATABASE)
-        self._files = TargetFiles(folder / "targets")
+        self._files = TargetFiles(folder / _TARGETS)
 
     @classmethod
     def init(cls, folder: Path, root_bytes: bytes) -> "TrustStore":
@@ -207,10 +209,14 @@ class TrustStore:
             return None
 
     def _load(self) -> TrustSnapshot:
-        view = self._view(self._database.read())
+        stored = self._database.read()
+        view = self._view(stored)
         try:
-            files = {path: self._files.read(target) for path, target in wanted(view.listing.targets()).items()}
-            return build(view.provenance(), files)
+            offered = large_lists.offers(wanted(view.listing.targets()))
+            files = {path: self._files.read(target) for path, target in offered.others.items()}
+            book = list_book.decode(stored.get(list_book.RECORD))
+            large = large_lists.open_lists(offered, book, PartFiles(self.folder / _TARGETS, book.seals))
+            return build(view.provenance(), files, large)
         except TrustDamaged:
             raise
         except TrustError as error:

@@ -13,8 +13,8 @@ from edge.model.trust import (
     Issuer,
     IssuerKey,
     MatrixRow,
+    PackedList,
     Policy,
-    StatusList,
     TrustSnapshot,
     TrustVersions,
 )
@@ -75,11 +75,11 @@ def rows(issuer: str) -> dict[tuple[str, int | None], tuple[MatrixRow, ...]]:
     }
 
 
-def status_list() -> StatusList:
+def status_list() -> PackedList:
     entries = bytearray(1024)
     entries[REVOKED // 4] |= 1 << 2 * (REVOKED % 4)
     entries[SUSPENDED // 4] |= 2 << 2 * (SUSPENDED % 4)
-    return StatusList("issuers/44/status/1.cbor", 2, bytes(entries))
+    return PackedList("issuers/44/status/1.cbor", 2, bytes(entries))
 
 
 TRUST = TrustSnapshot(

@@ -435,14 +435,21 @@ def test_revocation_travels_from_ledger_to_gate(authority: Authority) -> None:
     assert tuple(listed.status(place.index) for place in places) == wanted
 
 
-def test_revocation_is_final(authority: Authority) -> None:
-    """What is revoked is not restored or suspended."""
+def test_a_revocation_is_taken_back_only_with_a_reason(authority: Authority) -> None:
+    """Refused without one; with one it is done, and the trail keeps every step."""
     place = authority.ledger.draw("44", 1, (NOW, NOW + DAY), 0)
-    set_status(authority, "44", place.index, Status.INVALID, NOW)
+    set_status(authority, "44", place.index, Status.INVALID, NOW, reason="wrong list")
 
     for status in (Status.VALID, Status.SUSPENDED):
-        with pytest.raises(PublicationError, match="final"):
-            set_status(authority, "44", place.index, status, NOW)
+        with pytest.raises(PublicationError, match="only with a reason"):
+            set_status(authority, "44", place.index, status, NOW + 1, reason=" ")
+    set_status(authority, "44", place.index, Status.VALID, NOW + 2, reason="order 12 was meant for another")
+
+    assert authority.ledger.find("44", place.index, None) == [(place, Status.VALID)]
+    assert [(change.at - NOW, change.was, change.now, change.reason) for change in authority.ledger.history(place)] == [
+        (0, Status.VALID, Status.INVALID, "wrong list"),
+        (2, Status.INVALID, Status.VALID, "order 12 was meant for another"),
+    ]
 
 
 def test_only_issued_passes_are_revoked(authority: Authority) -> None:

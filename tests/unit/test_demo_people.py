@@ -25,7 +25,7 @@ from edge.demo.people import (
     wanted,
 )
 from edge.model.credential import PassKind, PersonClaims, TravelClaims, VenueClaims
-from edge.model.trust import StatusList, TrustSnapshot
+from edge.model.trust import PackedList, TrustSnapshot
 from edge.policy.decide import Sighting
 from edge.policy.examine import examine
 from tests.simulators import world
@@ -48,7 +48,7 @@ def trust() -> TrustSnapshot:
         issuers=MappingProxyType(issuers),
         keys=MappingProxyType(keys),
         status_lists=MappingProxyType(
-            {(name, 1): StatusList("list", 2, world.status_list().entries) for name in PROFILES}
+            {(name, 1): PackedList("list", 2, world.status_list().entries) for name in PROFILES}
         ),
         matrix=MappingProxyType(matrix),
         policy=replace(world.POLICY, listed_areas=("54",)),

@@ -475,7 +475,6 @@ SIGNED_AND_WRONG = {
         document(issuers=[{"id": "44", "names": {"zh": "\u202e", "en": "x"}, "region": 0}]),
         "names: zh",
     ),
-    "a status list that is none": ("issuers/44/status/1.cbor", b"\xa0", "map of bits"),
     "a region of five digits": ("national/regions.json", document(regions=[{"code": 44000, "names": {}}]), "code"),
     "a hub key under another id": (
         "national/hubs.json",

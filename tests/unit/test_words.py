@@ -35,6 +35,7 @@ FINDINGS = {
         "trust.outlived",
         "trust.stick",
         "trust.stick_old",
+        "trust.list_held",
     ),
     *("trust.missing", "trust.damaged", "trust.refused", "trust.stale", "trust.too_old", "policy.ended"),
     *(
