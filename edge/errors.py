@@ -23,6 +23,7 @@
         ├── SourceError          a camera, stream, folder or scanner
         ├── LibraryMissing       a system library
         ├── PortInUse            somebody else listens there
+        ├── FolderInUse          another process is at work in that folder
         └── EnrolmentError       the invitation or the gate's identity
 
 It leaves the wording of verdicts to `edge.words`: hostile input is a result, not an exception.
@@ -181,6 +182,10 @@ class LibraryMissing(SetupError):  # noqa: N818
 
 class PortInUse(SetupError):  # noqa: N818
     """The address is taken."""
+
+
+class FolderInUse(SetupError):  # noqa: N818
+    """Another process is at work in the folder; one at a time may be."""
 
 
 class EnrolmentError(SetupError):

@@ -33,8 +33,11 @@ def run(config: Path, part: str | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if part is None:
+        from edge.gate.claim import claim_whole
         from edge.gate.supervisor import check_port, supervise
 
+        # Before the port: a second gate is to be told of the first, not of its page.
+        claim_whole(Path(settings.state))
         check_port(settings.web)
         click.echo(f"The gate's page: http://{settings.web.host}:{settings.web.port}/   Ctrl-C ends the gate.")
         raise SystemExit(supervise(config, stop))

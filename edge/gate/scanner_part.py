@@ -100,7 +100,6 @@ class ScannerPart:
 
     def __init__(self, settings: Settings, scanner: Scanner) -> None:
         state = Path(settings.state)
-        make_state_folder(state)
         self._settings = settings
         self._gate = gate_id(state)
         self._enrolment, self._enrolment_findings = read_enrolment(state)
@@ -292,21 +291,6 @@ def start_of_day_ms(moment: Moment) -> int:
     """Return the local midnight that the shift counts of a moment's day begin at, Unix milliseconds."""
     today = time.localtime(moment.unix_ms / 1000)
     return int(time.mktime((today.tm_year, today.tm_mon, today.tm_mday, 0, 0, 0, 0, 0, -1))) * 1000
-
-
-def make_state_folder(state: Path) -> None:
-    """Make the gate's state folder, for its own user only.
-
-    Raises:
-        EnrolmentError: It cannot be made or written.
-    """
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnrolmentError(
-            f"The state folder {state} cannot be made: {error.strerror}.",
-            "Run as the gate's user (edge), or set state = ... in gate.toml.",
-        ) from error
 
 
 def run(settings: Settings, scanner: Scanner, stop: threading.Event) -> None:

@@ -131,6 +131,81 @@ def test_a_port_in_use_is_one_sentence_and_the_command_that_finds_who(configured
     assert "ss -ltnp" in said
 
 
+SECOND = [(), ("--part", "scanner"), ("--part", "web"), ("--part", "sync")]
+
+
+@pytest.fixture
+def other(configured):
+    """Another configuration of the same state folder: other port, other camera, other name of the folder."""
+    path, _, _ = configured
+    (path.parent / "link").symlink_to(path.parent / "state")
+    made = path.with_name("other.toml")
+    made.write_text(
+        f'schema = 1\nstate = "link"\n[scanner]\nsources = ["camera:77"]\n[web]\nport = {free_port()}\n',
+        encoding="utf-8",
+    )
+    return made
+
+
+def test_a_second_gate_on_one_folder_ends_at_once_and_the_first_goes_on(gate, other):
+    """Whole or a part of it, with its configuration or another: one sentence with folder, process and next step."""
+    process, path, port = gate
+    wait_for(lambda: is_up(port) and len(parts(process)) >= 5)
+    before = parts(process)
+    for config in (path, other):
+        for words in SECOND:
+            code, said = failing("gate", "run", "--config", str(config), *words)
+            holder = before[words[1]] if words else process.pid
+
+            assert code == 3, (words, said)
+            assert f"already (process {holder})" in said
+            assert f"kill {holder}" in said
+            assert len(said.splitlines()) == 2
+
+    assert parts(process) == before
+    assert is_up(port)
+    assert events(path)
+
+
+def test_the_parts_of_one_gate_run_beside_each_other_as_services_do(configured, other):
+    """Three units share one folder; a gate that would run whole beside them is told of the first it meets."""
+    path, port, _ = configured
+    units = {
+        name: subprocess.Popen([*EDGE, "gate", "run", "--part", name, "--config", str(path)])
+        for name in ("scanner", "web", "sync")
+    }
+    try:
+        wait_for(lambda: is_up(port) and any(event.get("last_seq") == 1 for event in events(path)))
+        wait_for((path.parent / "state" / "link.json").exists)
+        code, said = failing("gate", "run", "--config", str(other))
+        units["scanner"].kill()
+        units["scanner"].wait()
+        units["scanner"] = subprocess.Popen([*EDGE, "gate", "run", "--part", "scanner", "--config", str(path)])
+        wait_for(lambda: events(path))
+
+        assert (code, f"The scanner part of a gate runs on {path.parent / 'link'} already" in said) == (3, True)
+        assert [unit.poll() for unit in units.values()] == [None] * 3
+    finally:
+        for unit in units.values():
+            unit.terminate()
+        ended = [unit.wait(10) for unit in units.values()]
+    assert ended == [0, 0, 0]
+
+
+def test_a_gate_starts_again_right_after_it_was_killed(gate):
+    """The parts a killed supervisor leaves behind are waited for; no file has to be removed by hand."""
+    process, path, port = gate
+    wait_for(lambda: is_up(port) and len(parts(process)) >= 5)
+    process.kill()
+    process.wait()
+    again = subprocess.Popen([*EDGE, "gate", "run", "--config", str(path)], start_new_session=True)
+    try:
+        wait_for(lambda: len(parts(again)) >= 5 and is_up(port))
+    finally:
+        again.terminate()
+        assert again.wait(10) == 0
+
+
 def test_a_missing_configuration_is_one_sentence_and_the_next_step(tmp_path):
     """The file is named."""
     code, said = failing("gate", "run", "--config", str(tmp_path / "nowhere.toml"))
