@@ -24,7 +24,8 @@
         ├── LibraryMissing       a system library
         ├── PortInUse            somebody else listens there
         ├── FolderInUse          another process is at work in that folder
-        └── EnrolmentError       the invitation or the gate's identity
+        └── EnrolmentError       the invitation or the enrolment
+            └── IdentityBroken       the gate's key and enrolment, which belong together
 
 It leaves the wording of verdicts to `edge.words`: hostile input is a result, not an exception.
 """
@@ -32,6 +33,8 @@ It leaves the wording of verdicts to `edge.words`: hostile input is a result, no
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge.model.verdict import Reason
 
 
@@ -189,4 +192,21 @@ class FolderInUse(SetupError):  # noqa: N818
 
 
 class EnrolmentError(SetupError):
-    """The invitation or the gate's identity does not hold."""
+    """The invitation or the enrolment does not hold."""
+
+
+class IdentityBroken(EnrolmentError):  # noqa: N818
+    """The gate's key and its enrolment do not make one gate.
+
+    Args:
+        message: What was met, naming the files.
+        next_step: What the technician should do.
+        cause: Stable word for the case: `enrolment` (the file is damaged), `key` (missing, damaged or not private),
+            `other_key` (it is not the key that was enrolled).
+        ids: Values the sentence on the page mentions: the two gate ids in short form.
+    """
+
+    def __init__(self, message: str, next_step: str, *, cause: str, ids: "Mapping[str, str] | None" = None) -> None:
+        super().__init__(message, next_step)
+        self.cause = cause
+        self.ids = dict(ids or {})

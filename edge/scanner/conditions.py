@@ -7,7 +7,7 @@ Pure: the time is an argument and nothing is asked of any device. The sentence a
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edge.model.finding import Finding, Severity
+from edge.model.finding import Finding, Severity, most_urgent_first
 from edge.scanner.capture import CaptureState
 from edge.scanner.decode import Health, Reading
 from edge.scanner.handover import Status
@@ -71,7 +71,7 @@ class Conditions:
         for state in states:
             found += self._of_source(state)
         found += _of_decoder(health, now_ns)
-        return sorted(found, key=lambda one: one.severity is not Severity.STOP)
+        return most_urgent_first(found)
 
     def _of_source(self, state: CaptureState) -> list[Finding]:
         seen = self._seen[state.source]

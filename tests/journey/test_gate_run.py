@@ -11,7 +11,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from nacl.signing import SigningKey
 
+from edge.disk import durable
+from edge.identity.identity import Enrolment, save_enrolment
+from edge.ledger import device
 from tests.bench.start import command_of, free_port, tree
 from tests.simulators.mjpeg import MjpegServer, jpeg_of, scene
 
@@ -129,6 +133,72 @@ def test_a_port_in_use_is_one_sentence_and_the_command_that_finds_who(configured
     assert code == 3
     assert f"127.0.0.1:{port}" in said
     assert "ss -ltnp" in said
+
+
+KEY, STRANGE = bytes(range(32)), bytes(range(1, 33))
+HUB = SigningKey(b"h" * 32).verify_key.encode()
+
+
+def id_of(seed):
+    return device.gate_id(SigningKey(seed).verify_key.encode())
+
+
+def enrolled(state, key=KEY):
+    """Make a state folder enrolled under `KEY`, with a key in it."""
+    state.mkdir()
+    durable.write(state / "device.key", key, mode=0o600)
+    keys = {device.key_id(HUB).hex(): HUB}
+    save_enrolment(state, Enrolment(id_of(KEY), "北站", "3", "610100", "http://127.0.0.1:9", keys, "", 30, 1))
+
+
+def found_in(path):
+    """Return the findings about key and enrolment that the gate tells its pages, by code."""
+    states = [event for event in events(path) if event["type"] == "state"]
+    return {one["code"]: one for one in states[-1]["findings"] if one["code"].startswith("gate.")} if states else None
+
+
+def test_another_gates_key_is_said_at_the_start_and_the_gate_records_on(configured):
+    """Both ids stand on the page and on standard error; scans are recorded; the right key back ends it."""
+    path, _, _ = configured
+    state = path.parent / "state"
+    enrolled(state, STRANGE)
+    process = subprocess.Popen([*EDGE, "gate", "run", "--config", str(path)], stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: (found_in(path) or {}).get("gate.other_key"))
+        (found,) = found_in(path).values()
+        wait_for(lambda: any(event.get("last_seq") == 1 for event in events(path)))
+        said = wait_for(lambda: json.loads((state / "link.json").read_bytes())["findings"])
+        durable.write(state / "device.key", KEY, mode=0o600)
+        wait_for(lambda: found_in(path) == {})
+    finally:
+        process.terminate()
+        _, told = process.communicate(timeout=10)
+    ids = (id_of(STRANGE).hex()[:8], id_of(KEY).hex()[:8])
+
+    assert (found["severity"], tuple(found["params"].values())) == ("damage", ids)
+    assert [one["code"] for one in said] == ["gate.other_key"]
+    assert f"Wrong key on this gate: {ids[0]} in place of {ids[1]}. device.key and enrolment.json" in told
+    assert "Over: Wrong key on this gate" in told
+    assert process.returncode == 0
+
+
+def test_a_damaged_enrolment_leaves_a_gate_that_records_and_says_so(configured):
+    """Page and standard error name the file; nothing ends."""
+    path, _, _ = configured
+    state = path.parent / "state"
+    enrolled(state)
+    (state / "enrolment.json").write_bytes(b'{"schema": 1')
+    process = subprocess.Popen([*EDGE, "gate", "run", "--config", str(path)], stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: (found_in(path) or {}).get("gate.enrolment_damaged"))
+        wait_for(lambda: any(event.get("last_seq") == 1 for event in events(path)))
+        running = process.poll() is None
+    finally:
+        process.terminate()
+        _, told = process.communicate(timeout=10)
+
+    assert running
+    assert "This gate's enrolment is damaged (enrolment.json)" in told
 
 
 SECOND = [(), ("--part", "scanner"), ("--part", "web"), ("--part", "sync")]
