@@ -184,20 +184,23 @@ def _content(path: Path, most: int) -> tuple[bytes, int]:
     """
     # Without blocking: a pipe put there must not hold a starting gate for ever.
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
+    try:
         mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        return file.read(most), mode
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(most), mode
+    finally:
+        os.close(handle)
 
 
 def _said(error: OSError) -> str:
-    named = {errno.ELOOP: "it is a link", errno.EINVAL: "it is not a file", errno.EISDIR: "it is not a file"}
+    named = {errno.ELOOP: "it is a link", errno.EINVAL: "it is not a file", errno.ENXIO: "it is not a file"}
     return named.get(error.errno or 0, error.strerror or "no reason given")
 
 
 def _fix(path: Path, error: OSError) -> str:
-    if error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO):
+    if error.errno in (errno.ELOOP, errno.EINVAL, errno.ENXIO):
         return f"Put the file itself there, with mode 600: {path}"
     return "Run as the gate's user (edge)."
 
