@@ -334,6 +334,38 @@ def test_a_missing_camera_keeps_the_gate_running_and_says_so(tmp_path):
         assert process.wait(10) == 0
 
 
+def test_a_gate_that_watches_a_folder_says_what_it_has_read_and_reads_what_comes(tmp_path):
+    """Page and standard error say how many pictures and codes there were; a picture put there later is recorded."""
+    pictures = tmp_path / "in"
+    pictures.mkdir()
+    for number in range(3):
+        (pictures / f"{number}.jpg").write_bytes(jpeg_of(scene(f"PERSON {number}")))
+    (pictures / "torn.jpg").write_bytes(b"no picture")
+    path = tmp_path / "gate.toml"
+    path.write_text(f'schema = 1\nstate = "state"\n[scanner]\nsources = ["folder:in"]\n[web]\nport = {free_port()}\n')
+    process = subprocess.Popen([*EDGE, "gate", "run", "--config", str(path)], stderr=subprocess.PIPE, text=True)
+
+    def read_out(count):
+        states = [event for event in events(path) if event["type"] == "state"]
+        found = [one for one in states[-1]["findings"] if one["code"] == "source.waiting"] if states else []
+        return found[0] if found and found[0]["params"]["frames"] == count else None
+
+    try:
+        finding = wait_for(lambda: read_out(4))
+        (pictures / "later.jpg").write_bytes(jpeg_of(scene("LATER")))
+        later = wait_for(lambda: read_out(5))
+    finally:
+        process.terminate()
+        _, told = process.communicate(timeout=10)
+
+    assert (finding["severity"], finding["params"]["codes"], finding["params"]["unread"]) == ("warning", 3, 1)
+    assert later["params"]["codes"] == 4
+    assert "All pictures read (folder:in): 4 in all, codes 3, unreadable 1." in told
+    assert "torn.jpg is no picture" in told
+    assert "name a camera in scanner.sources" in told
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [(("gaet",), "edge gate"), (("gate", "rum"), "No such command"), (("verify", "--jsn", "x"), "--jsn")],
