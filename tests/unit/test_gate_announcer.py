@@ -46,7 +46,7 @@ def test_the_most_urgent_is_said_first(heard: Heard) -> None:
     """A stop, then damage, then a warning, then the rest, as on the page."""
     said = heard.tell(Finding("source.finished", Severity.INFO), Finding("clock.floor"), OTHER, LOST)
 
-    assert [line.split()[0] for line in said] == ["Camera", "Wrong", "The", "The"]
+    assert [line.split()[0] for line in said] == ["Camera", "Wrong", "The", "Recording"]
     assert said[1].startswith("Wrong key on this gate: 1a2b3c4d in place of 5e6f7a8b. device.key and enrolment.json")
     assert said[2].startswith("The gate clock is behind.")
 
