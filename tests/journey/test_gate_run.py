@@ -167,6 +167,7 @@ def test_another_gates_key_is_said_at_the_start_and_the_gate_records_on(configur
         wait_for(lambda: (found_in(path) or {}).get("gate.other_key"))
         (found,) = found_in(path).values()
         wait_for(lambda: any(event.get("last_seq") == 1 for event in events(path)))
+        wait_for((state / "link.json").exists)
         said = wait_for(lambda: json.loads((state / "link.json").read_bytes())["findings"])
         durable.write(state / "device.key", KEY, mode=0o600)
         wait_for(lambda: found_in(path) == {})

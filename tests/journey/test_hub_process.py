@@ -31,7 +31,7 @@ from edge.hub.store import Store
 from edge.ledger import enrolment, wire
 from edge.ledger.device import fingerprint
 from edge.model.scan import Receipt
-from tests.simulators.hub_gates import ROOT, Clock, Device, begin, enrol, opened, post
+from tests.simulators.hub_gates import ROOT, Clock, Device, begin, enrol, opened
 from tests.simulators.hub_server import Caller, HubProcess, serving
 
 
@@ -400,9 +400,8 @@ def test_follow_waits_for_a_hub_that_is_away(path: Path, tmp_path: Path) -> None
     command = [sys.executable, "-m", "edge", "hub", "pull", "--hub", running.url, "--dir", str(path), "--follow"]
     with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True) as following:
         wait_for(out.exists)
-        hub = Hub.open(path)
-        post(hub, [gate.batch(1, 2)])
-        hub.close()
+        with Caller(running.url) as caller:
+            caller.post(wire.BATCHES, gate.batch(1, 2))
 
         wait_for(lambda: out.read_bytes().count(b"\n") == 2)
         following.send_signal(2)
