@@ -24,7 +24,9 @@
         ├── SourceError          a camera, stream, folder or scanner
         ├── LibraryMissing       a system library
         ├── PortInUse            somebody else listens there
-        └── EnrolmentError       the invitation or the gate's identity
+        ├── FolderInUse          another process is at work in that folder
+        └── EnrolmentError       the invitation or the enrolment
+            └── IdentityBroken       the gate's key and enrolment, which belong together
 
 It leaves the wording of verdicts to `edge.words`: hostile input is a result, not an exception.
 """
@@ -32,6 +34,8 @@ It leaves the wording of verdicts to `edge.words`: hostile input is a result, no
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge.model.verdict import Reason
 
 
@@ -172,7 +176,7 @@ class SourceError(SetupError):
         message: What was met.
         next_step: What the technician should do.
         cause: Stable word for the case: `missing`, `denied`, `busy`, `lost`, `stalled`, `unreachable`, `not_a_stream`,
-            `not_a_picture`, `failed`.
+            `not_a_picture`, `no_file`, `failed`.
     """
 
     def __init__(self, message: str, next_step: str = "", *, cause: str = "lost") -> None:
@@ -188,5 +192,26 @@ class PortInUse(SetupError):  # noqa: N818
     """The address is taken."""
 
 
+class FolderInUse(SetupError):  # noqa: N818
+    """Another process is at work in the folder; one at a time may be."""
+
+
 class EnrolmentError(SetupError):
-    """The invitation or the gate's identity does not hold."""
+    """The invitation or the enrolment does not hold."""
+
+
+class IdentityBroken(EnrolmentError):  # noqa: N818
+    """The gate's key and its enrolment do not make one gate.
+
+    Args:
+        message: What was met, naming the files.
+        next_step: What the technician should do.
+        cause: Stable word for the case: `enrolment` (the file is damaged), `key` (missing, damaged or not private),
+            `other_key` (it is not the key that was enrolled).
+        ids: Values the sentence on the page mentions: the two gate ids in short form.
+    """
+
+    def __init__(self, message: str, next_step: str, *, cause: str, ids: "Mapping[str, str] | None" = None) -> None:
+        super().__init__(message, next_step)
+        self.cause = cause
+        self.ids = dict(ids or {})

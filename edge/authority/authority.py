@@ -101,23 +101,34 @@ def init(folder: Path, now: int, *, purpose: Mapping[str, str] = PURPOSE) -> Aut
         PublicationError: The folder holds something already, or cannot be written.
     """
     authority = Authority(folder)
-    auditor = PrivateKey.generate()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise PublicationError(
-                f"{folder} is not empty; an authority's keys are never overwritten.", "Name a new folder."
-            )
-        for name in (*ROOT_KEYS, *ONLINE):
-            authority.keys.keep(name, SigningKey.generate())
-        authority.keys.keep(AUDITOR_KEY, auditor)
-        _make_sources(authority.sources, bytes(auditor.public_key), default_policy(now, purpose))
-        authority.repository.first_root(now)
+        _refuse_filled(folder)
+        with authority.locked():
+            # Once more: of two who begin at once, the second must not put its keys among the first's.
+            _refuse_filled(folder)
+            _fill(authority, now, purpose)
     except OSError as error:
         raise PublicationError(f"{folder} cannot be written: {error.strerror}.", "Check permissions.") from error
+    return authority
+
+
+def _refuse_filled(folder: Path) -> None:
+    if any(path.name != _LOCK for path in folder.iterdir()):
+        raise PublicationError(
+            f"{folder} is not empty; an authority's keys are never overwritten.", "Name a new folder."
+        )
+
+
+def _fill(authority: Authority, now: int, purpose: Mapping[str, str]) -> None:
+    auditor = PrivateKey.generate()
+    for name in (*ROOT_KEYS, *ONLINE):
+        authority.keys.keep(name, SigningKey.generate())
+    authority.keys.keep(AUDITOR_KEY, auditor)
+    _make_sources(authority.sources, bytes(auditor.public_key), default_policy(now, purpose))
+    authority.repository.first_root(now)
     # Last: a folder without a ledger is no authority, so one that was cut off is not mistaken for whole.
     authority.ledger.create()
-    return authority
 
 
 def _make_sources(sources: Sources, auditor: bytes, policy: Mapping[str, Any]) -> None:

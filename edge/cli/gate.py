@@ -25,7 +25,12 @@ def gate() -> None:
     help="Run only this part, as systemd does. Without it all three are started and kept running.",
 )
 def run(config: Path, part: str | None) -> None:
-    """Run the gate until Ctrl-C or SIGTERM."""
+    """Run the gate until Ctrl-C or SIGTERM.
+
+    It reads what `sources` in the settings names: cameras, and for trials a film or a watched folder of pictures
+    (folder:DIR), of which each is read once, new ones as they come. One gate runs on a state folder: a second one ends
+    with exit code 3.
+    """
     from edge.gate.config import load_settings
 
     settings = load_settings(config)
@@ -33,8 +38,11 @@ def run(config: Path, part: str | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if part is None:
+        from edge.gate.claim import claim_whole
         from edge.gate.supervisor import check_port, supervise
 
+        # Before the port: a second gate is to be told of the first, not of its page.
+        claim_whole(Path(settings.state))
         check_port(settings.web)
         click.echo(f"The gate's page: http://{settings.web.host}:{settings.web.port}/   Ctrl-C ends the gate.")
         raise SystemExit(supervise(config, stop))

@@ -32,7 +32,8 @@ def provision() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def init(config: Path | None, state: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Make the device key; an existing one is kept."""
-    from edge.identity.identity import KEY_FILE, make_identity
+    from edge.errors import IdentityBroken
+    from edge.identity.identity import KEY_FILE, identify, make_identity
     from edge.ledger.device import fingerprint, gate_id
     from edge.provision import owner
 
@@ -40,6 +41,11 @@ def init(config: Path | None, state: Path | None, as_json: bool) -> None:  # noq
     with owner.writing(folder, KEY_FILE):
         public = make_identity(folder).verify_key.encode()
     row = {"gate": gate_id(public).hex(), "fingerprint": fingerprint(public), "state": str(folder)}
+    try:
+        identify(folder)
+    except IdentityBroken as broken:
+        # The key is as good as new, but what lies beside it is not of this gate.
+        click.echo(f"Warning: {broken}", err=True)
     if as_json:
         click.echo(json.dumps(row))
         return
@@ -117,12 +123,13 @@ def _row(enrolment: Any) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(config: Path | None, state: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Say who this device is and what it was enrolled as."""
-    from edge.identity.identity import load_enrolment, load_identity
+    from edge.identity.identity import identify, load_identity
     from edge.ledger.device import fingerprint, gate_id
 
     folder = state_of(config, state)
+    identity = identify(folder)
     public = load_identity(folder).verify_key.encode()
-    enrolment = load_enrolment(folder)
+    enrolment = identity.enrolment if identity is not None else None
     row = {"gate": gate_id(public).hex(), "fingerprint": fingerprint(public), "enrolled": enrolment is not None}
     row |= _row(enrolment) if enrolment is not None else {}
     if as_json:

@@ -39,6 +39,8 @@ _KINDS: Final[dict[type, str]] = {
     dict: "a table",
 }
 _REGION_DIGITS: Final = 6
+_OF_FILES: Final = ("folder", "video")
+"""Kinds of source whose target is a path, and not a device or an address."""
 
 
 def load_settings(path: Path) -> Settings:
@@ -69,8 +71,14 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         settings,
         state=str(folder / settings.state),
         trust=replace(settings.trust, ca_file=str(folder / ca_file) if ca_file else ""),
+        scanner=replace(settings.scanner, sources=tuple(_source(spec, folder) for spec in settings.scanner.sources)),
         staff=replace(settings.staff, pin_file=str(folder / pin) if pin else ""),
     )
+
+
+def _source(spec: str, folder: Path) -> str:
+    kind, _, target = spec.partition(":")
+    return f"{kind}:{folder / target}" if kind in _OF_FILES and target else spec
 
 
 def _table(document: dict[str, Any], kind: type[Any], where: tuple[Path, str]) -> Any:

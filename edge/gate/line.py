@@ -71,7 +71,8 @@ class Line:
         hub_keys: Mapping[str, bytes] = _NO_KEYS,
     ) -> None:
         self._formats = formats
-        self._place = place
+        self.place = place
+        """Where the gate stands; another one once it is enrolled."""
         self._log = log
         self._memory = memory
         self._trusted = trusted
@@ -124,7 +125,7 @@ class Line:
         moment = self._clock.moment(trust)
         if trust is not None:
             self._memory.window_s = trust.policy.repeat_window_s
-        context = Context(self._formats, trust, moment, self._place, self._memory)
+        context = Context(self._formats, trust, moment, self.place, self._memory)
         return examine(symbol.raw, context), moment, trust
 
     def _answer(

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from edge.errors import EdgeError, EnrolmentError, TrustDamaged, TrustMissing
+from edge.errors import EdgeError, TrustDamaged, TrustMissing
+from edge.gate.announcer import Announcer
 from edge.gate.bus import Bus
 from edge.gate.clock import Clock
+from edge.gate.enrolled import Enrolled
 from edge.gate.events import Standing, state_event
 from edge.gate.formats import load_formats
 from edge.gate.line import Line, Trusted
@@ -23,10 +25,9 @@ from edge.gate.staff import Staff
 from edge.gate.sunset import Sunset
 from edge.gate.upkeep import Upkeep
 from edge.identity.daykeys import load_day_keys
-from edge.identity.identity import Enrolment, gate_id, load_enrolment
 from edge.model.finding import Finding, Severity
 from edge.model.moment import ClockQuality, Moment
-from edge.model.settings import PlaceSettings, Settings
+from edge.model.settings import Settings
 from edge.model.trust import Band
 from edge.policy.decide import Place
 from edge.scanlog.log import ScanLog
@@ -36,6 +37,7 @@ from edge.trust.store import TrustStore
 _LOG = logging.getLogger(__name__)
 _FRAME_WAIT_S: Final = 0.05
 _STATE_EVERY_S: Final = 1.0
+_ANNOUNCE_EVERY_S: Final = 0.25
 _TRUST_EVERY_S: Final = 1.0
 _REST_EVERY_S: Final = 10.0
 _FIRST_WINDOW_S: Final = 300
@@ -79,7 +81,7 @@ class TrustWatcher:
             self._finding = self._damaged(error)
 
     def _damaged(self, error: EdgeError) -> Finding:
-        severity = Severity.WARNING if self._trusted.snapshot is not None else Severity.STOP
+        severity = Severity.DAMAGE if self._trusted.snapshot is not None else Severity.STOP
         return Finding("trust.damaged", severity, {"message": str(error)})
 
     def findings(self) -> list[Finding]:
@@ -104,10 +106,10 @@ class ScannerPart:
 
     def __init__(self, settings: Settings, scanner: Scanner) -> None:
         state = Path(settings.state)
-        make_state_folder(state)
         self._settings = settings
-        self._gate = gate_id(state)
-        self._enrolment, self._enrolment_findings = read_enrolment(state)
+        self._state = state
+        self._enrolled = Enrolled(state, settings.place)
+        self._found: list[Finding] = []
         self._clock = Clock(state)
         self._trusted = Trusted()
         self._watcher = TrustWatcher(state / "trust", self._trusted)
@@ -116,23 +118,24 @@ class ScannerPart:
         self._log = ScanLog.open(state / "scans.db")
         self._memory = self._remember(state)
         self._bus = Bus(state / "gate.sock")
-        self._place = place_of(settings.place, self._enrolment)
         self._line = Line(
             formats=load_formats(),
-            place=Place(self._place.region),
+            place=Place(self._enrolled.place.region),
             log=self._log,
             memory=self._memory,
             trusted=self._trusted,
             clock=self._clock,
             publish=self._bus.publish,
-            hub_keys=self._enrolment.hub_keys if self._enrolment is not None else {},
+            hub_keys=self._enrolled.hub_keys,
         )
         self._day_ms = start_of_day_ms(self._moment())
         self._line.tally.load(self._log, self._day_ms)
         pin = settings.staff.pin_file
         self._staff = Staff(self._line, Path(pin) if pin else None, preview=self._scanner.preview, report=self._report)
-        self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolment)
-        self._sunset = Sunset(state, self._log, self._memory, enrolment=self._enrolment, record=self._line.staff)
+        self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolled.whole)
+        self._sunset = Sunset(
+            state, self._log, self._memory, enrolment=self._enrolled.enrolment, record=self._line.staff
+        )
         self._tend_sunset()
         self._stated_at = 0.0
         self._rested_at = 0.0
@@ -155,6 +158,8 @@ class ScannerPart:
         self._bus.start()
         watching = threading.Thread(target=self._watch, args=(stop,), name="trust", daemon=True)
         watching.start()
+        announcing = threading.Thread(target=self._announce, args=(stop,), name="announcer", daemon=True)
+        announcing.start()
         try:
             while not stop.is_set():
                 symbols = self._scanner.presentations(_FRAME_WAIT_S)
@@ -168,6 +173,7 @@ class ScannerPart:
             self._clock.keep()
             self._bus.close()
             self._log.close()
+            announcing.join(_ANNOUNCE_EVERY_S)
 
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(_TRUST_EVERY_S):
@@ -176,6 +182,14 @@ class ScannerPart:
             except Exception:  # noqa: BLE001
                 # A fault of ours in the watcher must not freeze trust without a word.
                 _LOG.exception("looking at the trust store failed; it is tried again")
+
+    def _announce(self, stop: threading.Event) -> None:
+        # On a thread of its own: a terminal that was stopped (Ctrl-S) must not stop the line.
+        announcer = Announcer()
+        is_over = False
+        while not is_over:
+            is_over = stop.wait(_ANNOUNCE_EVERY_S)
+            announcer.tell(self._found)
 
     def _serve_staff(self) -> None:
         with contextlib.suppress(queue.Empty):
@@ -190,19 +204,28 @@ class ScannerPart:
         if not has_event or time.monotonic() - self._rested_at > _REST_EVERY_S:
             self._rest()
         self._stated_at = time.monotonic()
-        self._bus.publish(self.state())
+        self._found = self._findings()
+        self._bus.publish(self._state_of(self._found))
 
     def _rest(self) -> None:
         # Also under a display that cycles codes without end: nothing may put this off for ever.
         self._rested_at = time.monotonic()
         self._line.rest()
         self._memory.take_up_new_keys()
+        if self._enrolled.look():
+            self._take_up_enrolment()
         trust = self._trusted.snapshot
         moment = self._moment()
         self._upkeep.tend(trust, moment)
         self._tend_sunset()
         self._clock.keep_if_due()
         self._turn_day(moment)
+
+    def _take_up_enrolment(self) -> None:
+        self._line.place = Place(self._enrolled.place.region)
+        self._line.timecodes.hub_keys = self._enrolled.hub_keys
+        self._upkeep = Upkeep(self._log, self._state / "sync.db", self._enrolled.whole)
+        self._sunset.enrolment = self._enrolled.enrolment
 
     def _turn_day(self, moment: Moment) -> None:
         today = start_of_day_ms(moment)
@@ -213,6 +236,9 @@ class ScannerPart:
 
     def state(self) -> dict[str, Any]:
         """Return the state event."""
+        return self._state_of(self._findings())
+
+    def _findings(self) -> list[Finding]:
         trust = self._trusted.snapshot
         moment = self._clock.moment(trust)
         findings = [
@@ -221,23 +247,28 @@ class ScannerPart:
             *self._watcher.findings(),
             *self._upkeep.findings(),
             *self._sunset.findings(),
+            *self._enrolled.findings(),
         ]
         is_doubtful = moment.quality is ClockQuality.DOUBTFUL
         question = self._line.timecodes.question(trust) if is_doubtful or moment.quality is ClockQuality.FLOOR else ""
-        findings += [*self._enrolment_findings, *clock_findings(moment.quality, question)]
+        findings += clock_findings(moment.quality, question)
         # As `edge.policy.decide`: a clock in doubt neither ages trust nor ends a policy.
         if trust is not None and not is_doubtful:
             findings += trust_findings(trust.band(moment.unix_s), ended=moment.unix_s >= trust.ends_at)
+        return findings
+
+    def _state_of(self, findings: list[Finding]) -> dict[str, Any]:
+        trust = self._trusted.snapshot
         standing = Standing(
-            gate=self._gate,
-            place=self._place,
+            gate=self._enrolled.gate,
+            place=self._enrolled.place,
             counts=dict(self._line.tally.outcomes),
             findings=findings,
             admitting=not any(finding.severity is Severity.STOP for finding in findings),
             frame_age_ms=self._scanner.frame_age_ms(),
             last_seq=self._line.last_seq,
         )
-        return state_event(standing, trust, moment)
+        return state_event(standing, trust, self._clock.moment(trust))
 
     def _report(self) -> dict[str, Any]:
         return {
@@ -275,42 +306,10 @@ def trust_findings(band: Band, *, ended: bool) -> list[Finding]:
     return codes.get(band, list)()
 
 
-def read_enrolment(state: Path) -> tuple[Enrolment | None, list[Finding]]:
-    """Return the enrolment and what is wrong with it; a gate without one still verifies and records."""
-    try:
-        enrolment = load_enrolment(state)
-    except EnrolmentError as error:
-        return None, [Finding("gate.not_enrolled", Severity.WARNING, {"message": str(error)})]
-    return enrolment, [] if enrolment is not None else [Finding("gate.not_enrolled")]
-
-
-def place_of(place: PlaceSettings, enrolled: Enrolment | None) -> PlaceSettings:
-    """Return the gate's place: what stands in the file wins over what was enrolled."""
-    if enrolled is None:
-        return place
-    region = place.region if place.region != "000000" else enrolled.region
-    return PlaceSettings(place.site or enrolled.site, place.lane or enrolled.lane, region, place.direction)
-
-
 def start_of_day_ms(moment: Moment) -> int:
     """Return the local midnight that the shift counts of a moment's day begin at, Unix milliseconds."""
     today = time.localtime(moment.unix_ms / 1000)
     return int(time.mktime((today.tm_year, today.tm_mon, today.tm_mday, 0, 0, 0, 0, 0, -1))) * 1000
-
-
-def make_state_folder(state: Path) -> None:
-    """Make the gate's state folder, for its own user only.
-
-    Raises:
-        EnrolmentError: It cannot be made or written.
-    """
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnrolmentError(
-            f"The state folder {state} cannot be made: {error.strerror}.",
-            "Run as the gate's user (edge), or set state = ... in gate.toml.",
-        ) from error
 
 
 def run(settings: Settings, scanner: Scanner, stop: threading.Event) -> None:

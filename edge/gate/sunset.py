@@ -54,7 +54,8 @@ class Sunset:
         self._state = state
         self._log = log
         self._memory = memory
-        self._enrolment = enrolment
+        self.enrolment = enrolment
+        """Another one once the gate is enrolled."""
         self._record = record
         self._has_ended = False
         self._owes_entry = False
@@ -108,11 +109,11 @@ class Sunset:
 
     def _is_receipted(self, trust: TrustSnapshot) -> bool:
         """Whether the hub has signed for every entry, the one about the erased keys included."""
-        if self._enrolment is None:
+        if self.enrolment is None:
             return False
         head = self._log.head
         receipt = read_receipt(self._state / "sync.db", head.epoch)
         if receipt is None:
             return False
-        rule = Retention(self._enrolment.gate, {**trust.hub_keys, **self._enrolment.hub_keys}, 0)
+        rule = Retention(self.enrolment.gate, {**trust.hub_keys, **self.enrolment.hub_keys}, 0)
         return covered_by([receipt], rule, head.epoch, self._log.head_at) == head.seq

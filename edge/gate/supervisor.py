@@ -11,30 +11,63 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edge.errors import PortInUse
+from edge.gate.claim import PARTS
 from edge.model.settings import WebSettings
 
-PARTS: Final = ("scanner", "web", "sync")
 SETUP_EXIT: Final = 3
 """Exit code of a part that cannot start: starting it again at once would not help."""
 _BACKOFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+_SETUP_S: Final = 30.0
+"""Between two starts of a part that waits for a person to put something right."""
 _STEADY_S: Final = 30.0
 _STOP_WITHIN_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(slots=True)
-class _Part:
+class Record:
+    """How one part has fared.
+
+    Attributes:
+        name: Which part.
+        failures: How often in a row it ended before it had worked for a while.
+        has_worked: Whether it ever did.
+    """
+
     name: str
+    failures: int = 0
+    has_worked: bool = False
+
+    def pause_s(self, code: int, lasted_s: float) -> float | None:
+        """Take note of an end and return how long to wait before the next start; None where the gate ends with it.
+
+        A part that cannot start has said what to put right, and a gate without its scanner or its page is none. Once
+        both have worked, the gate goes on and tries again now and then: whatever broke may be put right under way, and
+        of two parts the other still does its work. Without sync it works in any case.
+
+        Args:
+            code: Exit code of the part.
+            lasted_s: How long it ran, seconds.
+        """
+        is_steady = lasted_s > _STEADY_S
+        self.has_worked |= is_steady
+        self.failures = 0 if is_steady else self.failures + 1
+        if code != SETUP_EXIT:
+            return _BACKOFF_S[min(self.failures, len(_BACKOFF_S) - 1)]
+        return _SETUP_S if self.has_worked or self.name == "sync" else None
+
+
+@dataclass(slots=True)
+class _Part:
+    record: Record
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
-    failures: int = 0
-    starts: int = 0
-    start_at: float = field(default=0.0)
+    start_at: float = 0.0
 
 
 def check_port(web: WebSettings) -> None:
@@ -66,7 +99,7 @@ def supervise(config: Path, stop: threading.Event, *, parts: Sequence[str] = PAR
     Returns:
         The exit code: 0, or 3 where the scanner part cannot start at all.
     """
-    running = [_Part(name) for name in parts]
+    running = [_Part(Record(name)) for name in parts]
     code = 0
     try:
         while not stop.is_set() and code == 0:
@@ -82,20 +115,21 @@ def _tend(part: _Part, config: Path) -> int:
     now = time.monotonic()
     if part.process is None:
         if now >= part.start_at:
-            part.process = _start(part.name, config)
+            part.process = _start(part.record.name, config)
             part.started_at = now
-            part.starts += 1
         return 0
     ended = part.process.poll()
     if ended is None:
         return 0
     part.process = None
-    if ended == SETUP_EXIT and part.name != "sync" and part.starts == 1 and now - part.started_at < _STEADY_S:
-        # It has said what to put right; a gate without its scanner or page is none. Without sync it still works.
+    pause_s = part.record.pause_s(ended, now - part.started_at)
+    if pause_s is None:
         return SETUP_EXIT
-    part.failures = 0 if now - part.started_at > _STEADY_S else part.failures + 1
-    part.start_at = now + _BACKOFF_S[min(part.failures, len(_BACKOFF_S) - 1)]
-    print(f"edge: the {part.name} part ended (exit {ended}); it is started again.", file=sys.stderr)  # noqa: T201
+    part.start_at = now + pause_s
+    print(  # noqa: T201
+        f"edge: the {part.record.name} part ended (exit {ended}); it is started again in {pause_s:g} s.",
+        file=sys.stderr,
+    )
     return 0
 
 

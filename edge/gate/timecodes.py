@@ -33,7 +33,8 @@ class TimeCodes:
 
     def __init__(self, clock: Clock, hub_keys: Mapping[str, bytes] = _NONE) -> None:
         self._clock = clock
-        self._hub_keys = hub_keys
+        self.hub_keys = hub_keys
+        """Others once the gate is enrolled."""
 
     @staticmethod
     def claims(raw: bytes) -> bool:
@@ -43,7 +44,7 @@ class TimeCodes:
     def take(self, raw: bytes, trust: TrustSnapshot | None) -> Taken:
         """Set the clock by a code if a hub of ours signed it, it answers our question and it can be true."""
         try:
-            code = timecode.open_code(raw, {**(trust.hub_keys if trust is not None else _NONE), **self._hub_keys})
+            code = timecode.open_code(raw, {**(trust.hub_keys if trust is not None else _NONE), **self.hub_keys})
         except LedgerError:
             return Taken.REFUSED
         if self._clock.was_answered(code.nonce):
@@ -52,4 +53,4 @@ class TimeCodes:
 
     def question(self, trust: TrustSnapshot | None) -> str:
         """Return the question to show, empty where no hub is known that could answer it."""
-        return self._clock.challenge().text if self._hub_keys or (trust is not None and trust.hub_keys) else ""
+        return self._clock.challenge().text if self.hub_keys or (trust is not None and trust.hub_keys) else ""

@@ -10,7 +10,7 @@ from typing import Final
 
 from edge.errors import LedgerError
 from edge.identity.identity import Enrolment
-from edge.model.finding import Finding
+from edge.model.finding import Finding, Severity
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import TrustSnapshot
 from edge.scanlog.log import ScanLog
@@ -28,7 +28,7 @@ class Upkeep:
     Args:
         log: The scan log.
         sync_db: The sync part's database, whose receipts are read and verified again.
-        enrolment: What this gate was enrolled as, or None: without one nothing is ever let go.
+        enrolment: What this gate was enrolled as under its own key, or None: without one nothing is ever let go.
     """
 
     def __init__(self, log: ScanLog, sync_db: Path, enrolment: Enrolment | None) -> None:
@@ -74,4 +74,4 @@ class Upkeep:
 
     def findings(self) -> list[Finding]:
         """Return what went wrong at the last upkeep."""
-        return [Finding("log.damaged", params={"message": self._problem})] if self._problem else []
+        return [Finding("log.damaged", Severity.DAMAGE, {"message": self._problem})] if self._problem else []

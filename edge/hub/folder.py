@@ -6,6 +6,7 @@
     operator.token   what central operations pulls with, mode 0600; the database knows only its hash
     root.json        the first TUF root metadata, handed to gates at enrolment
     hub.db           the ledger (`edge.hub.store`)
+    hub.lock         empty; its lock says which process serves the folder
 
 What the files are used for is left to the rest of the package.
 """
@@ -24,7 +25,8 @@ from urllib.parse import urlsplit
 from nacl.signing import SigningKey
 
 from edge.codec import cbor
-from edge.errors import ConfigError, EncodingRefused, SetupError
+from edge.disk.lockfile import LockFile
+from edge.errors import ConfigError, EncodingRefused, FolderInUse, SetupError
 from edge.ledger import tokens
 from edge.ledger.tokens import DayKey
 
@@ -34,6 +36,7 @@ SEED: Final = "token.seed"
 OPERATOR: Final = "operator.token"
 ROOT: Final = "root.json"
 DATABASE: Final = "hub.db"
+LOCK: Final = "hub.lock"
 
 MAX_ROOT: Final = 128 * 1024
 _MAX_TEXT: Final = 256
@@ -185,6 +188,31 @@ def load(path: Path) -> HubFolder:
     if len(seed) != _KEY_BYTES:
         raise ConfigError(f"The hub's key {file} is damaged.", "Restore the file from your backup.")
     return HubFolder(path, config, SigningKey(seed))
+
+
+def claim(path: Path) -> LockFile:
+    """Claim a hub folder for the process that serves it, until that ends; commands beside it need no claim.
+
+    Raises:
+        FolderInUse: Another process serves it.
+        ConfigError: The folder cannot be written.
+    """
+    try:
+        lock = LockFile(path / LOCK)
+        is_ours = lock.take()
+    except OSError as failed:
+        raise ConfigError(
+            f"{path / LOCK} cannot be written: {failed.strerror}.", "Run as the user the hub belongs to, or make room."
+        ) from failed
+    if not is_ours:
+        process = lock.holder()
+        lock.close()
+        named, stop = (f" (process {process})", f"kill {process}, or ") if process else ("", "")
+        raise FolderInUse(
+            f"A hub serves {path} already{named}.",
+            f"Stop it first ({stop}systemctl stop where it runs as a service); a second hub needs a folder of its own.",
+        )
+    return lock
 
 
 class TokenSeed:

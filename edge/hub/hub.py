@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.codec import cbor
+from edge.disk.lockfile import LockFile
 from edge.errors import BatchRefused, EncodingRefused, EnrolmentError, LedgerError
 from edge.hub import access, fleet, folder, incidents, intake, projection, pull, roster
 from edge.hub.admission import Admission, Allowance
@@ -85,14 +86,22 @@ class Hub:
     Args:
         home: The folder.
         store: Its database, migrated.
+        lock: What keeps a second hub out of the folder; closed at the end.
         clock: Unix milliseconds.
         monotonic: Seconds that never go back.
     """
 
     def __init__(
-        self, home: HubFolder, store: Store, *, clock: Clock, monotonic: Callable[[], float] = time.monotonic
+        self,
+        home: HubFolder,
+        store: Store,
+        lock: LockFile,
+        *,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.home = home
+        self._lock = lock
         self.store = store
         self.clock = clock
         self.monotonic = monotonic
@@ -109,13 +118,19 @@ class Hub:
 
         Raises:
             ConfigError: It is no hub folder, or a file in it is damaged.
+            FolderInUse: Another process serves it.
             LedgerError: The database is missing, damaged or cannot be written.
         """
         home = folder.load(path)
         home.root()
-        store = Store(home.database)
-        store.migrate()
-        return cls(home, store, clock=clock)
+        lock = folder.claim(path)
+        try:
+            store = Store(home.database)
+            store.migrate()
+        except BaseException:
+            lock.close()
+            raise
+        return cls(home, store, lock, clock=clock)
 
     @property
     def config(self) -> HubConfig:
@@ -128,8 +143,9 @@ class Hub:
         return SILENT_BEATS * self.config.heartbeat_s
 
     def close(self) -> None:
-        """Finish what waits and close the database; blocks."""
+        """Finish what waits, close the database and let go of the folder; blocks."""
         self.writer.close()
+        self._lock.close()
 
     def enrol(self, body: bytes) -> bytes | Declined:
         """Answer a request for enrolment; the signed answer, or why there is none.

@@ -12,7 +12,7 @@ from typing import Any
 
 from edge.kiosk.link_file import Link
 from edge.kiosk.plain import plain_text, without_credentials
-from edge.model.finding import Finding, Severity
+from edge.model.finding import Finding, Severity, most_urgent_first
 from edge.words.catalogue import Value, duration, finding_words, has_label, label, languages, reason_words
 
 View = dict[str, Any]
@@ -27,7 +27,6 @@ _MAX_TITLE = 40
 _MAX_PARAMS = 16
 _MAX_FINDINGS = 32
 _MAX_TOGETHER = 99
-_URGENCY = {Severity.STOP: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _OFFLINE_LIMIT_S = 86_400
 """How long offline is nothing to shout about where the policy gave no age limit."""
 
@@ -328,9 +327,9 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
         if before is None:
             kept[finding.code] = finding
             continue
-        severity = min(before.severity, finding.severity, key=_URGENCY.__getitem__)
+        severity = max(before.severity, finding.severity, key=lambda one: one.rank)
         kept[finding.code] = Finding(finding.code, severity, before.params | finding.params)
-    return sorted(kept.values(), key=lambda finding: _URGENCY[finding.severity])
+    return most_urgent_first(kept.values())
 
 
 def _alerts(findings: list[Finding], *, stopped: bool) -> list[View]:

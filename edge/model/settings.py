@@ -32,7 +32,9 @@ class ScannerSettings:
     """Frames to symbols."""
 
     sources: tuple[str, ...] = _key(
-        ("camera:0",), "Frame sources: `camera:0`, `video:FILE`, `folder:DIR`, `url:http://.../stream.mjpg`."
+        ("camera:0",),
+        "Frame sources: `camera:0`, `url:http://.../stream.mjpg`, `folder:DIR` (each picture once, new ones as they "
+        "come), `video:FILE`.",
     )
     width: int = _key(1280, "Frame width asked of a camera, pixels.")
     height: int = _key(720, "Frame height asked of a camera, pixels.")

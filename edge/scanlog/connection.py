@@ -5,7 +5,6 @@ One writer (WAL, every commit synced) and any number of readers that cannot writ
 """
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Final
 
 from sqlite_utils import Database
 
+from edge.disk.lockfile import LockFile
 from edge.errors import LedgerError, LogDamaged, LogUnwritable
 from edge.scanlog.schema import ASIDE
 
@@ -55,29 +55,27 @@ def wal_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
-def take_lock(path: Path) -> int:
-    """Return a descriptor whose lock says: this process is the one writer. It lasts as long as the process.
-
-    A record lock, for it is not inherited: a decoding child that outlives its parent must not keep the next one out.
+def take_lock(path: Path) -> LockFile:
+    """Return the lock that says: this process is the one writer.
 
     Raises:
         LogUnwritable: Another process writes this log, or the folder cannot be written to.
     """
     try:
-        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = LockFile(path.with_name(path.name + ".lock"))
+        is_ours = lock.take()
     except OSError as bad:
         raise LogUnwritable(
             f"The scan log {path} cannot be written: {bad.strerror}.",
             "Check that the folder exists, is not read-only and belongs to the gate's user.",
         ) from bad
-    try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as bad:
-        os.close(lock)
+    if not is_ours:
+        holder = lock.holder()
+        lock.close()
         raise LogUnwritable(
-            f"Another process writes the scan log {path} already.",
+            f"Another process{f' ({holder})' if holder else ''} writes the scan log {path} already.",
             "Stop the other gate: systemctl status edge-scanner.",
-        ) from bad
+        )
     return lock
 
 

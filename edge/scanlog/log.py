@@ -5,7 +5,6 @@ is `edge.ledger`; whether one is written at all is the line's and `edge.scanlog.
 `edge.scanlog.reader`. Used from one thread.
 """
 
-import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import Final, Self
 from sqlite_utils import Database
 
 from edge.disk import durable
+from edge.disk.lockfile import LockFile
 from edge.errors import LedgerError, LogDamaged, LogUnwritable
 from edge.ledger import chain, facts
 from edge.ledger.tokens import TOKEN_BYTES
@@ -35,7 +35,7 @@ _INSERT: Final = "INSERT INTO scan (seq, at_ms, body, head, token, sealed) VALUE
 class ScanLog:
     """The gate's append-only record; make it with `ScanLog.open`."""
 
-    def __init__(self, path: Path, db: Database, lock: int) -> None:
+    def __init__(self, path: Path, db: Database, lock: LockFile) -> None:
         self._path = path
         self._db = db
         self._lock = lock
@@ -66,7 +66,7 @@ class ScanLog:
         try:
             log = cls(path, connection.connect_writer(path), lock)
         except BaseException:
-            os.close(lock)
+            lock.close()
             raise
         try:
             log._start(epoch or secrets.token_bytes(schema.EPOCH_BYTES))
@@ -256,10 +256,8 @@ class ScanLog:
 
     def close(self) -> None:
         """Let go of the log; every entry is durable already. A second call does nothing."""
-        if self._lock >= 0:
-            self._db.close()
-            os.close(self._lock)
-            self._lock = -1
+        self._db.close()
+        self._lock.close()
 
     def _warm_or_later(self) -> None:
         """Warm the write-ahead log, or leave it to the next `checkpoint`, which says what is wrong.

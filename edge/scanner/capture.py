@@ -4,6 +4,7 @@ Whatever a source does, the thread goes on and says what is wrong; it raises not
 in `edge.scanner.slots`, the wording of a finding in `edge.words`.
 """
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -19,10 +20,21 @@ RETRY_S = 0.5
 SILENT_NS = 3_000_000_000
 """An open source without a frame for this long has stalled."""
 
+WAITING_NS = 2_000_000_000
+"""A folder that had no new picture for this long has been read to its end."""
+
+NAMED = 5
+"""Pictures that cannot be read which are named one by one; further ones are counted."""
+
+AGAIN_S = 60.0
+"""The same about a lost source is said at most this often."""
+
 _IDLE_S = 0.005
 """A source that says at once that there is nothing yet is not asked in a busy loop."""
 
 _NS = 1_000_000_000
+
+_LOG = logging.getLogger("edge.scanner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +46,20 @@ class CaptureState:
         name: Its name, fit to be shown.
         cause: Why it gives no frames (`SourceError.cause`), empty while it does.
         is_finished: A file came to its end.
+        is_live: It shows what is there now; otherwise it is a file or folder, and each of its frames counts.
+        is_waiting: A folder has nothing more to give for now.
+        frames: Frames it has handed over.
+        left_out: Files in a folder that are no pictures, so that there was nothing to hand over.
     """
 
     source: int
     name: str
     cause: str
     is_finished: bool
+    is_live: bool = True
+    is_waiting: bool = False
+    frames: int = 0
+    left_out: int = 0
 
 
 class Pace:
@@ -87,7 +107,15 @@ class Capture:
         self._stop = threading.Event()
         self._cause = ""
         self._finished = False
+        self._is_live = True
+        self._is_held = False
+        self._frames = 0
+        self._left_out = 0
+        self._named = 0
+        self._said: tuple[str, float] = ("", 0.0)
         self._last_ns = time.monotonic_ns()
+        self._answered_ns = 0
+        self._idle_ns = 0
         self._thread = threading.Thread(target=self._run, name=f"capture-{source}", daemon=True)
 
     def start(self) -> None:
@@ -107,19 +135,47 @@ class Capture:
     def state(self, now_ns: int) -> CaptureState:
         """Return how the source is doing at a moment of the monotonic clock."""
         cause = self._cause
-        if not cause and not self._finished and now_ns - self._last_ns > SILENT_NS:
+        heard_ns, idle_ns = max(self._last_ns, self._answered_ns), self._idle_ns
+        if not cause and not self._finished and not self._is_held and now_ns - heard_ns > SILENT_NS:
             cause = "stalled"
-        return CaptureState(self._source, self._name, cause, self._finished)
+        return CaptureState(
+            self._source,
+            self._name,
+            cause,
+            self._finished,
+            is_live=self._is_live,
+            is_waiting=not cause and idle_ns > 0 and now_ns - idle_ns > WAITING_NS,
+            frames=self._frames,
+            left_out=self._left_out,
+        )
+
+    def say_unread(self, why: str) -> None:
+        """Say for the technician that a picture could not be read; the first few are named.
+
+        Args:
+            why: Its name and what is wrong with it.
+        """
+        self._named += 1
+        if self._named <= NAMED:
+            # Whoever names a file may put anything in it, also what moves a terminal's cursor.
+            plain = "".join(sign if sign.isprintable() else "?" for sign in why)
+            _LOG.warning("%s: %s%s", self._name, plain, " Further ones are only counted." * (self._named == NAMED))
 
     def _run(self) -> None:
         while not self._stop.is_set() and not self._finished:
             try:
                 self._session()
-            except SourceError as lost:
-                self._cause = lost.cause
-            except EdgeError:
-                self._cause = "failed"
+            except EdgeError as lost:
+                self._lose(lost)
             self._stop.wait(RETRY_S)
+
+    def _lose(self, lost: EdgeError) -> None:
+        self._cause = lost.cause if isinstance(lost, SourceError) else "failed"
+        said, said_at = self._said
+        if str(lost) != said or time.monotonic() - said_at >= AGAIN_S:
+            # The finding tells staff; this tells the technician which file, device or address it was.
+            self._said = (str(lost), time.monotonic())
+            _LOG.warning("%s: %s", self._name, lost)
 
     def _session(self) -> None:
         """Open the source and take its frames until it ends.
@@ -131,37 +187,64 @@ class Capture:
         source: Source | None = None
         try:
             source = opener(self._kind)(self._target, self._source, self._settings)
+            self._is_live = source.is_live
             self._pump(source)
-        except SetupError:
+        except Exception as fault:
             # A file is not begun again after some of its frames were read: each is delivered once.
             self._finished = source is not None and not source.is_live
-            raise
-        except Exception as foreign:
+            if isinstance(fault, SetupError):
+                raise
             # A stranger's plug-in must not end the thread: the gate would be blind and not know it.
-            raise SourceError(f"{self._name} failed: {type(foreign).__name__}.", cause="failed") from foreign
+            raise SourceError(f"{self._name} failed: {type(fault).__name__}.", cause="failed") from fault
         finally:
             if source is not None:
                 source.close()
 
     def _pump(self, source: Source) -> None:
         while not self._stop.is_set():
-            if not source.is_live:
+            if source.is_live:
+                frame = source.read()
+            else:
                 self._stop.wait(self._pace.wait_ns(time.monotonic_ns()) / _NS)
-            frame = source.read()
+                frame = self._next_of_file(source)
             if frame is not None:
                 self._hand_over(frame, is_live=source.is_live)
             elif source.is_finished:
                 self._finished = True
                 return
             else:
-                self._stop.wait(_IDLE_S)
+                self._stop.wait(_IDLE_S if source.is_live else RETRY_S)
+
+    def _next_of_file(self, source: Source) -> Frame | None:
+        """Return the next frame of a file or folder, None where there is none now; what is no picture is left out."""
+        while not self._stop.is_set():
+            try:
+                frame = source.read()
+            except SourceError as fault:
+                if fault.cause == "not_a_picture":
+                    self._left_out += 1
+                    self.say_unread(fault.message)
+                    continue
+                self._idle_ns = 0
+                self._lose(fault)
+                return None
+            self._cause = ""
+            self._answered_ns = time.monotonic_ns()
+            self._idle_ns = (self._idle_ns or self._answered_ns) if frame is None else 0
+            return frame
+        return None
 
     def _hand_over(self, frame: Frame, *, is_live: bool) -> None:
         self._last_ns = time.monotonic_ns()
         self._cause = ""
         if not is_live:
             self._pace.count(self._last_ns)
-            self._slots.put_after(frame)
+            # Whoever reads the frames may take long over one: that is not the source standing still.
+            self._is_held = True
+            self._frames += self._slots.put_after(frame)
+            self._last_ns = time.monotonic_ns()
+            self._is_held = False
         elif self._pace.wait_ns(self._last_ns) == 0:
             self._pace.count(self._last_ns)
             self._slots.put(frame)
+            self._frames += 1

@@ -4,10 +4,10 @@ Pure: the time is an argument and nothing is asked of any device. The sentence a
 `edge.words`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edge.model.finding import Finding, Severity
+from edge.model.finding import Finding, Severity, most_urgent_first
 from edge.scanner.capture import CaptureState
 from edge.scanner.decode import Health, Reading
 from edge.scanner.handover import Status
@@ -33,6 +33,9 @@ class _Seen:
     covered: int = 0
     bad: int = 0
     too_big: int = 0
+    read: int = 0
+    unread: int = 0
+    codes: int = 0
 
 
 def is_covered(mean: float, spread: float) -> bool:
@@ -53,6 +56,8 @@ class Conditions:
     def note(self, source: int, reading: Reading) -> None:
         """Take note of a frame that was read."""
         seen = self._seen[source]
+        seen.read += 1
+        seen.unread += reading.status is not Status.READ
         if reading.status in {Status.READ, Status.UNREADABLE, Status.TOO_BIG}:
             seen.bad = seen.bad + 1 if reading.status is Status.UNREADABLE else 0
             seen.too_big = seen.too_big + 1 if reading.status is Status.TOO_BIG else 0
@@ -61,24 +66,29 @@ class Conditions:
         elif reading.spread >= 0:
             seen.covered = seen.covered + 1 if is_covered(reading.mean, reading.spread) else 0
 
+    def count(self, source: int, codes: int) -> None:
+        """Take note of how many codes were presented anew in a frame."""
+        self._seen[source].codes += codes
+
     def findings(self, captures: Iterable[CaptureState], health: Health, now_ns: int) -> list[Finding]:
         """Return what is wrong at a moment of the monotonic clock, most urgent first."""
         states = list(captures)
         away = [state for state in states if state.cause]
         # With no source left nobody can be admitted; with one left the lane goes on.
-        urgency = Severity.STOP if states and len(away) == len(states) else Severity.WARNING
-        found = [_away(state, urgency) for state in away]
+        is_blind = all(state.cause or state.is_finished for state in states)
+        found = [_away(state, Severity.STOP if is_blind else Severity.WARNING) for state in away]
+        ended = Severity.STOP if is_blind else Severity.INFO
+        # Staff whose gate has no camera are to read why nothing happens; beside one that sees it is nobody's business.
+        waiting = Severity.INFO if any(state.is_live and not state.cause for state in states) else Severity.WARNING
         for state in states:
-            found += self._of_source(state)
+            found += self._of_source(state) if state.is_live else self._of_file(state, ended=ended, waiting=waiting)
         found += _of_decoder(health, now_ns)
-        return sorted(found, key=lambda one: one.severity is not Severity.STOP)
+        return most_urgent_first(found)
 
     def _of_source(self, state: CaptureState) -> list[Finding]:
         seen = self._seen[state.source]
-        found = []
-        if state.is_finished and not state.cause:
-            found.append(_about(state, "source.finished", Severity.INFO))
-        if state.cause or state.is_finished:
+        found: list[Finding] = []
+        if state.cause:
             return found
         if seen.too_big >= BAD_FRAMES:
             found.append(_about(state, "stream.frame_too_big", Severity.WARNING))
@@ -88,14 +98,30 @@ class Conditions:
             found.append(_about(state, "camera.covered", Severity.WARNING))
         return found
 
+    def _of_file(self, state: CaptureState, *, ended: Severity, waiting: Severity) -> list[Finding]:
+        """Say that a file or folder has been read to its end, once its last frame has been."""
+        seen = self._seen[state.source]
+        if state.cause or seen.read < state.frames or not (state.is_finished or state.is_waiting):
+            return []
+        counts: dict[str, str | int | float] = {"frames": state.frames + state.left_out, "codes": seen.codes}
+        if unread := seen.unread + state.left_out:
+            counts["unread"] = unread
+        if state.is_finished:
+            return [_about(state, "source.finished", ended, counts)]
+        return [_about(state, "source.waiting" if counts["frames"] else "source.empty", waiting, counts)]
 
-def _about(state: CaptureState, code: str, severity: Severity) -> Finding:
-    return Finding(code, severity, {"source": state.source, "name": state.name})
+
+def _about(
+    state: CaptureState, code: str, severity: Severity, params: Mapping[str, str | int | float] | None = None
+) -> Finding:
+    return Finding(code, severity, {"source": state.source, "name": state.name, **(params or {})})
 
 
 def _away(state: CaptureState, severity: Severity) -> Finding:
     if state.cause == "stalled":
         return _about(state, "stream.stalled", severity)
+    if state.cause == "no_file":
+        return _about(state, "source.missing", severity)
     return Finding("camera.lost", severity, {"source": state.source, "name": state.name, "cause": state.cause})
 
 

@@ -12,7 +12,7 @@ from edge.model.symbol import Symbol
 from edge.scanner.capture import Capture
 from edge.scanner.conditions import Conditions
 from edge.scanner.decode import Decoder, Limits, Reading
-from edge.scanner.handover import Want
+from edge.scanner.handover import Status, Want
 from edge.scanner.slots import Slots
 from edge.scanner.sources.base import Frame
 from edge.scanner.steady import Steady
@@ -28,6 +28,14 @@ PREVIEW_WANTED_NS = 2_000 * _MS
 """Previews are made for this long after they were last asked for."""
 
 PREVIEW_STALE_NS = 1_500 * _MS
+
+_UNREAD = {
+    Status.UNREADABLE: "is no picture, or a damaged one.",
+    Status.TOO_BIG: "is too big: 32 megapixels are read at most.",
+    Status.LOST: "could not be read: the decoder took too long or ended over it.",
+    Status.ABSENT: "could not be read: the decoder does not start.",
+}
+"""What became of a picture file that was not read, by status."""
 
 _CLOSE_S = 3.0
 _ABSENT_S = 0.05
@@ -84,9 +92,11 @@ class Scanner:
             return []
         want = self._want(frame, time.monotonic_ns())
         reading = self._decoder.read(frame, want)
-        self._note(frame.source, reading, want)
+        self._note(frame, reading, want)
         self.in_view = reading.symbols
-        return self._steady.presentations(reading.symbols, frame.taken_ns)
+        found = self._steady.presentations(reading.symbols, frame.taken_ns)
+        self._conditions.count(frame.source, len(found))
+        return found
 
     def _want(self, frame: Frame, now_ns: int) -> Want:
         want = Want.STILL if frame.is_still else Want.NOTHING
@@ -97,13 +107,15 @@ class Scanner:
             want |= Want.PREVIEW
         return want
 
-    def _note(self, source: int, reading: Reading, want: Want) -> None:
+    def _note(self, frame: Frame, reading: Reading, want: Want) -> None:
         now_ns = time.monotonic_ns()
         if want & Want.LOOK and reading.spread >= 0:
-            self._looked_ns[source] = now_ns
+            self._looked_ns[frame.source] = now_ns
         if reading.preview:
             self._preview = (now_ns, reading.preview)
-        self._conditions.note(source, reading)
+        if frame.name and reading.status in _UNREAD:
+            self._captures[frame.source].say_unread(f"{frame.name} {_UNREAD[reading.status]}")
+        self._conditions.note(frame.source, reading)
 
     def findings(self) -> list[Finding]:
         """Return what is wrong with seeing now, most urgent first; empty where all is well."""

@@ -12,14 +12,14 @@ from random import SystemRandom
 from typing import Final
 
 from edge.errors import AnswerRefused, BatchRefused, EdgeError, EnrolmentError
-from edge.identity.identity import load_enrolment, load_identity
+from edge.identity.identity import Identity, identify
 from edge.model.settings import Settings
 from edge.scanlog.reader import ScanLogReader
 from edge.sync.client import BUSY, UNKNOWN_GATE
 from edge.sync.outbox import Outbox
 from edge.sync.pusher import Pusher, Result, perform
 from edge.sync.refresher import View, look
-from edge.sync.service import SCANS, TRUST, Identity, open_store
+from edge.sync.service import SCANS, TRUST, open_store
 from edge.sync.session import Action, Session
 from edge.sync.store import FILE, SyncStore
 from edge.sync.transport import Transport
@@ -58,7 +58,7 @@ def push_now(settings: Settings, *, now_ms: Callable[[], int], report: Callable[
         report: Called with how far it is, after every exchange.
 
     Raises:
-        EnrolmentError: This gate is not enrolled.
+        EnrolmentError: This gate is not enrolled, or its key is not the enrolled one.
         ConfigError: The address of the hub is none.
         LedgerError: The scan log or `sync.db` cannot be used.
     """
@@ -126,7 +126,7 @@ def _failure(result: Result) -> EdgeError | None:
 
 
 def _identity(state: Path) -> Identity:
-    enrolment = load_enrolment(state)
-    if enrolment is None:
+    identity = identify(state)
+    if identity is None:
         raise EnrolmentError("This gate is not enrolled yet.", "Run: edge provision enroll CODE")
-    return Identity(load_identity(state), enrolment)
+    return identity

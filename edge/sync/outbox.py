@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from nacl.signing import SigningKey
 
-from edge.errors import LogDamaged, ReceiptRefused
+from edge.errors import BatchRefused, LogDamaged, ReceiptRefused
 from edge.ledger import batch, chain, device
 from edge.ledger.batch import Cut
 from edge.ledger.enrolment import Watermark
@@ -78,6 +78,7 @@ class Outbox:
         self._key = key
         self._gate = device.gate_id(key.verify_key.encode())
         self._trust: tuple[bytes, tuple[int, int]] = (b"", (0, 0))
+        self._is_ours = False
 
     def set_trust(self, digest: bytes, versions: tuple[int, int]) -> None:
         """Name the trust snapshot that batches cut from now on were made under."""
@@ -111,6 +112,7 @@ class Outbox:
         """
         head = self._log.head or NO_LOG
         with self.store.writing():
+            self._disown(head)
             mine: list[Kept] = []
             for kept in self.store.batches():
                 if kept.epoch == head.epoch:
@@ -130,6 +132,7 @@ class Outbox:
         Raises:
             LedgerError: `sync.db` cannot be read.
         """
+        self._disown(self.head())
         seen: set[bytes] = set()
         for kept in self.store.batches():
             if not kept.kind or kept.epoch in seen:
@@ -196,6 +199,28 @@ class Outbox:
         if watermark.last > head.seq:
             return "rollback"
         return "fork" if ours is not None else "gap"
+
+    def _disown(self, head: Head) -> None:
+        """Drop, once, the batches of this log that another key of this device signed: their entries are cut anew.
+
+        A gate that was enrolled under a new key gets no receipt for them, and the hub may not know the old one. No
+        receipt covers them, so the log has every entry.
+        """
+        if self._is_ours:
+            return
+        with self.store.writing():
+            for kept in self.store.batches():
+                if kept.epoch == head.epoch and kept.first >= self._log.first and self._is_strange(kept):
+                    self.store.drop(kept.number)
+        self._is_ours = True
+
+    def _is_strange(self, kept: Kept) -> bool:
+        wire = self.store.wire(kept.number)
+        try:
+            return wire is not None and batch.header_of(wire)[0].gate != self._gate
+        except BatchRefused:
+            # Of a later version: left to whoever can read it.
+            return False
 
     def _next_of_log(self, head: Head, mark: Mark, mine: list[Kept], passed_over: frozenset[int]) -> Kept | None:
         at = mark

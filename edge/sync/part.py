@@ -9,14 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from edge.errors import EdgeError, EnrolmentError, LedgerError, LogUnwritable
-from edge.identity.identity import ENROLMENT_FILE, KEY_FILE, load_enrolment, load_identity
-from edge.ledger import device
+from edge.errors import EdgeError, IdentityBroken, LedgerError, LogUnwritable
+from edge.identity.identity import Identity, files_stamp, finding_of, identify
 from edge.model.finding import Finding
 from edge.model.settings import Settings
 from edge.scanlog.reader import ScanLogReader
 from edge.sync.link import LinkFile, LinkState
-from edge.sync.service import SCANS, Identity, Service
+from edge.sync.service import SCANS, Service
 from edge.sync.session import Link
 from edge.sync.transports.http import HttpTransport
 
@@ -61,14 +60,14 @@ class SyncPart:
             ConfigError: The address of the hub is none.
         """
         while not stop.is_set():
-            files = self._identity_files()
+            files = files_stamp(self._state)
             identity = self._identity()
             if isinstance(identity, Finding):
                 self._idle(identity)
                 stop.wait(_LOOK_EVERY_S)
                 continue
             try:
-                self._serve(identity, lambda: stop.is_set() or self._identity_files() != files)  # noqa: B023  # ends before the next round
+                self._serve(identity, lambda: stop.is_set() or files_stamp(self._state) != files)  # noqa: B023  # ends before the next round
             except (LedgerError, OSError) as error:
                 self._fail(error)
                 stop.wait(_AGAIN_S)
@@ -84,27 +83,11 @@ class SyncPart:
             service.serve(is_over)
 
     def _identity(self) -> Identity | Finding:
-        """Return who this gate is, or why nobody knows yet."""
+        """Return who this gate is, or why nobody knows: under a name that is not its own nothing is sent."""
         try:
-            enrolment = load_enrolment(self._state)
-            if enrolment is None:
-                return Finding("gate.not_enrolled")
-            key = load_identity(self._state)
-        except EnrolmentError as error:
-            return Finding("gate.not_enrolled", params={"message": str(error)})
-        if device.gate_id(key.verify_key.encode()) != enrolment.gate:
-            message = f"{KEY_FILE} is not the key that {ENROLMENT_FILE} was made for."
-            return Finding("gate.not_enrolled", params={"message": message})
-        return Identity(key, enrolment)
-
-    def _identity_files(self) -> tuple[object, ...]:
-        """Return what changes when the gate is enrolled anew."""
-        found: list[object] = []
-        for name in (KEY_FILE, ENROLMENT_FILE):
-            with suppress(OSError):
-                status = (self._state / name).stat()
-                found += [status.st_ino, status.st_mtime_ns, status.st_size]
-        return tuple(found)
+            return identify(self._state) or Finding("gate.not_enrolled")
+        except IdentityBroken as broken:
+            return finding_of(broken)
 
     def _idle(self, why: Finding) -> None:
         backlog = 0
@@ -112,7 +95,8 @@ class SyncPart:
             # The scanner part says what is wrong with the log; here it only counts.
             head = ScanLogReader(self._state / SCANS).head
             backlog = head.seq if head is not None else 0
-        self._show(LinkState(Link.NEVER, self._now_ms(), backlog, findings=(why,)))
+        link = Link.NEVER if self._link.shown.link is Link.NEVER else Link.OFFLINE
+        self._show(LinkState(link, self._now_ms(), backlog, findings=(why,)))
 
     def _fail(self, error: LedgerError | OSError) -> None:
         _LOG.error("sync stopped, tried again: %s", error)

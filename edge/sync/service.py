@@ -7,15 +7,12 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
-from nacl.signing import SigningKey
-
 from edge.errors import EdgeError, EncodingRefused, LedgerError, LogDamaged
-from edge.identity.identity import Enrolment
+from edge.identity.identity import Identity
 from edge.ledger import facts
 from edge.model.finding import Finding
 from edge.model.scan import Entry, EntryType
@@ -43,19 +40,6 @@ _ABNORMAL: Final = frozenset((EntryType.OVERRIDE, EntryType.NOT_HOLDER))
 """What the hub should hear of without waiting: staff let somebody pass, or found a pass in the wrong hands."""
 
 _LOG: Final = logging.getLogger("edge.sync")
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who this gate is.
-
-    Attributes:
-        key: The device key.
-        enrolment: What it was enrolled as.
-    """
-
-    key: SigningKey
-    enrolment: Enrolment
 
 
 class Service:

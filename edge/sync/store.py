@@ -230,6 +230,10 @@ class SyncStore:
             (kind, message, at_ms, number),
         )
 
+    def drop(self, number: int) -> None:
+        """Let go of a batch whose entries are cut anew from the log."""
+        self._do("DELETE FROM batch WHERE number = ?", (number,))
+
     def settle(self, receipt: Receipt, taken_ms: int) -> None:
         """Take a receipt: everything of its log up to its end is the hub's now. Call inside `writing`."""
         self._do(

@@ -11,7 +11,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from nacl.signing import SigningKey
 
+from edge.disk import durable
+from edge.identity.identity import Enrolment, save_enrolment
+from edge.ledger import device
 from tests.bench.start import command_of, free_port, tree
 from tests.simulators.mjpeg import MjpegServer, jpeg_of, scene
 
@@ -131,6 +135,148 @@ def test_a_port_in_use_is_one_sentence_and_the_command_that_finds_who(configured
     assert "ss -ltnp" in said
 
 
+KEY, STRANGE = bytes(range(32)), bytes(range(1, 33))
+HUB = SigningKey(b"h" * 32).verify_key.encode()
+
+
+def id_of(seed):
+    return device.gate_id(SigningKey(seed).verify_key.encode())
+
+
+def enrolled(state, key=KEY):
+    """Make a state folder enrolled under `KEY`, with a key in it."""
+    state.mkdir()
+    durable.write(state / "device.key", key, mode=0o600)
+    keys = {device.key_id(HUB).hex(): HUB}
+    save_enrolment(state, Enrolment(id_of(KEY), "北站", "3", "610100", "http://127.0.0.1:9", keys, "", 30, 1))
+
+
+def found_in(path):
+    """Return the findings about key and enrolment that the gate tells its pages, by code."""
+    states = [event for event in events(path) if event["type"] == "state"]
+    return {one["code"]: one for one in states[-1]["findings"] if one["code"].startswith("gate.")} if states else None
+
+
+def test_another_gates_key_is_said_at_the_start_and_the_gate_records_on(configured):
+    """Both ids stand on the page and on standard error; scans are recorded; the right key back ends it."""
+    path, _, _ = configured
+    state = path.parent / "state"
+    enrolled(state, STRANGE)
+    process = subprocess.Popen([*EDGE, "gate", "run", "--config", str(path)], stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: (found_in(path) or {}).get("gate.other_key"))
+        (found,) = found_in(path).values()
+        wait_for(lambda: any(event.get("last_seq") == 1 for event in events(path)))
+        wait_for((state / "link.json").exists)
+        said = wait_for(lambda: json.loads((state / "link.json").read_bytes())["findings"])
+        durable.write(state / "device.key", KEY, mode=0o600)
+        wait_for(lambda: found_in(path) == {})
+    finally:
+        process.terminate()
+        _, told = process.communicate(timeout=10)
+    ids = (id_of(STRANGE).hex()[:8], id_of(KEY).hex()[:8])
+
+    assert (found["severity"], tuple(found["params"].values())) == ("damage", ids)
+    assert [one["code"] for one in said] == ["gate.other_key"]
+    assert f"Wrong key on this gate: {ids[0]} in place of {ids[1]}. device.key and enrolment.json" in told
+    assert "Over: Wrong key on this gate" in told
+    assert process.returncode == 0
+
+
+def test_a_damaged_enrolment_leaves_a_gate_that_records_and_says_so(configured):
+    """Page and standard error name the file; nothing ends."""
+    path, _, _ = configured
+    state = path.parent / "state"
+    enrolled(state)
+    (state / "enrolment.json").write_bytes(b'{"schema": 1')
+    process = subprocess.Popen([*EDGE, "gate", "run", "--config", str(path)], stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: (found_in(path) or {}).get("gate.enrolment_damaged"))
+        wait_for(lambda: any(event.get("last_seq") == 1 for event in events(path)))
+        running = process.poll() is None
+    finally:
+        process.terminate()
+        _, told = process.communicate(timeout=10)
+
+    assert running
+    assert "This gate's enrolment is damaged (enrolment.json)" in told
+
+
+SECOND = [(), ("--part", "scanner"), ("--part", "web"), ("--part", "sync")]
+
+
+@pytest.fixture
+def other(configured):
+    """Another configuration of the same state folder: other port, other camera, other name of the folder."""
+    path, _, _ = configured
+    (path.parent / "link").symlink_to(path.parent / "state")
+    made = path.with_name("other.toml")
+    made.write_text(
+        f'schema = 1\nstate = "link"\n[scanner]\nsources = ["camera:77"]\n[web]\nport = {free_port()}\n',
+        encoding="utf-8",
+    )
+    return made
+
+
+def test_a_second_gate_on_one_folder_ends_at_once_and_the_first_goes_on(gate, other):
+    """Whole or a part of it, with its configuration or another: one sentence with folder, process and next step."""
+    process, path, port = gate
+    wait_for(lambda: is_up(port) and len(parts(process)) >= 5)
+    before = parts(process)
+    for config in (path, other):
+        for words in SECOND:
+            code, said = failing("gate", "run", "--config", str(config), *words)
+            holder = before[words[1]] if words else process.pid
+
+            assert code == 3, (words, said)
+            assert f"already (process {holder})" in said
+            assert f"kill {holder}" in said
+            assert len(said.splitlines()) == 2
+
+    assert parts(process) == before
+    assert is_up(port)
+    assert events(path)
+
+
+def test_the_parts_of_one_gate_run_beside_each_other_as_services_do(configured, other):
+    """Three units share one folder; a gate that would run whole beside them is told of the first it meets."""
+    path, port, _ = configured
+    units = {
+        name: subprocess.Popen([*EDGE, "gate", "run", "--part", name, "--config", str(path)])
+        for name in ("scanner", "web", "sync")
+    }
+    try:
+        wait_for(lambda: is_up(port) and any(event.get("last_seq") == 1 for event in events(path)))
+        wait_for((path.parent / "state" / "link.json").exists)
+        code, said = failing("gate", "run", "--config", str(other))
+        units["scanner"].kill()
+        units["scanner"].wait()
+        units["scanner"] = subprocess.Popen([*EDGE, "gate", "run", "--part", "scanner", "--config", str(path)])
+        wait_for(lambda: events(path))
+
+        assert (code, f"The scanner part of a gate runs on {path.parent / 'link'} already" in said) == (3, True)
+        assert [unit.poll() for unit in units.values()] == [None] * 3
+    finally:
+        for unit in units.values():
+            unit.terminate()
+        ended = [unit.wait(10) for unit in units.values()]
+    assert ended == [0, 0, 0]
+
+
+def test_a_gate_starts_again_right_after_it_was_killed(gate):
+    """The parts a killed supervisor leaves behind are waited for; no file has to be removed by hand."""
+    process, path, port = gate
+    wait_for(lambda: is_up(port) and len(parts(process)) >= 5)
+    process.kill()
+    process.wait()
+    again = subprocess.Popen([*EDGE, "gate", "run", "--config", str(path)], start_new_session=True)
+    try:
+        wait_for(lambda: len(parts(again)) >= 5 and is_up(port))
+    finally:
+        again.terminate()
+        assert again.wait(10) == 0
+
+
 def test_a_missing_configuration_is_one_sentence_and_the_next_step(tmp_path):
     """The file is named."""
     code, said = failing("gate", "run", "--config", str(tmp_path / "nowhere.toml"))
@@ -187,6 +333,38 @@ def test_a_missing_camera_keeps_the_gate_running_and_says_so(tmp_path):
     finally:
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_a_gate_that_watches_a_folder_says_what_it_has_read_and_reads_what_comes(tmp_path):
+    """Page and standard error say how many pictures and codes there were; a picture put there later is recorded."""
+    pictures = tmp_path / "in"
+    pictures.mkdir()
+    for number in range(3):
+        (pictures / f"{number}.jpg").write_bytes(jpeg_of(scene(f"PERSON {number}")))
+    (pictures / "torn.jpg").write_bytes(b"no picture")
+    path = tmp_path / "gate.toml"
+    path.write_text(f'schema = 1\nstate = "state"\n[scanner]\nsources = ["folder:in"]\n[web]\nport = {free_port()}\n')
+    process = subprocess.Popen([*EDGE, "gate", "run", "--config", str(path)], stderr=subprocess.PIPE, text=True)
+
+    def read_out(count):
+        states = [event for event in events(path) if event["type"] == "state"]
+        found = [one for one in states[-1]["findings"] if one["code"] == "source.waiting"] if states else []
+        return found[0] if found and found[0]["params"]["frames"] == count else None
+
+    try:
+        finding = wait_for(lambda: read_out(4))
+        (pictures / "later.jpg").write_bytes(jpeg_of(scene("LATER")))
+        later = wait_for(lambda: read_out(5))
+    finally:
+        process.terminate()
+        _, told = process.communicate(timeout=10)
+
+    assert (finding["severity"], finding["params"]["codes"], finding["params"]["unread"]) == ("warning", 3, 1)
+    assert later["params"]["codes"] == 4
+    assert "All pictures read (folder:in): 4 in all, codes 3, unreadable 1." in told
+    assert "torn.jpg is no picture" in told
+    assert "name a camera in scanner.sources" in told
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from edge.hub.store import Store
 from edge.ledger import enrolment, wire
 from edge.ledger.device import fingerprint
 from edge.model.scan import Receipt
-from tests.simulators.hub_gates import ROOT, Clock, Device, begin, enrol, opened, post
+from tests.simulators.hub_gates import ROOT, Clock, Device, begin, enrol, opened
 from tests.simulators.hub_server import Caller, HubProcess, serving
 
 
@@ -115,6 +115,32 @@ def test_a_technician_begins_serves_invites_and_pulls(path: Path, tmp_path: Path
     assert "everything it answered is on the disk" in said
 
 
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["another port", "the same port"])
+def test_a_second_hub_of_a_folder_is_refused_and_the_first_goes_on(
+    running: HubProcess, path: Path, *, elsewhere: bool
+) -> None:
+    """Two writers of one ledger would number the same entries: the folder and the process are named, no port counts."""
+    port = "0" if elsewhere else running.url.rpartition(":")[2]
+
+    second = edge("hub", "serve", path, "--port", port)
+
+    assert second.returncode == 3
+    assert f"A hub serves {path} already (process {running.process.pid})" in second.stderr
+    assert f"kill {running.process.pid}" in second.stderr
+    assert "Traceback" not in second.stderr
+    with Caller(running.url) as caller:
+        assert caller.get("/v1/status").json["status"] == "ok"
+
+
+def test_a_hub_that_was_killed_keeps_nobody_out(running: HubProcess, path: Path) -> None:
+    """The next one serves at once: nothing has to be removed by hand."""
+    running.kill()
+
+    again = HubProcess(path)
+
+    assert again.stop()[0] == 0
+
+
 def test_the_token_is_taken_from_a_file_and_never_shown(running: HubProcess, path: Path) -> None:
     """Not in the arguments, not in messages, not in the hub's log."""
     token = (path / folder.OPERATOR).read_text().strip()
@@ -141,11 +167,12 @@ def test_an_unreachable_hub_is_one_sentence_and_a_next_step(path: Path) -> None:
     assert "Traceback" not in said.stderr
 
 
-def test_a_port_in_use_is_one_sentence_and_a_next_step(running: HubProcess, path: Path) -> None:
-    """And the hub that has it goes on."""
+def test_a_port_in_use_is_one_sentence_and_a_next_step(running: HubProcess, tmp_path: Path) -> None:
+    """A hub of another folder is told so, and the hub that has the port goes on."""
     port = running.url.rsplit(":", 1)[1]
+    begin(tmp_path / "another", Clock())
 
-    said = edge("hub", "serve", path, "--port", port)
+    said = edge("hub", "serve", tmp_path / "another", "--port", port)
 
     assert said.returncode != 0
     assert f"listens at 127.0.0.1:{port} already" in said.stderr
@@ -373,9 +400,8 @@ def test_follow_waits_for_a_hub_that_is_away(path: Path, tmp_path: Path) -> None
     command = [sys.executable, "-m", "edge", "hub", "pull", "--hub", running.url, "--dir", str(path), "--follow"]
     with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True) as following:
         wait_for(out.exists)
-        hub = Hub.open(path)
-        post(hub, [gate.batch(1, 2)])
-        hub.close()
+        with Caller(running.url) as caller:
+            caller.post(wire.BATCHES, gate.batch(1, 2))
 
         wait_for(lambda: out.read_bytes().count(b"\n") == 2)
         following.send_signal(2)

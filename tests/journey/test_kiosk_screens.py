@@ -581,6 +581,29 @@ def test_what_is_wrong_with_the_gate_is_a_hatched_banner(
     )
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_damage_is_the_first_thing_the_banner_says(
+    language: str, gate: GateSocket, open_page: Callable[..., Page]
+) -> None:
+    """A wrong key stands before the warnings around it, whole, on the idle screen and above a verdict."""
+    ids = {"key": "1a2b3c4d", "enrolled": "5e6f7a8b"}
+    found = [
+        {"code": "scanner.pyzbar_missing", "severity": "warning", "params": {}},
+        {"code": "gate.other_key", "severity": "damage", "params": ids},
+        {"code": "clock.floor", "severity": "warning", "params": {}},
+    ]
+    page = open_page(language)
+    gate.publish(standing(findings=found))
+    for words in (*ids.values(), "device.key", "enrolment.json", "edge provision enroll"):
+        expect(page.locator("#banner")).to_contain_text(words)
+    cut = overflows(page)
+    gate.publish(accept(596))
+    see(page, "accept")
+    expect(page.locator("#banner")).to_contain_text(ids["enrolled"])
+
+    assert cut + overflows(page) == []
+
+
 def test_what_staff_must_always_see_is_always_there(gate: GateSocket, open_page: Callable[..., Page]) -> None:
     """Place, direction, age of trust, link, backlog and time stand on every screen."""
     page = open_page("en")

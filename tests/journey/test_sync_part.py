@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nacl.signing import SigningKey
 
+from edge.disk import durable
 from edge.identity.identity import Enrolment, make_identity, save_enrolment
 from edge.ledger import batch, device, wire
 from edge.model.scan import EntryType, Facts
@@ -159,9 +161,61 @@ def test_a_damaged_enrolment_is_said_with_its_file(gate: Gate, content: bytes) -
     (gate.state / "enrolment.json").write_bytes(content)
 
     gate.start()
-    wait_until(lambda: gate.codes() == ["gate.not_enrolled"], 3)
+    wait_until(lambda: gate.codes() == ["gate.enrolment_damaged"], 3)
 
-    assert "enrolment.json" in gate.link["findings"][0]["params"]["message"]
+    assert gate.link["findings"][0]["severity"] == "damage"
+
+
+def test_nothing_is_sent_under_a_strange_key_and_everything_once_the_right_one_is_back(
+    gate: Gate, server: HubServer
+) -> None:
+    """Scans recorded meanwhile wait, the pages are told of both ids, and nothing is lost or refused."""
+    gate.scan(5)
+    gate.start()
+    wait_until(lambda: gate.is_link("online", 0), 5)
+    ours = (gate.state / "device.key").read_bytes()
+    durable.write(gate.state / "device.key", bytes(range(32)), mode=0o600)
+    wait_until(lambda: gate.codes() == ["gate.other_key"], 5)
+    posted, beats = len(server.hub.posted), len(server.hub.beats)
+    gate.scan(6)
+    wait_until(lambda: gate.is_link("offline", 11), 5)
+
+    (found,) = gate.link["findings"]
+    strange = device.gate_id(SigningKey(bytes(range(32))).verify_key.encode()).hex()
+    assert found["params"] == {"key": strange[:8], "enrolled": gate.id.hex()[:8]}
+    assert (len(server.hub.posted), len(server.hub.beats)) == (posted, beats)
+    durable.write(gate.state / "device.key", ours, mode=0o600)
+    wait_until(lambda: gate.is_link("online", 0), 5)
+    assert gate.is_whole
+    assert server.hub.evidence == []
+
+
+@pytest.mark.parametrize("still_knows", [True, False], ids=["old gate known", "old gate forgotten"])
+@pytest.mark.parametrize("before", [0, 5], ids=["never sent", "sent before"])
+def test_a_gate_enrolled_anew_under_another_key_sends_its_whole_log(
+    gate: Gate, server: HubServer, before: int, *, still_knows: bool
+) -> None:
+    """What the finding asks for loses no scan, also of batches that were cut and never taken: they are cut anew."""
+    gate.scan(before)
+    gate.start()
+    wait_until(lambda: gate.is_link("online", 0), 5)
+    server.kill()
+    gate.scan(6)
+    wait_until(lambda: gate.is_link("offline", 6), 10)
+    durable.write(gate.state / "device.key", bytes(range(32)), mode=0o600)
+    wait_until(lambda: gate.codes() == ["gate.other_key"], 5)
+    gate.scan(1)
+    if not still_knows:
+        server.hub.gates.clear()
+
+    gate.public = SigningKey(bytes(range(32))).verify_key.encode()
+    gate.id = device.gate_id(gate.public)
+    gate.enrol(server.url)
+    server.start()
+    wait_until(lambda: gate.is_link("online", 0), 15)
+
+    assert gate.is_whole
+    assert set(server.hub.evidence) <= {"gap"}
 
 
 def test_a_dead_hub_is_noticed_and_a_returned_one_is_served_within_ten_seconds(gate: Gate, server: HubServer) -> None:

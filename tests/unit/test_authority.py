@@ -164,6 +164,26 @@ def test_two_writers_do_not_mix(authority: Authority) -> None:
         publish(authority, NOW)
 
 
+def test_two_who_begin_at_once_do_not_mix(tmp_path: Path) -> None:
+    """While one fills the folder the second puts no key among its keys; afterwards the folder is taken."""
+    (tmp_path / "authority").mkdir()
+    with Authority(tmp_path / "authority").locked(), pytest.raises(PublicationError, match="at work"):
+        init(tmp_path / "authority", NOW)
+    init(tmp_path / "authority", NOW)
+
+    with pytest.raises(PublicationError, match="not empty"):
+        init(tmp_path / "authority", NOW)
+
+
+def test_a_folder_of_somebody_elses_is_left_as_it_is(tmp_path: Path) -> None:
+    """Not even a lock file is put beside what is there."""
+    (tmp_path / "letters.txt").write_text("private")
+
+    with pytest.raises(PublicationError, match="not empty"):
+        init(tmp_path, NOW)
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+
+
 # Publishing
 
 

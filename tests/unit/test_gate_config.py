@@ -45,6 +45,26 @@ def test_relative_paths_count_from_the_files_folder(write, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        *(("folder:in", "folder:{}/in"), ("video:film.avi", "video:{}/film.avi"), ("folder:.", "folder:{}")),
+        *(("folder:/srv/in", "folder:/srv/in"), ("camera:0", "camera:0"), ("camera:/dev/x", "camera:/dev/x")),
+        *(
+            ("url:http://h/s", "url:http://h/s"),
+            ("folder:", "folder:"),
+            ("folder", "folder"),
+            ("stranger:x", "stranger:x"),
+        ),
+    ],
+)
+def test_pictures_and_films_lie_beside_the_file_too(write, tmp_path, given, meant):
+    """Wherever the gate is started from; devices and addresses are no paths of ours."""
+    settings = load_settings(write(f'schema = 1\n[scanner]\nsources = ["{given}"]\n'))
+
+    assert settings.scanner.sources == (meant.format(tmp_path),)
+
+
+@pytest.mark.parametrize(
     ("text", "key", "step"),
     [
         ("schema = 1\nstat = 'x'\n", "stat", "Did you mean state?"),

@@ -314,6 +314,6 @@ class TestTimeCode:
 
         assert len(question) == 8
         assert clock_findings(ClockQuality.FLOOR, question)[0].params == {"question": question}
-        gate.line.timecodes._hub_keys = {}
+        gate.line.timecodes.hub_keys = {}
         assert gate.line.timecodes.question(world.TRUST) == ""
         assert clock_findings(ClockQuality.FLOOR)[0].params == {}

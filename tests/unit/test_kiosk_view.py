@@ -1,6 +1,7 @@
 """What pages are shown: believed as little as its form allows, and nothing personal past a reject."""
 
 import json
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,37 @@ def test_findings_of_all_parts_are_one_list_the_most_urgent_first() -> None:
 
     assert codes(view) == [("disk.low", "stop"), ("hub.refused", "warning")]
     assert "52.0 MB" in view["alerts"][0]["words"]["en"]["what"]
+
+
+def test_damage_stands_before_every_warning_and_behind_every_stop() -> None:
+    """Whichever part says it and in whatever order: staff read the first without opening anything."""
+    found = [
+        {"code": "scanner.pyzbar_missing", "severity": "warning"},
+        {"code": "source.finished", "severity": "info"},
+        {"code": "gate.enrolment_damaged", "severity": "damage"},
+        {"code": "camera.lost", "severity": "stop"},
+    ]
+    link = Link("never", AT_MS, 9, ({"code": "sync.failed"}, {"code": "gate.enrolment_damaged", "severity": "damage"}))
+
+    orders = {tuple(codes(state_of(standing(findings=list(order)), link=link))[:2]) for order in permutations(found)}
+
+    assert orders == {(("camera.lost", "stop"), ("gate.enrolment_damaged", "damage"))}
+
+
+def test_damage_does_not_stop_the_gate() -> None:
+    """It goes on admitting: what is damaged is not what it decides by."""
+    view = state_of(standing(findings=[{"code": "gate.other_key", "severity": "damage"}]))
+
+    assert view["admitting"] is True
+
+
+def test_a_severity_of_a_later_version_is_a_warning() -> None:
+    """It is shown, and hides nothing that is known to be worse."""
+    later, known = {"code": "disk.low", "severity": "catastrophe"}, {"code": "gate.other_key", "severity": "damage"}
+
+    view = state_of(standing(findings=[later, known]))
+
+    assert codes(view) == [("gate.other_key", "damage"), ("disk.low", "warning")]
 
 
 @pytest.mark.parametrize("junk", [None, 7, "x", [], {}, {"code": 7}, {"code": "x" * 999, "severity": [], "params": 7}])

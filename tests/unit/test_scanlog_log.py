@@ -1,5 +1,6 @@
 """The scan log of a gate and its readers: what is appended is durable, chained, and the same for everybody."""
 
+import os
 import sqlite3
 import stat
 import subprocess
@@ -218,7 +219,7 @@ def test_a_second_writer_is_refused(path: Path, log: ScanLog) -> None:
 
     second = subprocess.run([sys.executable, "-c", opened, path], capture_output=True, text=True, check=False)
 
-    assert "LogUnwritable: Another process writes the scan log" in second.stderr
+    assert f"LogUnwritable: Another process ({os.getpid()}) writes the scan log" in second.stderr
     assert log.append(scan()).seq == 11
 
 

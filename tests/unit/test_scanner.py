@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.errors import ConfigError
+from edge.errors import ConfigError, SourceError
 from edge.model.finding import Severity
 from edge.model.settings import ScannerSettings
 from edge.model.symbol import Symbol
@@ -243,25 +243,155 @@ class TestConditions:
             "scanner.pyzbar_failed": Severity.INFO,
         }
 
-    def test_a_finished_file_is_said(self):
-        """The end of a file is no fault."""
-        assert self._found(state=replace(self.HERE, is_finished=True)) == {"source.finished": Severity.INFO}
+    FILM = replace(HERE, name="video:film", is_live=False, is_finished=True, frames=2)
+    FOLDER = replace(HERE, name="folder:in", is_live=False, is_waiting=True, frames=2)
+
+    @staticmethod
+    def _told(*states: CaptureState, read: int = 2) -> list[tuple[str, Severity, dict[str, object]]]:
+        """Return what is said of sources, after some frames of the first were read and held three codes."""
+        conditions = Conditions(len(states))
+        for _ in range(read):
+            conditions.note(0, Reading(Status.READ))
+        conditions.count(0, 3)
+        numbered = [replace(state, source=number) for number, state in enumerate(states)]
+        return [(one.code, one.severity, one.params) for one in conditions.findings(numbered, Health(), 5 * SECOND)]
+
+    def test_a_gate_whose_only_source_has_ended_is_stopped_and_says_what_was_read(self):
+        """Nothing will come any more: how many pictures and codes there were stands beside it."""
+        params = {"source": 0, "name": "video:film", "frames": 2, "codes": 3}
+
+        assert self._told(self.FILM) == [("source.finished", Severity.STOP, params)]
+
+    def test_a_folder_that_was_read_to_its_end_is_said(self):
+        """More may come, so nothing is stopped; files that were no pictures are counted in."""
+        params = {"source": 0, "name": "folder:in", "frames": 6, "codes": 3, "unread": 4}
+
+        assert self._told(replace(self.FOLDER, left_out=4)) == [("source.waiting", Severity.WARNING, params)]
+
+    def test_an_empty_folder_is_told_from_one_that_was_read(self):
+        """Nothing was there yet."""
+        assert [(code, severity) for code, severity, _ in self._told(replace(self.FOLDER, frames=0), read=0)] == [
+            ("source.empty", Severity.WARNING)
+        ]
+
+    @pytest.mark.parametrize("state", [FILM, FOLDER])
+    def test_the_end_is_said_only_after_the_last_frame_was_read(self, state: CaptureState):
+        """A picture on its way through the decoder still counts."""
+        assert self._told(state, read=1) == []
+
+    @pytest.mark.parametrize("state", [FILM, FOLDER])
+    def test_beside_a_camera_the_end_of_a_file_is_nobodys_business(self, state: CaptureState):
+        """The lane goes on."""
+        assert [severity for _, severity, _ in self._told(state, self.HERE)] == [Severity.INFO]
+
+    def test_a_film_that_ended_is_no_help_to_a_gate_whose_camera_is_lost(self):
+        """Both together are a stop."""
+        assert {code: severity for code, severity, _ in self._told(self.FILM, self.AWAY)} == {
+            "camera.lost": Severity.STOP,
+            "source.finished": Severity.STOP,
+        }
+
+    def test_a_folder_that_is_away_has_a_text_of_its_own(self):
+        """Nobody is sent to a camera's cable."""
+        assert self._found(state=replace(self.FOLDER, cause="no_file")) == {"source.missing": Severity.STOP}
+
+    def test_a_dark_or_broken_picture_of_a_folder_covers_no_camera(self):
+        """What is said of cameras is not said of files."""
+        dark, bad = Reading(Status.READ, mean=4, spread=1), Reading(Status.UNREADABLE)
+
+        assert self._found(*[dark] * 9, *[bad] * 9, state=replace(self.FOLDER, is_waiting=False)) == {}
 
 
 class TestScanner:
     """From a source to presentations."""
 
+    @pytest.fixture(autouse=True)
+    def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("edge.scanner.capture.WAITING_NS", SECOND)
+
     def test_every_picture_of_a_folder_is_presented_once_in_order(self, tmp_path: Path):
-        """Each picture is read, dark on light or light on dark, in order, and then the source is finished."""
+        """Each picture is read, dark on light or light on dark, in order, and then the folder waits."""
         for number in range(12):
             picture = scene(f"PERSON {number}")
             (tmp_path / f"{number}.jpg").write_bytes(jpeg_of(255 - picture if number % 3 else picture))
 
         with _running(f"folder:{tmp_path}") as scanner:
-            codes = _until(scanner, lambda: "source.finished" in _codes(scanner), 10)
+            codes = _until(scanner, lambda: "source.waiting" in _codes(scanner), 10)
             codes += [symbol.raw for symbol in scanner.presentations(0.2)]
+            (finding,) = scanner.findings()
 
         assert codes == [b"PERSON %d" % number for number in range(12)]
+        assert (finding.severity, finding.params["frames"], finding.params["codes"]) == (Severity.WARNING, 12, 12)
+
+    def test_a_picture_put_into_the_folder_later_is_read(self, tmp_path: Path):
+        """A folder that is empty at first says so, and every picture that comes is read once."""
+        with _running(f"folder:{tmp_path}") as scanner:
+            _until(scanner, lambda: "source.empty" in _codes(scanner), 10)
+            (tmp_path / "one.jpg").write_bytes(jpeg_of(scene("ONE")))
+            first = _next_code(scanner)
+            _until(scanner, lambda: "source.waiting" in _codes(scanner), 10)
+            (tmp_path / "two.jpg").write_bytes(jpeg_of(scene("TWO")))
+            second = _next_code(scanner)
+            more = _until(scanner, lambda: "source.waiting" in _codes(scanner), 10)
+
+        assert (first, second, more) == (b"ONE", b"TWO", [])
+
+    def test_a_stick_that_is_pulled_out_is_said_and_goes_on_where_it_was(self, tmp_path: Path):
+        """The folder away is a stop with a text of its own; back, only its new pictures are read."""
+        stick, drawer = tmp_path / "stick", tmp_path / "drawer"
+        stick.mkdir()
+        (stick / "one.jpg").write_bytes(jpeg_of(scene("ONE")))
+        with _running(f"folder:{stick}") as scanner:
+            first = _next_code(scanner)
+            stick.rename(drawer)
+            away = _until(scanner, lambda: _codes(scanner) == {"source.missing": Severity.STOP}, 10)
+            (drawer / "two.jpg").write_bytes(jpeg_of(scene("TWO")))
+            drawer.rename(stick)
+            back = _until(scanner, lambda: "source.waiting" in _codes(scanner), 10)
+            (finding,) = scanner.findings()
+
+        assert (first, away, back) == (b"ONE", [], [b"TWO"])
+        assert finding.params["frames"] == 2
+
+    def test_what_is_no_picture_is_left_out_named_and_counted(self, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+        """Junk, nothing, a folder, a pipe and a link to itself stop nothing; the first five are named."""
+        for number in range(3):
+            (tmp_path / f"{number}.jpg").write_bytes(jpeg_of(scene(f"GOOD {number}")))
+        (tmp_path / "a junk\x1b[2J\n.jpg").write_bytes(b"no picture")
+        (tmp_path / "b empty.jpg").touch()
+        (tmp_path / "c folder.jpg").mkdir()
+        (tmp_path / "d loop.jpg").symlink_to("d loop.jpg")
+        os.mkfifo(tmp_path / "e pipe.jpg")
+        for number in range(20):
+            (tmp_path / f"f{number}.jpg").touch()
+
+        with _running(f"folder:{tmp_path}") as scanner:
+            codes = _until(scanner, lambda: "source.waiting" in _codes(scanner), 10)
+            (finding,) = scanner.findings()
+
+        assert codes == [b"GOOD 0", b"GOOD 1", b"GOOD 2"]
+        assert {key: finding.params[key] for key in ("frames", "codes", "unread")} == {
+            "frames": 28,
+            "codes": 3,
+            "unread": 25,
+        }
+        assert sum("cannot be read" in line or "is no picture" in line for line in caplog.messages) == 5
+        assert "only counted" in caplog.text
+        assert [line for line in caplog.messages if not line.isprintable()] == []
+
+    def test_a_large_picture_is_read_and_a_huge_one_said(self, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+        """A picture of 20 megapixels gives its code; one of 36 is named with the limit."""
+        for name, height in (("large", 3648), ("too large", 6600)):
+            picture = np.full((height, 5472), 255, np.uint8)
+            picture[1000:1720, 2000:3280] = scene(name.upper())
+            cv2.imwrite(str(tmp_path / f"{name}.jpg"), picture)
+
+        with _running(f"folder:{tmp_path}", watchdog_s=20.0) as scanner:
+            codes = _until(scanner, lambda: "source.waiting" in _codes(scanner), 60)
+            (finding,) = scanner.findings()
+
+        assert (codes, finding.params["unread"]) == ([b"LARGE"], 1)
+        assert "too large.jpg" in caplog.text
 
     def test_a_film_of_one_code_is_one_presentation(self, tmp_path: Path):
         """Forty frames of a film in which one code is held up are one presentation."""
@@ -272,8 +402,10 @@ class TestScanner:
 
         with _running(f"video:{tmp_path / 'f.avi'}") as scanner:
             codes = _until(scanner, lambda: "source.finished" in _codes(scanner), 10)
+            (finding,) = scanner.findings()
 
         assert codes == [b"HELD"]
+        assert (finding.severity, finding.params["frames"], finding.params["codes"]) == (Severity.STOP, 40, 1)
 
     def test_a_decoder_that_is_slow_to_start_loses_no_picture(self, tmp_path: Path):
         """Frames wait for the decoder, the line does not wait longer than it asked to."""
@@ -302,7 +434,8 @@ class TestScanner:
         with _running(f"folder:{tmp_path}", fps=20) as scanner:
             _next_code(scanner)
             began = time.monotonic()
-            _until(scanner, lambda: "source.finished" in _codes(scanner), 10)
+            for _ in range(7):
+                _next_code(scanner)
             took_s = time.monotonic() - began
 
         assert 0.25 < took_s < 2
@@ -353,7 +486,7 @@ class TestScanner:
         """A camera plugged in after the gate was started is taken."""
         folder = tmp_path / "later"
         with _running(f"folder:{folder}") as scanner:
-            _until(scanner, lambda: "camera.lost" in _codes(scanner), 3)
+            _until(scanner, lambda: "source.missing" in _codes(scanner), 3)
             folder.mkdir()
             (folder / "a.jpg").write_bytes(jpeg_of(scene("LATER")))
 
@@ -478,6 +611,79 @@ class TestScanner:
         capture.join(2)
 
         assert (state.cause, len(opened) >= 3) == ("failed", True)
+
+    @staticmethod
+    def _captured(script: list[object], monkeypatch: pytest.MonkeyPatch) -> tuple[list[bytes], CaptureState, int]:
+        """Run a file source that gives, says or raises what a script says; return frames, state and times opened."""
+        opened: list[int] = []
+
+        class Scripted:
+            is_live = False
+            is_finished = False
+
+            def read(self) -> Frame | None:
+                step = script.pop(0) if script else None
+                self.is_finished = not script
+                if isinstance(step, Exception):
+                    raise step
+                return Frame(1, 0, encoded=step) if isinstance(step, bytes) else None
+
+            def close(self) -> None:
+                """Nothing to let go of."""
+
+        class Point:
+            @staticmethod
+            def load() -> Callable[..., Scripted]:
+                return lambda *_: opened.append(1) or Scripted()
+
+        monkeypatch.setattr(base, "_openers", lambda: {"scripted": Point})
+        monkeypatch.setattr("edge.scanner.capture.RETRY_S", 0.01)
+        slots, frames = Slots(1), list[bytes]()
+        capture = Capture("scripted:x", 0, FAST, slots)
+        capture.start()
+        until = time.monotonic() + 5
+        while (frame := slots.take(0.02)) is not None or not capture.state(0).is_finished:
+            assert time.monotonic() < until
+            frames += [frame.encoded or b""] if frame is not None else []
+        capture.stop()
+        capture.join(2)
+        return frames, capture.state(time.monotonic_ns()), len(opened)
+
+    def test_a_file_source_that_fails_for_a_moment_goes_on_where_it_was(self, monkeypatch: pytest.MonkeyPatch):
+        """It is asked again, not opened anew, for it alone knows what it has delivered."""
+        lost = SourceError("The share is away.", "Wait.", cause="no_file")
+        frames, state, opened = self._captured([b"a", lost, lost, b"b", None, b"c"], monkeypatch)
+
+        assert (frames, opened, state.cause, state.frames) == ([b"a", b"b", b"c"], 1, "", 3)
+
+    def test_a_picture_that_is_none_is_left_out_at_once(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ):
+        """The next one is delivered, and how many there were is known."""
+        bad = [SourceError(f"{number} is none.", "Remove it.", cause="not_a_picture") for number in range(9)]
+        frames, state, _ = self._captured([b"a", *bad, b"b"], monkeypatch)
+
+        assert (frames, state.left_out, state.cause) == ([b"a", b"b"], 9, "")
+        assert len(caplog.messages) == 5
+
+    def test_a_broken_plug_in_of_files_is_not_begun_again(self, monkeypatch: pytest.MonkeyPatch):
+        """Its frames would be delivered twice."""
+        frames, state, opened = self._captured([b"a", ZeroDivisionError(), b"a"], monkeypatch)
+
+        assert (frames, opened, state.is_finished, state.cause) == ([b"a"], 1, True, "failed")
+
+    def test_what_is_wrong_with_a_source_is_said_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ):
+        """The path and what to do stand in the messages, and not again at every attempt."""
+        monkeypatch.setattr("edge.scanner.capture.RETRY_S", 0.01)
+        folder = tmp_path / "away"
+        with _running(f"folder:{folder}") as scanner:
+            _until(scanner, lambda: "source.missing" in _codes(scanner), 3)
+            for _ in range(5):
+                scanner.presentations(0.05)
+
+        assert [str(folder) in line for line in caplog.messages] == [True]
 
     def test_an_unknown_source_is_refused_at_once(self):
         """A wrong `sources` in gate.toml is an error before anything starts."""

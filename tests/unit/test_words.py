@@ -50,6 +50,8 @@ FINDINGS = {
         "part.restarted",
     ),
     *("web.clients_full", "disk.low", "sync.failed", "sync.db_replaced"),
+    *("source.waiting", "source.empty", "source.missing"),
+    *("gate.enrolment_damaged", "gate.key_damaged", "gate.other_key"),
 }
 DESK = {"en": "staffed desk", "zh": "人工窗口"}
 NO_DESK = {Reason.OK, Reason.CLOCK_SET, Reason.STAFF_OVERRIDE, Reason.STAFF_UNDO}

@@ -33,6 +33,7 @@ class Frame:
         encoded: A JPEG as the camera gave it, or the bytes of another picture file; None where there are pixels.
         pixels: uint8 or uint16, HxW grey or HxWx3 BGR, or HxWx4 BGRA; None where there are bytes. Not written to again.
         is_still: It is a picture of its own, read with all care: no frame of the same scene follows.
+        name: What a person knows it by, where it is a file; empty otherwise.
     """
 
     taken_ns: int
@@ -40,6 +41,7 @@ class Frame:
     encoded: bytes | None = None
     pixels: "npt.NDArray[Any] | None" = None
     is_still: bool = False
+    name: str = ""
 
     def __post_init__(self) -> None:
         if (self.encoded is None) == (self.pixels is None):
@@ -50,7 +52,7 @@ class Source(Protocol):
     """Where frames come from.
 
     Attributes:
-        is_live: The newest frame wins. Not live: every frame is delivered once, in order, and then it is finished.
+        is_live: The newest frame wins. Not live: every frame is delivered once, in order.
         is_finished: Nothing will come any more.
     """
 
@@ -61,7 +63,9 @@ class Source(Protocol):
         """Wait for the next frame, at most about three seconds; None where there is none yet or none any more.
 
         Raises:
-            SourceError: The source is lost. It is closed and opened anew; it is never read again.
+            SourceError: A live source is lost: it is closed and opened anew, and never read again. One that is not live
+                is asked again in a moment, for it alone knows what it has delivered; with the cause `not_a_picture` it
+                left out one picture, and is asked for the next at once.
         """
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ from edge.model.settings import ScannerSettings
 from edge.scanner.sources._opencv import opencv
 from edge.scanner.sources.base import Frame
 
+_STEP = "Try an MP4 or AVI file."
+
 
 class Video:
     """An open video file.
@@ -49,14 +51,14 @@ def open_source(target: str, source: int, _settings: ScannerSettings) -> Video:
     """
     path = Path(target)
     if not path.is_file():
-        raise SourceError(f"There is no video file {path}.", "Check `sources` in gate.toml.", cause="missing")
+        raise SourceError(f"There is no video file {path}.", "Check `sources` in gate.toml.", cause="no_file")
     cv2 = opencv()
     try:
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         opened = capture.isOpened()
     except cv2.error as broken:
-        raise SourceError(f"{path} cannot be read as a video.", cause="missing") from broken
+        raise SourceError(f"{path} cannot be read as a video.", _STEP, cause="no_file") from broken
     if not opened:
         capture.release()
-        raise SourceError(f"{path} is not a video this machine can read.", "Try an MP4 or AVI file.", cause="missing")
+        raise SourceError(f"{path} is not a video this machine can read.", _STEP, cause="no_file")
     return Video(capture, source)
