@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from edge.demo.people import Expected
+from edge.model.scan import NOT_SHOWN
 
 EARLY_MS: Final = 100
 """The camera notes a frame's time before it gives it out; the gate's clock is the same machine's."""
 LATE_MS: Final = 1500
 """An answer may come this long after the code left the frames, if nobody else was there by then."""
 _ACCEPTED: Final = Expected("accept", "ok")
+_NUMBERS: Final = (("at_ms", 0), ("count", 1), ("refers_to", 0))
 _PRESENTED: Final = frozenset({"scan", "unknown_codes"})
 
 
@@ -52,6 +54,8 @@ class Logged:
         outcome: `accept`, `refer`, `reject` or empty.
         reason: The reason code.
         count: For how many presentations it stands.
+        refers_to: Number of the entry it is about, 0 where none.
+        note: The note code, or empty.
     """
 
     key: tuple[str, str, int]
@@ -60,6 +64,8 @@ class Logged:
     outcome: str
     reason: str
     count: int = 1
+    refers_to: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,10 @@ def compare(shown: Sequence[Shown], gate: Sequence[Logged], hub: Sequence[Logged
 def _verdicts(shown: Sequence[Shown], gate: Iterable[Logged]) -> tuple[list[str], list[Mismatch]]:
     answers: dict[int, list[Logged]] = {one.number: [] for one in shown}
     mismatches: list[Mismatch] = []
+    taken_back: dict[int, int] = {}
     for entry in gate:
+        if entry.note == NOT_SHOWN:
+            taken_back[entry.refers_to] = entry.key[2]
         if entry.type not in _PRESENTED:
             continue
         one = shown_at(shown, entry.at_ms)
@@ -144,10 +153,21 @@ def _verdicts(shown: Sequence[Shown], gate: Iterable[Logged]) -> tuple[list[str]
             continue
         answers[one.number] += [entry] * entry.count
     for one in shown:
-        is_first = one.repeats is not None and not answers.get(one.repeats)
-        # What was not read the first time is not repeated: the gate must take it for new.
-        mismatches += _wrong(one, _ACCEPTED if is_first else one.expected, answers[one.number])
+        answered = answers[one.number]
+        is_first = one.repeats is not None and not _stands(answers.get(one.repeats, []), answered, taken_back)
+        mismatches += _wrong(one, _ACCEPTED if is_first else one.expected, answered)
     return [one.shows for one in shown if not answers[one.number]], mismatches
+
+
+def _stands(first: Sequence[Logged], again: Sequence[Logged], taken_back: Mapping[int, int]) -> bool:
+    """Whether the gate must remember the first showing of a code when it is shown again.
+
+    What it did not read it takes for new; so it does what it took back by then because a page was too late to show it.
+    """
+    if not first:
+        return False
+    note = taken_back.get(first[0].key[2])
+    return note is None or not again or again[0].key[2] < note
 
 
 def shown_at(shown: Sequence[Shown], at_ms: int) -> Shown | None:
@@ -180,8 +200,9 @@ def logged(row: Mapping[str, Any], *, gate: str = "", epoch: str = "") -> Logged
         KeyError: It is no such line.
     """
     key = (str(row.get("gate") or gate), str(row.get("epoch") or epoch), int(row["seq"]))
-    words = {name: str(row.get(name) or "") for name in ("type", "outcome", "reason")}
-    return Logged(key, int(row.get("at_ms") or 0), count=int(row.get("count") or 1), **words)
+    words = {name: str(row.get(name) or "") for name in ("type", "outcome", "reason", "note")}
+    at_ms, count, refers_to = (int(row.get(name) or least) for name, least in _NUMBERS)
+    return Logged(key, at_ms, count=count, refers_to=refers_to, **words)
 
 
 def percentile(values: Sequence[float], part: float) -> float | None:

@@ -111,7 +111,7 @@ def events_of(port: int) -> Iterator[dict[str, Any]]:
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SILENCE_S)
     try:
-        connection.request("GET", "/events", headers={"Accept": "text/event-stream"})
+        connection.request("GET", "/events?paints=no", headers={"Accept": "text/event-stream"})
         answer = connection.getresponse()
         if answer.status != http.client.OK:
             raise http.client.HTTPException(f"the page answers {answer.status}")

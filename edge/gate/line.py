@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from edge.credentials.format import Format
 from edge.errors import LedgerError, LogUnwritable
+from edge.gate.admissions import Admissions
 from edge.gate.clock import Clock
 from edge.gate.company import Company
 from edge.gate.events import Shown, verdict_event
@@ -21,7 +22,7 @@ from edge.gate.timecodes import Taken, TimeCodes
 from edge.model.credential import Credential
 from edge.model.finding import Finding, Severity
 from edge.model.moment import Moment
-from edge.model.scan import EntryType, Facts
+from edge.model.scan import NOT_SHOWN, RESUMED, EntryType, Facts
 from edge.model.symbol import Symbol
 from edge.model.trust import TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict
@@ -31,8 +32,6 @@ from edge.scanlog.flood import FloodGate
 from edge.scanlog.log import ScanLog
 from edge.verify.verify import region_of, status_of
 
-RESUMED: Final = "recording_resumed"
-"""Note of the entry that ends a time in which nothing could be recorded."""
 _SET_SHOWN_S: Final = 20.0
 _NO_KEYS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
@@ -82,6 +81,7 @@ class Line:
         self._company = Company()
         self.timecodes = TimeCodes(clock, hub_keys)
         self._clock_set_at = float("-inf")
+        self._admissions = Admissions()
         self.tally = Tally()
         self.is_recording = True
 
@@ -157,6 +157,8 @@ class Line:
         seq = self._log.append(facts, token=token).seq
         if verdict.outcome is Outcome.ACCEPT:
             self._memory.admit(token, moment)
+            if token is not None:
+                self._admissions.add(seq, token, moment)
         return seq
 
     def _count(self, facts: Facts) -> int:
@@ -207,7 +209,7 @@ class Line:
         return facts_of(unverified(reason, trust), Symbol(b""), moment)
 
     def staff(self, facts: Facts) -> int:
-        """Record what staff did and return the entry's number.
+        """Record what staff did, or what the gate itself notes, and return the entry's number.
 
         Raises:
             LogUnwritable: It could not be made durable.
@@ -224,8 +226,29 @@ class Line:
                 policy_version=versions[1],
             )
         ).seq
-        self.tally.add_staff(facts.type)
+        self.tally.add_note(facts)
         return seq
+
+    def take_back(self, seq: int) -> int | None:
+        """Record that no page has shown an accept, then let its pass be shown again; asking twice changes nothing.
+
+        Args:
+            seq: Number of the accept's entry.
+
+        Returns:
+            Number of the entry that says so, or None where `seq` is no accept that can still be taken back.
+
+        Raises:
+            LogUnwritable: It could not be made durable; the admission stands.
+        """
+        admission = self._admissions.find(seq)
+        if admission is None:
+            return None
+        if not admission.note:
+            admission.note = self.staff(Facts(EntryType.NOTE, 0, refers_to=seq, note=NOT_SHOWN))
+            # Only now: an admission that is forgotten and still stands in the log would admit two people unexplained.
+            self._memory.forget(admission.token, admission.at_ms)
+        return admission.note
 
     @property
     def last_seq(self) -> int:

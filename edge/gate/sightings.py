@@ -66,6 +66,16 @@ class Memory:
         self._admitted[token] = moment.unix_ms
         self._forget(moment)
 
+    def forget(self, token: bytes, at_ms: int) -> None:
+        """Forget one admission; a later one of the same token stays.
+
+        Args:
+            token: Token of the admission.
+            at_ms: When it was, Unix milliseconds.
+        """
+        if self._admitted.get(token) == at_ms:
+            del self._admitted[token]
+
     def seen(self, identity: bytes, moment: Moment) -> Sighting | None:
         """Return when this identity was admitted within the window, or None."""
         self._turn(moment)

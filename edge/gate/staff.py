@@ -1,4 +1,4 @@
-"""Commands of the staff page, carried out in the line's thread: each is an entry of the scan log.
+"""Commands of the gate's pages, carried out in the line's thread: each that changes something is an entry of the log.
 
 An override asks for the PIN whose argon2id hash `edge provision pin` wrote; checking it takes long on purpose, so it is
 done beside the line, and at most five tries a minute.
@@ -63,6 +63,7 @@ class Staff:
             "note": lambda asked: self._record(asked, EntryType.NOTE, None),
             "override": self._override,
             "undo": self._undo,
+            "not_shown": self._not_shown,
         }
         name = command.body.get("cmd")
         handler = handlers.get(name) if isinstance(name, str) else None
@@ -82,7 +83,7 @@ class Staff:
 
     def _record(self, command: Command, kind: EntryType, reason: Reason | None) -> None:
         seq, note = command.body.get("seq"), command.body.get("note", "")
-        if not isinstance(seq, int) or isinstance(seq, bool) or not 1 <= seq <= self._line.last_seq:
+        if type(seq) is not int or not 1 <= seq <= self._line.last_seq:
             command.answer(_no("seq", "there is no such entry"))
             return
         if (note and note not in NOTES) or (kind in {EntryType.NOTE, EntryType.OVERRIDE} and not note):
@@ -110,6 +111,19 @@ class Staff:
             return
         command.body.pop("note", None)
         self._record(command, EntryType.UNDO, Reason.STAFF_UNDO)
+
+    def _not_shown(self, command: Command) -> None:
+        # Nobody pressed a key for it, so it is nothing that `undo` takes back.
+        seq = command.body.get("seq")
+        try:
+            written = self._line.take_back(seq) if type(seq) is int else None
+        except LogUnwritable as error:
+            command.answer(_no("log.unwritable", str(error)))
+            return
+        if written is None:
+            command.answer(_no("not_recent", "only an accept of the last 30 seconds can be taken back"))
+            return
+        command.answer({"ok": True, "seq": written})
 
     def _override(self, command: Command) -> None:
         pin = command.body.pop("pin", None)

@@ -5,11 +5,12 @@ from typing import Final
 
 from edge.errors import EncodingRefused
 from edge.ledger import facts
-from edge.model.scan import EntryType
+from edge.model.scan import NOT_SHOWN, EntryType, Facts
 from edge.model.verdict import Outcome
 from edge.scanlog.log import ScanLog
+from edge.words.catalogue import NOTES
 
-_STAFF: Final = frozenset({EntryType.NOTE, EntryType.NOT_HOLDER, EntryType.OVERRIDE, EntryType.UNDO})
+_STAFF: Final = frozenset({EntryType.NOT_HOLDER, EntryType.OVERRIDE, EntryType.UNDO})
 _PAGE: Final = 1000
 _OUTCOMES: Final = {int(outcome): outcome.name.lower() for outcome in Outcome}
 
@@ -34,10 +35,12 @@ class Tally:
         self.outcomes[outcome] += count
         self.reasons[reason] += count
 
-    def add_staff(self, kind: EntryType) -> None:
-        """Count what staff did."""
-        if kind in _STAFF:
-            self.staff[kind.name.lower()] += 1
+    def add_note(self, stated: Facts) -> None:
+        """Count what staff did, and the accepts that were not shown; nothing else that the gate notes."""
+        if stated.type in _STAFF or (stated.type is EntryType.NOTE and stated.note in NOTES):
+            self.staff[stated.type.name.lower()] += 1
+        elif stated.type is EntryType.NOTE and stated.note == NOT_SHOWN:
+            self.staff[NOT_SHOWN] += 1
 
     def load(self, log: ScanLog, since_ms: int) -> None:
         """Take up what the log holds of the day, newest first, so that a restart in mid-shift loses no count."""
@@ -59,5 +62,5 @@ class Tally:
             return False
         if stated.outcome in _OUTCOMES and stated.type in {EntryType.SCAN, EntryType.UNKNOWN_CODES}:
             self.add_verdict(_OUTCOMES[stated.outcome], stated.reason, stated.count)
-        self.add_staff(stated.type)
+        self.add_note(stated)
         return True

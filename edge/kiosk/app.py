@@ -8,6 +8,7 @@ import base64
 import binascii
 import gzip
 import json
+import re
 import secrets
 import threading
 import time
@@ -34,6 +35,9 @@ _MAX_BODY = 8 * 1024
 _MAX_PIN = 64
 _PIN_WAIT_S = 20.0
 """An argon2id check takes seconds on a small board, on purpose."""
+
+_PAGE = re.compile(r"[0-9a-f]{32}\Z")
+"""The name a page gives itself: nobody else can guess it, so nobody else speaks for it."""
 
 _PIN_COMMANDS = frozenset({"override"})
 
@@ -239,13 +243,18 @@ def _events(desk: Desk) -> Response:
     if request.method == "HEAD":  # has no body whose end would give the place back
         return Response(content_type="text/event-stream; charset=utf-8")
     is_gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
-    listener = desk.board.listen(is_gone)
+    listener = desk.board.listen(is_gone, None if request.args.get("paints") == "no" else _page_name())
     if listener is None:
         text = label(_language(desk), "error.full", limit=MAX_CLIENTS)
         return Response(f"{text}\n", 503, {"Retry-After": "5"}, content_type="text/plain; charset=utf-8")
     response = Response(_Stream(desk.fanout, listener), content_type="text/event-stream; charset=utf-8")
     response.headers["X-Accel-Buffering"] = "no"
     return response
+
+
+def _page_name() -> str:
+    name = request.args.get("page", "")
+    return name if _PAGE.match(name) else ""
 
 
 class _Stream:
@@ -285,6 +294,8 @@ def _command(desk: Desk) -> Response:
     if body.get("cmd") == "ack":
         desk.board.acknowledge(idents_of(body.get("ids")))
         return jsonify(ok=True)
+    if body.get("cmd") == "not_shown":
+        return _not_shown(desk, body)
     command = checked_command(body)
     if command is None:
         abort(400)
@@ -295,6 +306,22 @@ def _command(desk: Desk) -> Response:
     if answer.get("ok") is True:
         return jsonify(ok=True, seq=answer.get("seq"))
     return jsonify(ok=False, code=code_of(answer.get("code")))
+
+
+def _not_shown(desk: Desk, body: Mapping[str, Any]) -> Response:
+    page = body.get("page")
+    if not isinstance(page, str):
+        abort(400)
+    code = ""
+    for seq in desk.board.not_shown(idents_of(body.get("ids")), page):
+        try:
+            answer = desk.gate.ask({"cmd": "not_shown", "seq": seq}, timeout_s=5.0)
+        except Unreachable:
+            # The accepts stand: whoever shows the pass again is referred to staff.
+            return jsonify(ok=False, code="scanner")
+        if answer.get("ok") is not True:
+            code = code_of(answer.get("code"))
+    return jsonify(ok=False, code=code) if code else jsonify(ok=True)
 
 
 def _body() -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from edge.kiosk.fanout import MAX_CLIENTS, Fanout, Listener
 from edge.kiosk.link_file import Link
 from edge.kiosk.view import View, state_view, strip_entry, verdict_view
+from edge.kiosk.witnesses import Witnesses
 from edge.model.finding import Finding
 
 SHOWS_S: Final = {"accept": 4.0, "reject": 8.0}
@@ -57,6 +58,7 @@ class Board:
         self._showing: tuple[View, float] | None = None
         self._open: OrderedDict[str, View] = OrderedDict()
         self._full_until = float("-inf")
+        self._witnesses = Witnesses()
 
     def on_message(self, message: Mapping[str, Any]) -> None:
         """Take one event of the scanner part; one of an unknown type is left alone."""
@@ -80,13 +82,21 @@ class Board:
             self._expire()
             self._tell_state()
 
-    def listen(self, is_gone: Callable[[], bool]) -> Listener | None:
-        """Admit a page with a snapshot as its first message, or return None where too many are open."""
+    def listen(self, is_gone: Callable[[], bool], page: str | None = "") -> Listener | None:
+        """Admit a page with a snapshot as its first message, or return None where too many are open.
+
+        Args:
+            is_gone: Tells whether the page has closed its connection.
+            page: As of `Listener`.
+        """
         with self._lock:
-            listener = self._fanout.open(is_gone, _text(self.snapshot()))
+            snapshot = self.snapshot()
+            listener = self._fanout.open(is_gone, _text(snapshot), page=page)
             if listener is None:
                 self._full_until = self._clock() + _FULL_SHOWS_S
                 self._tell_state()
+            elif page is not None and snapshot["verdict"] is not None:
+                self._witnesses.join(snapshot["verdict"]["id"], page)
             return listener
 
     def snapshot(self) -> View:
@@ -116,6 +126,23 @@ class Board:
             if gone:
                 self._fanout.publish(_text({"type": "ack", "ids": gone}))
 
+    def not_shown(self, idents: Iterable[str], page: str) -> list[int]:
+        """Take a page's word that it never showed these accepts in green, and return the numbers nobody else did.
+
+        Those are handed to no page any more, stand among what nobody has acknowledged, and are named once.
+
+        Args:
+            idents: Names of the verdicts.
+            page: The page's own name.
+        """
+        with self._lock:
+            missed = [entry for ident in idents if (entry := self._witnesses.deny(ident, page)) is not None]
+            for entry in missed:
+                if self._showing is not None and self._showing[0]["id"] == entry["id"]:
+                    self._showing = None
+                self._keep_open(entry)
+            return [entry["seq"] for entry in missed]
+
     def last_state(self) -> tuple[View, list[View]]:
         """Return the state as pages show it, and what nobody has acknowledged."""
         with self._lock:
@@ -129,10 +156,15 @@ class Board:
         is_part = view["together"] > 1
         self._showing = None if is_part and view["outcome"] == "accept" else (view, self._clock())
         if view["outcome"] != "accept":
-            self._open[view["id"]] = strip_entry(view)
-            while len(self._open) > _KEPT:
-                self._open.popitem(last=False)
-        self._fanout.publish(_text(view))
+            self._keep_open(strip_entry(view))
+        pages = self._fanout.publish(_text(view))
+        if view["outcome"] == "accept":
+            self._witnesses.hand(view, pages)
+
+    def _keep_open(self, entry: View) -> None:
+        self._open[entry["id"]] = entry
+        while len(self._open) > _KEPT:
+            self._open.popitem(last=False)
 
     def _expire(self) -> None:
         if self._showing is not None:

@@ -22,11 +22,13 @@ class Listener:
 
     Args:
         is_gone: Tells whether the page has closed its connection.
+        page: The page's own name, empty where it gave none, None for one that watches and paints nothing.
     """
 
-    def __init__(self, is_gone: Callable[[], bool]) -> None:
+    def __init__(self, is_gone: Callable[[], bool], page: str | None = "") -> None:
         self._queue: Queue[str | None] = Queue(_DEPTH)
         self.is_gone = is_gone
+        self.page = page
         self.is_dropped = False
 
     def put(self, text: str) -> None:
@@ -62,22 +64,19 @@ class Fanout:
         self._listeners: list[Listener] = []
         self._is_closed = False
 
-    def open(self, is_gone: Callable[[], bool], first: str) -> Listener | None:
+    def open(self, is_gone: Callable[[], bool], first: str, *, page: str | None = "") -> Listener | None:
         """Admit a page and hand it its snapshot, or return None where too many are open.
 
         Args:
             is_gone: Tells whether the page has closed its connection.
             first: The message it gets before any other.
+            page: As of `Listener`.
         """
         with self._lock:
-            # A page that was reloaded a second ago still stands in the list: look before counting.
-            for listener in self._listeners:
-                if not listener.is_dropped and listener.is_gone():
-                    listener.drop()
-            live = sum(not listener.is_dropped for listener in self._listeners)
+            live = len(self._live())
             if self._is_closed or live >= MAX_CLIENTS or len(self._listeners) >= MAX_STREAMS:
                 return None
-            listener = Listener(is_gone)
+            listener = Listener(is_gone, page)
             listener.put(first)
             self._listeners.append(listener)
             return listener
@@ -88,12 +87,20 @@ class Fanout:
             if listener in self._listeners:
                 self._listeners.remove(listener)
 
-    def publish(self, text: str) -> None:
-        """Hand a message to every page; never blocks."""
+    def publish(self, text: str) -> list[str]:
+        """Hand a message to every page and return the names of those that may paint it; never blocks."""
         with self._lock:
-            for listener in self._listeners:
-                if not listener.is_dropped:
-                    listener.put(text)
+            live = self._live()
+            for listener in live:
+                listener.put(text)
+            return [listener.page for listener in live if not listener.is_dropped and listener.page is not None]
+
+    def _live(self) -> list[Listener]:
+        # A page that was loaded again a second ago still stands in the list, and sees nothing any more.
+        for listener in self._listeners:
+            if not listener.is_dropped and listener.is_gone():
+                listener.drop()
+        return [listener for listener in self._listeners if not listener.is_dropped]
 
     def close(self) -> None:
         """End every stream and admit no more."""

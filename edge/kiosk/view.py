@@ -112,6 +112,12 @@ def strip_entry(view: Mapping[str, Any]) -> View:
     }
 
 
+def missed_entry(view: Mapping[str, Any]) -> View:
+    """Return the strip entry of an accept that came too late to be shown; nothing in it is personal."""
+    title = in_every_language(lambda language: label(language, "missed.strip"))
+    return strip_entry(view) | {"outcome": "refer", "title": title}
+
+
 def state_view(state: Mapping[str, Any] | None, *, elapsed_s: float, link: Link, ours: Iterable[Finding] = ()) -> View:
     """Turn the scanner's latest state and the link into what every page always shows.
 

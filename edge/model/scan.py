@@ -5,6 +5,15 @@ The bytes they are signed and chained as are made in `edge.ledger`.
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
+
+RESUMED: Final = "recording_resumed"
+"""Note of the entry that ends a time in which nothing could be recorded."""
+NOT_SHOWN: Final = "not_shown"
+"""Note on an accept whose green no page has shown and none will: that admission does not count (ADR 0018).
+
+Both are the gate's own; those that staff choose are `edge.words.catalogue.NOTES`.
+"""
 
 
 class EntryType(IntEnum):
@@ -45,7 +54,7 @@ class Facts:
         duration_ms: Frame taken to verdict, milliseconds, 0 where there was no frame.
         count: How many presentations the entry stands for.
         refers_to: Sequence number of the entry this one is about, 0 where none.
-        note: One of the fixed note codes, empty where none.
+        note: One of the fixed note codes, of staff or the gate's own, empty where none.
         source: Which source, counted from 0.
     """
 

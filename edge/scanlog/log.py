@@ -147,7 +147,7 @@ class ScanLog:
             return rows.head_at(self._db, self._meta, seq)
 
     def recent_tokens(self, since_ms: int) -> list[tuple[bytes, int]]:
-        """Return (token, Unix milliseconds) of every accepted scan since a moment, oldest first."""
+        """Return (token, Unix milliseconds) of every accepted scan since a moment that stands, oldest first."""
         with self._translating(connection.refused):
             return rows.accepted_tokens(self._db, since_ms)
 

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from edge.codec import cbor
 from edge.errors import EncodingRefused, LogDamaged
 from edge.ledger import chain, facts
-from edge.model.scan import Entry, EntryType, Facts, Head
+from edge.model.scan import NOT_SHOWN, Entry, EntryType, Facts, Head
 from edge.model.verdict import Outcome
 from edge.scanlog.schema import ASIDE, Meta
 
@@ -112,16 +112,19 @@ def no_counts() -> dict[str, int]:
 
 
 def accepted_tokens(db: Database, since_ms: int) -> list[tuple[bytes, int]]:
-    """Return (token, Unix milliseconds) of every accepted scan since a moment, oldest first."""
-    rows = db.execute(
-        "SELECT token, at_ms, body FROM scan WHERE token IS NOT NULL AND at_ms >= ? ORDER BY seq", (since_ms,)
-    )
-    found = []
-    for token, at_ms, body in rows.fetchall():
+    """Return (token, Unix milliseconds) of every accepted scan since a moment that was not taken back, oldest first."""
+    rows = db.execute("SELECT seq, token, at_ms, body FROM scan WHERE at_ms >= ? ORDER BY seq", (since_ms,))
+    found: dict[int, tuple[bytes, int]] = {}
+    for seq, token, at_ms, body in rows:
         stated = _facts(body)
-        if stated is not None and stated.type is EntryType.SCAN and stated.outcome == Outcome.ACCEPT:
-            found.append((token, at_ms))
-    return found
+        if stated is None:
+            continue
+        if stated.type is EntryType.SCAN and stated.outcome == Outcome.ACCEPT and token is not None:
+            found[seq] = (token, at_ms)
+        elif stated.type is EntryType.NOTE and stated.note == NOT_SHOWN:
+            # A restart must not bring back what was let go before it.
+            found.pop(stated.refers_to, None)
+    return list(found.values())
 
 
 def _pages(db: Database, after: int) -> Iterator[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.simulators.gate_socket import GateSocket
 
@@ -130,6 +130,16 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert faults == []
 
 
+def kind_of(page: Page) -> str:
+    """Return what fills the screen."""
+    return page.evaluate("document.body.dataset.kind")
+
+
+def see(page: Page, kind: str, timeout_ms: float = 5000) -> None:
+    """Wait until something fills the screen."""
+    expect(page.locator("body")).to_have_attribute("data-kind", kind, timeout=timeout_ms)
+
+
 class Stand:
     """A kiosk process with a small scanner part behind it, put back to where it began before each test.
 
@@ -183,6 +193,20 @@ def gate(stand: Stand) -> GateSocket:
 def kiosk(gate: GateSocket, stand: Stand) -> Kiosk:
     """A kiosk with a scanner part behind it; its test leaves it running."""
     return stand.kiosk
+
+
+@pytest.fixture
+def open_page(kiosk: Kiosk, new_page: Callable[..., Page]) -> Callable[..., Page]:
+    """Open the staff page and wait until it is live."""
+
+    def open_one(language: str = "zh", kind: str = "idle", **options: object) -> Page:
+        page = new_page(**options)
+        page.clock.install()
+        page.goto(f"{kiosk.url}/?lang={language}")
+        see(page, kind)
+        return page
+
+    return open_one
 
 
 @pytest.fixture

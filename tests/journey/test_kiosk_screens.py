@@ -20,7 +20,7 @@ from playwright.sync_api import Page, expect
 
 from edge.kiosk.view import verdict_view
 from edge.words.catalogue import NOTES, label, languages
-from tests.journey.conftest import VIEW, Kiosk, Stand
+from tests.journey.conftest import VIEW, Kiosk, Stand, kind_of, see
 from tests.simulators.gate_socket import AT_MS, PIN, GateSocket, accept, aged, refer, reject, standing, verdict
 from tests.simulators.mjpeg import jpeg_of, scene
 
@@ -72,30 +72,6 @@ def write_link(kiosk: Kiosk, content: dict[str, Any]) -> None:
     fresh = kiosk.state / "link.new"
     fresh.write_text(json.dumps(content))
     fresh.replace(kiosk.state / "link.json")
-
-
-def kind_of(page: Page) -> str:
-    """Return what fills the screen."""
-    return page.evaluate("document.body.dataset.kind")
-
-
-def see(page: Page, kind: str, timeout_ms: float = 5000) -> None:
-    """Wait until something fills the screen."""
-    expect(page.locator("body")).to_have_attribute("data-kind", kind, timeout=timeout_ms)
-
-
-@pytest.fixture
-def open_page(kiosk: Kiosk, new_page: Callable[..., Page]) -> Callable[..., Page]:
-    """Open the staff page and wait until it is live."""
-
-    def open_one(language: str = "zh", kind: str = "idle", **options: object) -> Page:
-        page = new_page(**options)
-        page.clock.install()
-        page.goto(f"{kiosk.url}/?lang={language}")
-        see(page, kind)
-        return page
-
-    return open_one
 
 
 def picture(page: Page, name: str, folder: Path) -> None:

@@ -1,7 +1,8 @@
 """A scanner part in small: a real Unix socket that speaks the gate's protocol (docs/architecture.md).
 
 Tests publish events through it and see which commands came. It answers as the real part does: notes from a fixed
-list, the PIN for an override, ten seconds for an undo. A picture is whatever JPEG the test gave it.
+list, the PIN for an override, ten seconds for an undo, one entry for an accept that was not shown. A picture is
+whatever JPEG the test gave it.
 """
 
 import base64
@@ -119,6 +120,7 @@ class GateSocket:
         self.refusal: str = ""
         self._seq = 1000
         self._staff: dict[int, float] = {}
+        self._taken_back: dict[int, int] = {}
         self._lock = threading.Lock()
         self._clients: list[socket.socket] = []
         self._server: socket.socket | None = None
@@ -137,6 +139,7 @@ class GateSocket:
         with self._lock:
             self.commands.clear()
         self.jpeg, self.is_mute, self.refusal, self._seq = None, False, "", 1000
+        self._taken_back.clear()
         self.publish(standing())
 
     def stop(self) -> None:
@@ -232,6 +235,11 @@ class GateSocket:
             return {"ok": False, "code": "pin", "message": "the PIN is wrong"}
         if name == "undo" and time.monotonic() - self._staff.pop(command["seq"], float("-inf")) > UNDO_S:
             return {"ok": False, "code": "too_late", "message": "too late"}
+        if name == "not_shown" and command["seq"] in self._taken_back:
+            return {"ok": True, "seq": self._taken_back[command["seq"]]}
         self._seq += 1
-        self._staff[self._seq] = time.monotonic()
+        if name == "not_shown":
+            self._taken_back[command["seq"]] = self._seq
+        else:
+            self._staff[self._seq] = time.monotonic()
         return {"ok": True, "seq": self._seq}

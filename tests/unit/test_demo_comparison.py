@@ -56,6 +56,26 @@ def test_repeated_code_is_new_where_it_was_not_read_before(first_read: bool, ans
     assert len(found.missed) == (0 if first_read else 1)
 
 
+@pytest.mark.parametrize(("note_seq", "answer"), [(2, "accept ok"), (3, "refer repeat.recent")])
+def test_repeated_code_is_new_where_the_first_green_was_taken_back(note_seq: int, answer: str) -> None:
+    """A page told the gate that nobody was shown it: from that entry on, and not before, the code is new."""
+    outcome, _, reason = answer.partition(" ")
+    again = Shown(1, "again", Expected("refer", "repeat.recent"), 2200, 4200, repeats=0)
+    note = Logged(("gate", "epoch", note_seq), 2800, "note", "", "", refers_to=1, note="not_shown")
+    log = sorted([entry(1, 600), note, entry(5 - note_seq, 2900, outcome, reason)], key=lambda one: one.key)
+
+    assert compare([shown(0), again], log, log).mismatches == ()
+
+
+def test_repeated_code_that_passes_although_the_first_stands_is_a_mismatch() -> None:
+    """Only a note about that very entry makes it new."""
+    again = Shown(1, "again", Expected("refer", "repeat.recent"), 2200, 4200, repeats=0)
+    note = Logged(("gate", "epoch", 2), 2800, "note", "", "", refers_to=7, note="not_shown")
+    log = [entry(1, 600), note, entry(3, 2900)]
+
+    assert [wrong.recorded for wrong in compare([shown(0), again], log, log).mismatches] == ["accept ok"]
+
+
 def test_second_answer_to_one_person_is_a_mismatch() -> None:
     """One presentation is one scan."""
     log = [entry(1, 600), entry(2, 1400, "refer", "repeat.recent")]
@@ -126,6 +146,9 @@ def test_line_of_an_export_is_an_entry() -> None:
     line = {"gate": "a7", "epoch": "e1", "seq": 3, "at_ms": 5, "type": "note", "outcome": None, "reason": None}
 
     assert logged(line) == Logged(("a7", "e1", 3), 5, "note", "", "")
+    assert logged(line | {"refers_to": 2, "note": "not_shown"}) == Logged(
+        ("a7", "e1", 3), 5, "note", "", "", refers_to=2, note="not_shown"
+    )
     assert logged({"seq": 3, "at_ms": 5, "type": "scan"}, gate="a7", epoch="e1").key == ("a7", "e1", 3)
 
 

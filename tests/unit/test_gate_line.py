@@ -10,14 +10,15 @@ from dataclasses import replace
 import pytest
 
 from edge.errors import LogUnwritable
+from edge.gate.admissions import WITHIN_S, Admissions
 from edge.gate.clock import Clock
-from edge.gate.line import RESUMED, Line, Trusted
+from edge.gate.line import Line, Trusted
 from edge.gate.sightings import Memory
 from edge.identity.daykeys import load_day_keys, save_day_keys
 from edge.ledger import facts
 from edge.ledger.tokens import DayKey, token
 from edge.model.moment import ClockQuality
-from edge.model.scan import EntryType, Facts
+from edge.model.scan import NOT_SHOWN, RESUMED, EntryType, Facts
 from edge.model.symbol import Symbol
 from edge.scanlog.log import ScanLog
 from tests.simulators import world
@@ -148,6 +149,124 @@ def test_law_4_another_encoding_of_the_same_signed_bytes_is_a_repetition(gate):
     seen = gate.memory.seen(world.FORMATS[0].parse(code).identity, at(NOW + 5))
 
     assert seen.ago_s == 5
+
+
+def test_a_pass_nobody_was_shown_green_for_passes_again_once(gate):
+    """What was taken back is no repetition; the second green is an admission like any other."""
+    code = make_pass()
+    gate.show(code)
+    gate.clock.now = at(NOW + 8)
+
+    assert gate.line.take_back(1) == 2
+    assert gate.facts()[1] == replace(
+        Facts(EntryType.NOTE, (NOW + 8) * 1000, refers_to=1, note=NOT_SHOWN), trust_version=9, policy_version=3
+    )
+    assert gate.show(code) == [("accept", "ok")]
+    assert gate.show(code) == [("refer", "repeat.recent")]
+
+
+def test_taking_back_twice_is_taking_back_once(gate):
+    """Asked again, also after the pass was admitted anew, the gate names the same entry and forgets nothing more."""
+    code = make_pass()
+    gate.show(code)
+
+    assert [gate.line.take_back(1), gate.line.take_back(1)] == [2, 2]
+    assert gate.show(code) == [("accept", "ok")]
+    assert gate.line.take_back(1) == 2
+    assert gate.show(code) == [("refer", "repeat.recent")]
+    assert [entry.type for entry in gate.facts()].count(EntryType.NOTE) == 1
+
+
+@pytest.mark.parametrize("seq", [0, -1, 1, 2, 3, 99])
+def test_only_an_accept_is_taken_back(gate, seq):
+    """Neither a reject, a refer, a note nor what is not there."""
+    gate.show(make_pass(person(status=10)))
+    gate.show(make_pass(person(status=1)))
+    gate.line.staff(Facts(EntryType.NOTE, 0, refers_to=1, note="other"))
+
+    assert gate.line.take_back(seq) is None
+    assert gate.log.head.seq == 3
+
+
+def test_an_accept_is_taken_back_within_half_a_minute(gate):
+    """A pass that went through long ago stays a repetition, whatever a page says."""
+    seconds = [0.0]
+    gate.line._admissions = Admissions(lambda: seconds[0])
+    first, second = make_pass(person(index=1)), make_pass(person(index=2))
+    gate.show(first)
+    gate.show(second)
+    seconds[0] = WITHIN_S
+
+    assert gate.line.take_back(1) == 3
+    seconds[0] += 0.001
+    assert gate.line.take_back(2) is None
+    assert gate.show(second) == [("refer", "repeat.recent")]
+
+
+def test_what_cannot_be_recorded_is_not_taken_back(gate):
+    """On a full disk the admission stands; with room again it can be taken back."""
+    code = make_pass()
+    gate.show(code)
+    full = FullDisk(gate.log)
+    gate.line._log = full
+    with pytest.raises(LogUnwritable):
+        gate.line.take_back(1)
+    full.is_full = False
+
+    assert gate.show(code) == [("refer", "repeat.recent")]
+    assert gate.line.take_back(1) == 3
+    assert gate.show(code) == [("accept", "ok")]
+
+
+def test_a_later_admission_of_the_same_pass_stands(gate):
+    """Outside the repeat window a pass is admitted anew: taking back the first leaves the second alone."""
+    code = make_pass()
+    gate.show(code)
+    gate.clock.now = at(NOW + 301)
+    gate.show(code)
+
+    assert gate.line.take_back(1) == 3
+    assert gate.show(code) == [("refer", "repeat.recent")]
+
+
+def test_a_restart_does_not_bring_back_what_was_taken_back(gate, tmp_path):
+    """The note in the log says so; what was admitted after it is remembered, and nothing can be taken back any more."""
+    late, shown = make_pass(person(index=1)), make_pass(person(index=2))
+    gate.show(late)
+    gate.show(shown)
+    gate.line.take_back(1)
+    gate.log.close()
+    again = Gate(tmp_path)
+    again.memory.recall(again.log.recent_tokens((NOW - 300) * 1000))
+
+    assert again.line.take_back(2) is None
+    assert again.show(shown) == [("refer", "repeat.recent")]
+    assert again.show(late) == [("accept", "ok")]
+    assert again.show(late) == [("refer", "repeat.recent")]
+    again.log.close()
+
+
+def test_a_pass_taken_back_across_midnight_passes_again(gate):
+    """Admitted under yesterday's key, let go and shown again under today's."""
+    midnight = (NOW // 86_400 + 1) * 86_400
+    code = make_pass(validity=(midnight - 1000, midnight + 1000))
+    gate.clock.now = at(midnight - 5)
+    gate.show(code)
+    gate.clock.now = at(midnight + 5)
+    gate.line.take_back(1)
+
+    assert gate.show(code) == [("accept", "ok")]
+
+
+def test_admissions_that_can_be_taken_back_are_bounded(gate):
+    """A day of people takes the memory of half a minute."""
+    admissions = Admissions()
+    for seq in range(1, 10_000):
+        admissions.add(seq, bytes(8), at(NOW))
+
+    assert len(admissions._by_seq) == 256
+    assert admissions.find(9999) is not None
+    assert admissions.find(1) is None
 
 
 def test_the_repeat_rule_holds_across_midnight(gate):

@@ -11,7 +11,7 @@ from edge.gate.staff import Staff
 from edge.model.scan import EntryType
 from edge.words.catalogue import NOTES
 from tests.simulators.world import make_pass
-from tests.unit.test_gate_line import Gate
+from tests.unit.test_gate_line import FullDisk, Gate
 
 
 @pytest.fixture
@@ -100,6 +100,39 @@ def test_preview_and_report_are_answered(desk):
     """The page's questions."""
     assert desk.ask(cmd="preview") == {"ok": True, "jpeg": "anBlZw=="}
     assert desk.ask(cmd="report") == {"ok": True, "report": {"n": 1}}
+
+
+def test_an_accept_that_was_not_shown_is_taken_back(desk):
+    """The entry is about the accept; asked by a second page the answer is the same."""
+    assert desk.ask(cmd="not_shown", seq=1) == {"ok": True, "seq": 2}
+    assert desk.ask(cmd="not_shown", seq=1) == {"ok": True, "seq": 2}
+    assert (desk.gate.facts()[1].type, desk.gate.facts()[1].refers_to) == (EntryType.NOTE, 1)
+    assert desk.gate.show(make_pass()) == [("accept", "ok")]
+
+
+@pytest.mark.parametrize("seq", [0, -1, 2, 10**30, True, "1", None, 1.0, [1]])
+def test_what_is_no_accept_of_the_last_half_minute_is_not_taken_back(desk, seq):
+    """Numbers outside the log, and things that are no numbers; nothing is written and the pass stays a repetition."""
+    assert desk.ask(cmd="not_shown", seq=seq)["code"] == "not_recent"
+    assert desk.gate.log.head.seq == 1
+    assert desk.gate.show(make_pass()) == [("refer", "repeat.recent")]
+
+
+def test_staff_cannot_take_back_by_a_note_nor_undo_a_taking_back(desk):
+    """The note is the gate's own; what was let go cannot be called back after the pass may have passed again."""
+    assert desk.ask(cmd="note", seq=1, note="not_shown")["code"] == "note"
+    noted = desk.ask(cmd="not_shown", seq=1)["seq"]
+    assert desk.ask(cmd="undo", seq=noted)["code"] == "too_late"
+
+
+def test_a_log_that_cannot_be_written_takes_nothing_back(desk):
+    """The page is told, and the pass stays a repetition."""
+    full = FullDisk(desk.gate.log)
+    desk.gate.line._log = full
+
+    assert desk.ask(cmd="not_shown", seq=1)["code"] == "log.unwritable"
+    full.is_full = False
+    assert desk.gate.show(make_pass()) == [("refer", "repeat.recent")]
 
 
 @pytest.mark.parametrize("cmd", ["", "shutdown", None, 3, ["note"], {"a": 1}])

@@ -1,7 +1,7 @@
 """The day's counts: what the page shows and the report hands over."""
 
 from edge.gate.tally import Tally
-from edge.model.scan import EntryType, Facts
+from edge.model.scan import RESUMED, EntryType, Facts
 from tests.simulators.world import NOW, at, make_pass, person
 from tests.unit.test_gate_line import Gate
 
@@ -23,6 +23,20 @@ def test_a_restart_in_mid_shift_counts_on(tmp_path):
     assert again.outcomes == gate.line.tally.outcomes == {"accept": 1, "refer": 0, "reject": 31}
     assert again.reasons == gate.line.tally.reasons
     assert again.staff == {"not_holder": 1}
+    gate.log.close()
+
+
+def test_what_the_gate_notes_itself_is_no_note_of_staff(tmp_path):
+    """An accept that was not shown has a count of its own, an end of an outage none; a restart counts the same."""
+    gate = Gate(tmp_path)
+    gate.show(make_pass())
+    gate.line.take_back(1)
+    gate.line.staff(Facts(EntryType.NOTE, 0, note=RESUMED))
+    gate.line.staff(Facts(EntryType.NOTE, 0, refers_to=1, note="other"))
+    again = Tally()
+    again.load(gate.log, (NOW - 3600) * 1000)
+
+    assert gate.line.tally.staff == again.staff == {"not_shown": 1, "note": 1}
     gate.log.close()
 
 

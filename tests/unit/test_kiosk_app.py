@@ -37,6 +37,10 @@ STATIC = Path(__file__).parents[2] / "edge" / "kiosk" / "static"
 JPEG = b"\xff\xd8\xff\xe0 a picture"
 
 
+HERE, THERE = "1" * 32, "2" * 32
+"""Names of pages."""
+
+
 class Clock:
     """A monotonic clock that a test turns."""
 
@@ -70,13 +74,18 @@ class Bench:
         self.fanout = Fanout()
         self.link = Link("online", 0, 3)
         self.board = Board(self.fanout, lambda: self.link, TOKEN, self.clock)
-        self.page: Listener = self.open()
+        self.page: Listener = self.open(HERE)
 
-    def open(self) -> Listener:
+    def open(self, page: str | None = "") -> Listener:
         """Admit a page."""
-        listener = self.board.listen(lambda: False)
+        listener = self.board.listen(lambda: False, page)
         assert listener is not None
         return listener
+
+    def show(self, message: dict[str, Any]) -> str:
+        """Let a verdict come and return its name."""
+        self.board.on_message(message)
+        return str(self.told()[-1]["id"])
 
     def told(self) -> list[dict[str, Any]]:
         """Return what the page was told since the last look."""
@@ -102,9 +111,16 @@ def far() -> FakeGate:
 
 
 @pytest.fixture
-def app(far: FakeGate) -> Flask:
+def board() -> Board:
+    """What every page must show."""
+    return Board(Fanout(), Link, TOKEN)
+
+
+@pytest.fixture
+def app(far: FakeGate, board: Board) -> Flask:
     """The application of a gate with a PIN."""
-    return create_app(Settings(staff=StaffSettings(pin_file="pin")), far, token=TOKEN)
+    settings = Settings(staff=StaffSettings(pin_file="pin"))
+    return create_app(settings, far, fanout=board._fanout, board=board, token=TOKEN)
 
 
 @pytest.fixture
@@ -200,6 +216,99 @@ def test_half_of_two_codes_is_never_a_green_after_a_reload(bench: Bench) -> None
     bench.board.on_message(accept(482, together=2))
 
     assert bench.board.snapshot()["verdict"] is None
+
+
+def test_an_accept_that_no_page_showed_is_named_once(bench: Bench) -> None:
+    """The only page says so: the gate may take it back, and whoever opens a page later sees an amber, not a green."""
+    ident = bench.show(accept(482))
+    named = bench.board.not_shown([ident], HERE)
+    again = bench.board.not_shown([ident], HERE)
+    left = bench.board.snapshot()
+
+    assert (named, again) == ([482], [])
+    assert left["verdict"] is None
+    assert [(entry["id"], entry["outcome"]) for entry in left["open"]] == [(ident, "refer")]
+    assert "张" not in json.dumps(left, ensure_ascii=False)
+
+
+def test_an_accept_that_another_page_may_have_shown_stands(bench: Bench) -> None:
+    """Two pages were handed it: one that was late says nothing about the other, and only both free the pass."""
+    bench.open(THERE)
+    ident = bench.show(accept(482))
+
+    assert bench.board.not_shown([ident], HERE) == []
+    assert bench.board.not_shown([ident], HERE) == []
+    assert bench.board.not_shown([ident], THERE) == [482]
+
+
+def test_a_page_that_was_loaded_again_never_speaks_for_what_it_was_before(bench: Bench) -> None:
+    """It may have been green before the reload: the new page was not handed it, or shows it now."""
+    ident = bench.show(accept(482))
+    bench.board._fanout.leave(bench.page)
+    bench.clock.now += 1
+    bench.open(THERE)
+
+    assert bench.board.not_shown([ident], THERE) == []
+    assert bench.board.not_shown([ident], "3" * 32) == []
+    assert bench.board.not_shown([ident], HERE) == [482]  # only where the first lives on and says so too
+
+
+def test_a_page_that_opens_late_is_a_witness_too(bench: Bench) -> None:
+    """The snapshot handed it the green: what the first page says is not enough any more."""
+    ident = bench.show(accept(482))
+    bench.clock.now += 3
+    bench.open(THERE)
+
+    assert bench.board.not_shown([ident], HERE) == []
+
+
+def test_a_page_without_a_name_may_have_shown_anything(bench: Bench) -> None:
+    """Whoever listens and does not say what he is counts as a page that shows; an empty name speaks for nobody."""
+    bench.open()
+    ident = bench.show(accept(482))
+
+    assert bench.board.not_shown([ident], HERE) == []
+    assert bench.board.not_shown([ident], "") == []
+
+
+def test_whoever_only_watches_is_no_witness(bench: Bench) -> None:
+    """The shift report and the demo paint no verdicts."""
+    bench.open(None)
+    ident = bench.show(accept(482))
+
+    assert bench.board.not_shown([ident], HERE) == [482]
+
+
+def test_a_page_that_is_gone_by_then_is_no_witness(bench: Bench) -> None:
+    """Closed before the verdict came, it cannot have shown it, though its stream still stands in the list."""
+    bench.board.listen(lambda: True, THERE)
+    ident = bench.show(accept(482))
+
+    assert bench.board.not_shown([ident], HERE) == [482]
+
+
+def test_a_page_that_reads_too_slowly_is_no_witness_of_what_it_was_not_given(bench: Bench) -> None:
+    """Its stream was cut before: of what was in it nothing is known, of what comes after it knows nothing."""
+    slow = bench.open(THERE)
+    idents = [bench.show(accept(seq)) for seq in range(1, 66)]
+
+    assert slow.is_dropped
+    assert bench.board.not_shown(idents[-1:], HERE) == [65]
+    assert bench.board.not_shown(idents[10:11], HERE) == []
+
+
+@pytest.mark.parametrize("message", [refer(482), reject(482)])
+def test_only_an_accept_can_have_been_missed(bench: Bench, message: dict[str, Any]) -> None:
+    """What a page says of a refer or a reject is nothing to the gate."""
+    assert bench.board.not_shown([bench.show(message), "unknown"], HERE) == []
+
+
+def test_what_pages_may_have_shown_is_bounded(bench: Bench) -> None:
+    """An hour of people takes no memory; of one long ago nobody speaks any more."""
+    idents = [bench.show(accept(seq)) for seq in range(1, 500)]
+
+    assert len(bench.board._witnesses._handed) == 64
+    assert bench.board.not_shown(idents[:1], HERE) == []
 
 
 def test_the_state_is_a_heartbeat_and_no_flood(bench: Bench) -> None:
@@ -459,6 +568,68 @@ def test_a_refusal_reaches_the_page_as_a_code(
 def test_a_pin_is_in_no_message_of_a_refused_command() -> None:
     """A command that is refused says nothing of what it held."""
     assert checked_command({"cmd": "override", "seq": 7, "pin": "13579", "note": "no such note"}) is None
+
+
+def test_what_a_page_did_not_show_is_told_to_the_scanner_part(board: Board, client: FlaskClient, far: FakeGate) -> None:
+    """By the entry's number, once, and only what it is about."""
+    stream = client.get(f"/events?page={HERE}", buffered=False)
+    board.on_message(accept(482))
+    ident = board.snapshot()["verdict"]["id"]
+    body = {"cmd": "not_shown", "ids": [ident], "page": HERE, "seq": 7}
+
+    assert [post(client, body).json for _ in range(2)] == [{"ok": True}, {"ok": True}]
+    assert far.asked == [{"cmd": "not_shown", "seq": 482}]
+    stream.close()
+
+
+@pytest.mark.parametrize(
+    ("far_answer", "code"), [(None, "scanner"), ({"ok": False, "code": "not_recent"}, "not_recent"), ({}, "unknown")]
+)
+def test_an_accept_that_stands_is_a_code(
+    board: Board, client: FlaskClient, far: FakeGate, far_answer: dict[str, Any] | None, code: str
+) -> None:
+    """The scanner part may be away or refuse: then the pass stays a repetition, and the page is told."""
+    far.answer = far_answer
+    stream = client.get(f"/events?page={HERE}", buffered=False)
+    board.on_message(accept(482))
+    answer = post(client, {"cmd": "not_shown", "ids": [board.snapshot()["verdict"]["id"]], "page": HERE})
+
+    assert answer.json == {"ok": False, "code": code}
+    stream.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({"cmd": "not_shown"}, {"cmd": "not_shown", "ids": ["x"]}, {"cmd": "not_shown", "ids": ["x"], "page": 7}),
+        *({"cmd": "not_shown", "seq": 7}, {"cmd": "not_shown", "ids": ["x"], "page": None}),
+    ],
+)
+def test_a_page_that_names_itself_wrongly_is_refused(client: FlaskClient, far: FakeGate, body: object) -> None:
+    """A page that speaks must say which it is."""
+    assert post(client, body).status_code == 400
+    assert far.asked == []
+
+
+@pytest.mark.parametrize("ids", [None, 7, "x", ["x", 7, None], [["x"]], [""]])
+def test_a_page_that_speaks_of_what_nobody_knows_changes_nothing(
+    client: FlaskClient, far: FakeGate, ids: object
+) -> None:
+    """Another type or an unknown name takes nothing back."""
+    assert post(client, {"cmd": "not_shown", "ids": ids, "page": HERE}).json == {"ok": True}
+    assert far.asked == []
+
+
+@pytest.mark.parametrize("name", ["", "1" * 31, "1" * 33, "G" * 32, "1" * 32 + "%0A", "A" * 32])
+def test_a_name_of_another_form_is_none(board: Board, client: FlaskClient, far: FakeGate, name: str) -> None:
+    """Such a page is one that may have shown anything and cannot speak."""
+    stream = client.get(f"/events?page={name}", buffered=False)
+    board.on_message(accept(482))
+    ident = board.snapshot()["verdict"]["id"]
+
+    assert post(client, {"cmd": "not_shown", "ids": [ident], "page": name}).json == {"ok": True}
+    assert far.asked == []
+    stream.close()
 
 
 def test_an_acknowledgement_stays_in_the_web_part(client: FlaskClient, far: FakeGate) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from edge.errors import LogUnwritable, SetupError
 from edge.ledger import chain, facts
-from edge.model.scan import EntryType, Facts, Head
+from edge.model.scan import NOT_SHOWN, EntryType, Facts, Head
 from edge.model.verdict import Outcome
 from edge.scanlog.connection import WAL_BYTES
 from edge.scanlog.log import ScanLog
@@ -163,6 +163,24 @@ def test_only_tokens_of_accepted_scans_are_remembered(path: Path) -> None:
     remembered = log.recent_tokens(START_MS + 5000)
 
     assert [(token(2), START_MS + 20_000), (token(4), START_MS + 23_000)] == remembered
+    log.close()
+
+
+def test_an_accept_that_was_taken_back_is_not_remembered(path: Path) -> None:
+    """The gate noted that nobody was shown it; a note of staff, or about another entry, takes nothing back."""
+    log = ScanLog.open(path)
+    for number in range(1, 5):
+        log.append(scan(number), token=token(number))
+    log.append(Facts(EntryType.NOTE, START_MS + 5000, refers_to=2, note=NOT_SHOWN))
+    log.append(Facts(EntryType.NOTE, START_MS + 5000, refers_to=3, note="other"))
+    log.append(Facts(EntryType.NOTE, START_MS + 5000, refers_to=9, note=NOT_SHOWN))
+    log.append(scan(6), token=token(2))
+    log.append(scan(7), token=token(7))
+
+    remembered = log.recent_tokens(START_MS)
+
+    assert [token(1), token(3), token(4), token(2), token(7)] == [found for found, _ in remembered]
+    assert (token(2), START_MS + 6000) in remembered
     log.close()
 
 

@@ -79,7 +79,7 @@ BUILT = {
     *(f"link.{state}" for state in ("online", "offline", "never", "unknown")),
     *(f"direction.{way}" for way in ("entry", "exit")),
     *(f"unit.{unit}" for unit in ("s", "min", "h", "d", "mb", "gb")),
-    *(f"report.{fact}" for fact in ("place", "gate", "trust", "link", "backlog", "last")),
+    *(f"report.{fact}" for fact in ("not_shown", "place", "gate", "trust", "link", "backlog", "last")),
     *(f"note.{code}" for code in NOTES),
 }
 """Keys that code puts together; the open families below are looked up with `has_label` or fall back."""

@@ -1,5 +1,7 @@
 // Builds the page's parts from the machine's state. Text is only ever set as text: nothing a stranger wrote is markup.
 
+import { waiting } from "./paint.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element with a class and children; a string child is a text node, nothing and the empty text are skipped. */
@@ -97,19 +99,26 @@ function verdict(voice, { kind, shown }, nowMs) {
   return el("div", `view verdict ${kind}`, top, body);
 }
 
-function reasons(voice, kind, shown, nowMs) {
+// What is said of a verdict: of several codes, and of an accept that came too late, the page's own words.
+function saying(voice, kind, shown) {
   const words = shown.words[voice.code];
+  if (shown.missed) {
+    const title = shown.missed > 1 ? voice.say("missed.many", { n: shown.missed }) : voice.say("missed.title");
+    return { title, detail: voice.say("missed.detail"), next: voice.say("missed.next") };
+  }
+  if (shown.mixed) {
+    const detail = kind === "reject" ? `${words.title} · ${voice.say("two.detail")}` : voice.say("two.detail");
+    return { title: voice.say("two.title", { n: shown.mixed }), detail, next: voice.say("two.next") };
+  }
+  if (shown.holders.length < 2) return words;
+  return { ...words, title: `${voice.say("two.accept", { n: shown.holders.length })} · ${words.title}` };
+}
+
+function reasons(voice, kind, shown, nowMs) {
   const issuer = shown.issuer ? shown.issuer[voice.code] : "";
   const until = shown.expires_at ? voice.say("result.until", { when: moment(shown.expires_at, nowMs, voice.locale) }) : "";
   const facts = shown.facts ? shown.facts[voice.code] : [];
-  let { title, detail, next } = words;
-  if (shown.mixed) {
-    detail = kind === "reject" ? `${title} · ${voice.say("two.detail")}` : voice.say("two.detail");
-    title = voice.say("two.title", { n: shown.mixed });
-    next = voice.say("two.next");
-  } else if (shown.holders.length > 1) {
-    title = `${voice.say("two.accept", { n: shown.holders.length })} · ${title}`;
-  }
+  const { title, detail, next } = saying(voice, kind, shown);
   const lines = kind === "accept" ? [facts.join(" · ") || detail] : [detail];
   const origin = [issuer, until].filter(Boolean).join(" · ");
   const warnings = shown.warnings.map((warning) => el("p", "warning", icon("refer", "i"), warning[voice.code]));
@@ -239,9 +248,10 @@ export function drawFooter(config, s, shown, able) {
   const staff = able.filter((act) => STAFF[act]).map((act) => button(STAFF[act], voice.say(`action.${act}`), act));
   if (s.main) {
     const next = button(voice.say("key.space"), voice.say(s.main.kind === "accept" ? "action.next" : "action.seen"), "next", "first");
-    const waiting = s.queue.length ? voice.say("queue.waiting", { n: s.queue.length }) : "";
+    const behind = waiting(s);
+    const more = behind ? voice.say("queue.waiting", { n: behind }) : "";
     const number = shown.shown.number ? `#${shown.shown.number}` : "";
-    return [next, ...staff, el("span", "grow"), waiting && el("b", "waiting", waiting), el("span", "number", number)].filter(Boolean);
+    return [next, ...staff, el("span", "grow"), more && el("b", "waiting", more), el("span", "number", number)].filter(Boolean);
   }
   const help = [
     ["R", voice.say("action.report"), "report"],
@@ -331,13 +341,17 @@ function help(voice, s) {
   ];
 }
 
+function spokenWords(voice, { kind, shown }) {
+  return shown.missed ? saying(voice, kind, shown) : shown.words[voice.code];
+}
+
 /** What a screen reader is told of the middle of the page; never whom a pass belongs to. */
 export function spokenText(config, s, shown) {
   const voice = spoken(config, s);
   if (shown.kind === "idle") return "";
   if (shown.kind === "lost") return `${voice.say("lost.word")}. ${lostWords(voice, s).what}. ${voice.say("lost.why")}`;
   if (shown.kind === "starting") return voice.say("starting.what");
-  const words = shown.kind === "stopped" ? shown.alert && shown.alert.words[voice.code] : shown.shown.words[voice.code];
+  const words = shown.kind === "stopped" ? shown.alert && shown.alert.words[voice.code] : spokenWords(voice, shown);
   const said = words ? `${words.title || words.what}. ${words.next}` : "";
   const also = shown.shown && shown.shown.mixed ? `${voice.say("two.title", { n: shown.shown.mixed })}. ` : "";
   return `${voice.say(WORD[shown.kind])}. ${also}${said}`;

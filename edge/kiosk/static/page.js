@@ -3,7 +3,7 @@
 // What is shown and when is decided in paint.js; how it looks is built in draw.js. Here are the document, the
 // connection and the clock. Nothing of a verdict is kept here: what the machine drops is gone.
 
-import { actions, begin, screen, step, wakes } from "./paint.js";
+import { actions, begin, screen, step, waiting, wakes } from "./paint.js";
 import {
   bannerAlert, drawBanner, drawFooter, drawMain, drawPanel, drawStrip, fit, speaker, spokenText, timeText,
 } from "./draw.js";
@@ -14,6 +14,8 @@ config.order = Object.keys(config.languages);
 const parts = Object.fromEntries([...document.querySelectorAll("[id]")].map((node) => [node.id, node]));
 const player = new Player(config.sound);
 const now = () => performance.now();
+// By this name, that nobody else knows, the web part tells which pages may have shown a green.
+const name = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 let token = config.token;
 let heardAt = 0; // when the gate's time in `state.gate.at_ms` was heard
@@ -57,7 +59,8 @@ function dispatch(event) {
 
 const EFFECTS = {
   sound: ({ kind }) => player.play(kind),
-  ack: ({ ids }) => post({ cmd: "ack", ids }).catch(() => {}), // the next snapshot brings it back
+  ack: ({ ids }) => tell({ cmd: "ack", ids }), // where it fails the next snapshot brings it back
+  not_shown: ({ ids }) => tell({ cmd: "not_shown", ids, page: name }), // where it fails the accept stands
   go: ({ where }) => location.assign(`/${where}?lang=${state.language}`),
   keep({ language }) {
     try {
@@ -92,6 +95,11 @@ function post(body) {
   });
 }
 
+// An answer nobody needs is read all the same: the browser would keep it.
+function tell(body) {
+  return post(body).then((answer) => answer.text()).catch(() => {});
+}
+
 // --- the connection -------------------------------------------------------------------------------------------------
 
 let source = null;
@@ -100,7 +108,7 @@ let triedAt = 0;
 function connect() {
   triedAt = now();
   if (source) source.close();
-  source = new EventSource("/events");
+  source = new EventSource(`/events?page=${name}`);
   source.onmessage = ({ data }) => {
     const event = JSON.parse(data);
     if (event.token) token = event.token;
@@ -190,7 +198,7 @@ function renderAround(shown) {
   const bannerKey = banner ? [JSON.stringify(banner.alert.words[state.language]), banner.more] : "";
   refresh("banner", String(bannerKey), () => (banner ? drawBanner(config, state, banner) : []));
   const counts = state.gate ? JSON.stringify(state.gate.counts) : "";
-  const footerKey = [shown.kind, shown.shown ? shown.shown.id : "", able, state.queue.length, counts, state.language];
+  const footerKey = [shown.kind, shown.shown ? shown.shown.id : "", able, waiting(state), counts, state.language];
   refresh("footer", String(footerKey), () => drawFooter(config, state, shown, able));
   renderPanel();
   const blocked = player.isBlocked && shown.kind === "idle" ? say("sound.blocked") : "";

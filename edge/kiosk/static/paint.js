@@ -4,14 +4,18 @@
 // happen outside (a sound, a post, a change of page) is listed in `state.effects` and lasts until the next step. The
 // rules it keeps are those of docs/staff.md, "What may cover what". Nothing of a holder outlives the result: whatever
 // leaves `main`, `queue` and `group` is dropped or shrunk to a strip entry, which holds nothing personal.
+//
+// Every accept is either painted green or said, once, to be one that this page will never paint (`not_shown`): only then
+// may its pass be shown again. Never both.
 
 export const TIMES = Object.freeze({
   accept: 4000, // an accept clears by itself
   reject: 8000, // a reject clears into the strip
   guard: 3000, // a reject or refer is not painted over before
-  settle: 400, // a key pressed for the last person does not acknowledge the red that has just appeared
+  settle: 400, // a key pressed for the last person does not acknowledge what has just taken its place
   together: 1000, // codes of one frame are waited for
   drain: 1000, // an accept that had to wait is seen at least this long
+  patience: 15000, // accepts that came too late let others go first, no longer than this
   lost: 9000, // without a word from the gate the page is not live
   down: 2500, // nor with a broken connection that does not come back
   notice: 6000,
@@ -31,7 +35,7 @@ export function begin(setup, now) {
   return {
     setup, language: setup.language,
     live: "connecting", heard: now, down: null, full: false,
-    gate: null, main: null, queue: [], group: null, strip: [], reach: null,
+    gate: null, main: null, queue: [], late: null, group: null, strip: [], reach: null,
     staff: null, notice: null, panel: null, seen: [], effects: [],
   };
 }
@@ -47,7 +51,7 @@ export function step(before, event, now) {
 export function wakes(s) {
   const times = [
     s.main && s.main.until,
-    s.queue.length > 0 && s.main && s.main.since + (s.main.kind === "accept" ? TIMES.drain : TIMES.guard),
+    waiting(s) > 0 && s.main && s.main.since + s.main.held,
     s.group && s.group.since + TIMES.together,
     s.staff && s.staff.until,
     s.notice && s.notice.until,
@@ -68,6 +72,11 @@ export function screen(s) {
   return { kind: "idle" };
 }
 
+/** How many results wait to be shown. */
+export function waiting(s) {
+  return s.queue.length + (s.late ? 1 : 0);
+}
+
 /** Which staff actions a key would start now. */
 export function actions(s) {
   const able = [];
@@ -85,11 +94,14 @@ export function actions(s) {
 const HANDLERS = {
   snapshot(s, event, now) {
     let next = { ...heard(s, now), gate: event.state, full: false };
-    const held = new Set([...idsOf(next.main && next.main.p), ...next.queue.flatMap(idsOf), ...groupIds(next)]);
+    const held = new Set([
+      ...idsOf(next.main && next.main.p), ...next.queue.flatMap(idsOf), ...idsOf(next.late), ...groupIds(next),
+    ]);
     const shown = event.verdict && event.verdict.id;
     const open = event.open.filter((entry) => !held.has(entry.id) && entry.id !== shown);
-    // What this page alone knows, such as an accept that was never shown, stays.
-    const own = next.strip.filter((entry) => entry.label);
+    // What this page alone knows, such as an accept that another page has shown and this one has not, stays.
+    const known = new Set(open.map((entry) => entry.id));
+    const own = next.strip.filter((entry) => entry.label && !entry.ids.some((id) => known.has(id)));
     next = { ...next, strip: trimmed([...own, ...open.map((entry) => ({ ...entry, ids: [entry.id] }))]) };
     return event.verdict ? take(next, event.verdict, now, event.age_ms) : next;
   },
@@ -130,7 +142,10 @@ function did(s, ...effects) {
 function take(s, view, now, ageMs) {
   if (s.seen.includes(view.id)) return s;
   const next = { ...s, seen: [...s.seen, view.id].slice(-MAX_SEEN) };
-  const p = { ...view, ids: [view.id], holders: view.holder ? [view.holder] : [], holder: null, heard: now - ageMs, aged: ageMs };
+  const p = {
+    ...view, ids: [view.id], accepts: view.outcome === "accept" ? [view.id] : [],
+    holders: view.holder ? [view.holder] : [], holder: null, heard: now - ageMs, aged: ageMs,
+  };
   if (p.together > 1) return gather(next, p, now);
   return present(settleGroup(next, now), p, now);
 }
@@ -151,31 +166,53 @@ function settleGroup(s, now) {
   const worst = members.reduce((a, b) => (GRAVITY[b.outcome] > GRAVITY[a.outcome] ? b : a));
   const isWhole = members.length === size;
   if (worst.outcome === "accept" && isWhole) {
-    return present(next, { ...worst, ids, holders: members.flatMap((member) => member.holders) }, now);
+    return present(next, { ...worst, ids, accepts: ids, holders: members.flatMap((member) => member.holders) }, now);
   }
   // One that is missing may have been anything but an accept.
   const outcome = worst.outcome === "accept" ? "refer" : worst.outcome;
   const shown = { ...bare(worst), outcome, ids, mixed: size };
-  return present(next, shown, now);
+  return present(notShown(next, members), shown, now);
 }
 
 function present(s, p, now) {
-  const safe = p.outcome === "accept" && cannotRecord(s) ? unrecorded(s, p) : p;
-  if (!s.queue.length && !isGuarded(s, now)) return paint(s, safe, now);
-  if (s.queue.length < MAX_QUEUE) return { ...s, queue: [...s.queue, { ...safe, aged: 0 }] };
-  return { ...s, strip: trimmed([entryOf(safe), ...s.strip]) };
+  if (!waiting(s) && !isHeld(s, now)) return paint(s, p, now);
+  if (s.queue.length < MAX_QUEUE) return { ...s, queue: [...s.queue, { ...p, aged: 0, waited: true }] };
+  // Behind six that show for a second each an accept's turn comes too late: that is known now.
+  return p.outcome === "accept" ? miss(s, [p], now) : { ...s, strip: trimmed([entryOf(p), ...s.strip]) };
 }
 
 function paint(s, p, now) {
-  if (p.outcome === "accept" && now - p.heard > TIMES.accept) {
-    // An old green may be read as the next person's: it is never painted late.
-    return { ...s, strip: trimmed([entryOf(p), ...s.strip]) };
-  }
+  if (p.outcome === "accept" && cannotRecord(s)) return paint(notShown(s, [p]), unrecorded(s, p), now);
+  if (isLate(p, now)) return miss(s, [p], now);
   const since = now - p.aged; // more than nought only after the page was loaded again
   const lasts = TIMES[p.outcome];
   const cleared = { ...leave(s), panel: s.panel && s.panel.kind === "help" ? null : s.panel };
-  const main = { kind: p.outcome, p, since, until: lasts ? since + lasts : Infinity, known: false };
+  const main = { kind: p.outcome, p, since, until: lasts ? since + lasts : Infinity, held: heldFor(p), known: false };
   return did({ ...cleared, main, reach: reachOf(p, now) }, { do: "sound", kind: p.outcome });
+}
+
+// An old green may be read as the next person's: it is never painted late.
+function isLate(p, now) {
+  return p.outcome === "accept" && now - p.heard > TIMES.accept;
+}
+
+// Accepts that came too late are one amber, however many, and wait until nobody else does: each telling stands for three
+// seconds, which would make those behind it late in turn, without an end. It has a place of its own, because in the strip
+// reds would cover it. It names nobody: a card would be matched, and whoever is let through by it could hand on a pass
+// that may be shown again.
+function miss(s, some, now) {
+  const all = s.late ? [s.late, ...some] : some;
+  const count = all.reduce((sum, one) => sum + (one.missed || one.ids.length), 0);
+  const ids = all.flatMap(idsOf).slice(0, MAX_STRIP);
+  const [first] = all;
+  const own = { outcome: "refer", ids, missed: count, issuer: count > 1 ? null : first.issuer, aged: 0 };
+  return notShown({ ...s, late: { ...bare(first), ...own, missedAt: s.late ? s.late.missedAt : now } }, some);
+}
+
+// This page will never paint these accepts green.
+function notShown(s, some) {
+  const ids = some.flatMap((p) => p.accepts);
+  return ids.length ? did(s, { do: "not_shown", ids }) : s;
 }
 
 // What stood in `main` goes: a reject or refer that nobody acknowledged shrinks to the strip.
@@ -186,12 +223,14 @@ function leave(s) {
   return { ...s, main: null, strip };
 }
 
-function isGuarded(s, now) {
-  return s.main !== null && s.main.kind !== "accept" && now - s.main.since < TIMES.guard;
+// How long it may not be painted over. An accept may be, at once, unless it had to wait: it might never be seen.
+function heldFor(p) {
+  if (p.outcome !== "accept") return TIMES.guard;
+  return p.waited ? TIMES.drain : 0;
 }
 
-function isDraining(s, now) {
-  return s.main !== null && s.main.kind === "accept" && now - s.main.since < TIMES.drain;
+function isHeld(s, now) {
+  return s.main !== null && now - s.main.since < s.main.held;
 }
 
 function cannotRecord(s) {
@@ -207,18 +246,18 @@ function unrecorded(s, p) {
 }
 
 function bare(p) {
-  return { ...p, holders: [], facts: null, expires_at: 0, warnings: [] };
+  return { ...p, accepts: [], holders: [], facts: null, expires_at: 0, warnings: [] };
 }
 
 function reachOf(p, now) {
   const { ids, seq, number, outcome, at_ms } = p;
-  const alone = p.together === 1;
+  const alone = p.together === 1 && !p.missed;
   return { ids, seq, number, outcome, at_ms, alone, isNamed: alone && p.holders.length > 0, until: now + TIMES.reach };
 }
 
 function entryOf(p) {
   const entry = { ids: p.ids, id: p.ids[0], seq: p.seq, number: p.number, outcome: p.outcome, at_ms: p.at_ms };
-  if (p.outcome === "accept") return { ...entry, outcome: "refer", label: "missed.title", title: null };
+  if (p.missed) return { ...entry, label: "missed.strip", title: null };
   const title = Object.fromEntries(Object.entries(p.words).map(([code, said]) => [code, said.title]));
   return { ...entry, title };
 }
@@ -241,22 +280,31 @@ function groupIds(s) {
 
 function advance(before, now) {
   let s = before;
+  const isSilent = now - s.heard >= TIMES.lost || (s.down !== null && now - s.down >= TIMES.down);
+  if (s.live !== "lost" && isSilent) s = lose(s, now); // before anything that nobody would see
   if (s.group && now - s.group.since >= TIMES.together) s = settleGroup(s, now);
   if (s.main && s.main.until <= now) s = leave(s);
-  while (s.queue.length && !isGuarded(s, now) && !isDraining(s, now)) {
-    const [first, ...queue] = s.queue;
-    s = paint({ ...s, queue }, first, now);
-  }
+  while (s.live !== "lost" && waiting(s) && !isHeld(s, now)) s = paintNext(s, now);
   for (const key of ["staff", "notice", "panel"]) if (s[key] && s[key].until <= now) s = { ...s, [key]: null };
   if (s.reach && !s.main && s.reach.until <= now) s = { ...s, reach: null };
-  const isSilent = now - s.heard >= TIMES.lost || (s.down !== null && now - s.down >= TIMES.down);
-  return s.live !== "lost" && isSilent ? lose(s) : s;
+  return s;
 }
 
-function lose(s) {
-  const waiting = [...s.queue, ...(s.group ? s.group.members : [])];
-  const strip = trimmed([...waiting.map(entryOf), ...leave(s).strip]);
-  return { ...s, live: "lost", main: null, queue: [], group: null, strip, reach: null, staff: null, panel: null };
+function paintNext(before, now) {
+  const late = before.queue.filter((p) => isLate(p, now));
+  const queue = before.queue.filter((p) => !late.includes(p));
+  const s = late.length ? miss({ ...before, queue }, late, now) : before;
+  if (s.late && (!queue.length || now - s.late.missedAt >= TIMES.patience)) return paint({ ...s, late: null }, s.late, now);
+  return paint({ ...s, queue: queue.slice(1) }, queue[0], now);
+}
+
+function lose(s, now) {
+  const unseen = [...s.queue, ...(s.group ? s.group.members : [])];
+  const late = unseen.filter((p) => p.outcome === "accept");
+  const others = unseen.filter((p) => p.outcome !== "accept");
+  const strip = trimmed([...others.map(entryOf), ...leave(s).strip]);
+  const next = { ...s, live: "lost", main: null, queue: [], group: null, strip, reach: null, staff: null, panel: null };
+  return late.length ? miss(next, late, now) : next; // told when the page is live again
 }
 
 // --- keys -----------------------------------------------------------------------------------------------------------
@@ -289,7 +337,7 @@ function panelKey(s, key, now) {
 
 function acknowledge(s, now) {
   if (s.main) {
-    if (s.main.kind !== "accept" && now - s.main.since < TIMES.settle) return s;
+    if (s.main.held && now - s.main.since < TIMES.settle) return s;
     const reach = s.reach && { ...s.reach, until: now + TIMES.reach };
     return did({ ...s, main: null, reach }, { do: "ack", ids: idsOf(s.main.p) });
   }
@@ -302,10 +350,10 @@ function notHolder(s, now) {
   const p = {
     id: `staff-${reach.seq}`, ids: reach.ids, seq: reach.seq, number: reach.number, outcome: "reject",
     reason: "staff.not_holder", at_ms: reach.at_ms, together: 1, words: s.setup.notHolder, issuer: null,
-    took_ms: null, holders: [], facts: null, expires_at: 0, warnings: [], heard: now, aged: 0,
+    took_ms: null, accepts: [], holders: [], facts: null, expires_at: 0, warnings: [], heard: now, aged: 0,
   };
   // Staff said it themselves: it needs no acknowledging, and still may not be painted over at once.
-  const main = { kind: "reject", p, since: now, until: now + TIMES.reject, known: true };
+  const main = { kind: "reject", p, since: now, until: now + TIMES.reject, held: TIMES.guard, known: true };
   const strip = s.strip.filter((entry) => !entry.ids.some((id) => reach.ids.includes(id)));
   const body = { cmd: "not_holder", seq: reach.seq };
   const next = { ...s, main, strip, reach: { ...reach, outcome: "reject" } };

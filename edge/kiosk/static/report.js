@@ -12,7 +12,7 @@ document.addEventListener("keydown", (event) => {
   if (event.code === "Escape" || event.code === "KeyR") location.assign(back.href);
   if (event.code === "KeyP" && !event.ctrlKey && !event.metaKey) print();
 });
-new EventSource("/events").onmessage = ({ data }) => {
+new EventSource("/events?paints=no").onmessage = ({ data }) => {
   // The verdict is still showing when the gate page opens: its snapshot brings it.
   if (JSON.parse(data).type === "verdict") location.assign(back.href);
 };
