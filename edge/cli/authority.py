@@ -48,7 +48,7 @@ def _opened(folder: Path) -> "Authority":
 @click.option("--purpose-zh", help="Why gates check, in Chinese; part of the signed policy.")
 @click.option("--purpose-en", help="The same in English.")
 def init(folder: Path, purpose_zh: str | None, purpose_en: str | None) -> None:
-    """Make an authority in DIR: root (two of three keys), role and auditor keys, default policy, regions."""
+    """Make an authority in DIR: root (three of five keys), role and auditor keys, default policy, regions."""
     from edge.authority.authority import PURPOSE
     from edge.authority.authority import init as make
 
