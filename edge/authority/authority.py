@@ -25,7 +25,7 @@ from nacl.signing import SigningKey
 from edge.authority import roles as role_names
 from edge.authority import signing
 from edge.authority.draft import Cause, Draft, need_of_root, root_of
-from edge.authority.keys import KeyFolder
+from edge.authority.keys import AUDITOR, KeyFolder
 from edge.authority.ledger import Ledger
 from edge.authority.pending import Pending
 from edge.authority.repository import Repository
@@ -37,7 +37,6 @@ from edge.errors import PublicationError
 from edge.trust import paths
 from edge.trust.fields import SCHEMA, iso
 
-AUDITOR_KEY: Final = "auditor"
 PURPOSE: Final = MappingProxyType({"zh": "卫生检疫查验", "en": "Health checkpoint screening"})
 _DAY: Final = 86400
 _LOCK: Final = ".lock"
@@ -190,7 +189,7 @@ def init(
             )
         names = (*TOP_LEVEL, *(delegated_roles() if delegated else ()))
         roles = Roles({name: authority.new_role(name, seal) for name in names}, now + SUNSET_S)
-        authority.keys.keep(AUDITOR_KEY, auditor, seal)
+        authority.keys.keep(AUDITOR, auditor, seal)
         _make_sources(authority.sources, bytes(auditor.public_key), default_policy(now, purpose))
         authority.put_roles(roles)
         root = root_of(roles, 1, now)

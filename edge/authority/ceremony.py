@@ -28,7 +28,7 @@ from edge.authority.roles import ROOT, TARGETS
 from edge.errors import PublicationError, TrustError
 from edge.trust import workflow
 from edge.trust.fields import MAX_JSON_BYTES, SCHEMA, Document, Fields, iso
-from edge.trust.workflow import Verified
+from edge.trust.workflow import LIMITS, Verified
 
 _REQUEST: Final = "edge signing request"
 _SIGNATURES: Final = "edge signatures"
@@ -58,12 +58,14 @@ class SigningRequest:
 
     Attributes:
         made_at: When it was made, Unix seconds.
-        in_force: Metadata files by role: the root, the targets and whatever changes.
+        roots: Every root there ever was, so that a desk can follow from the one it knows.
+        in_force: Metadata files by role: the targets and whatever changes, the root apart.
         payloads: What is to be signed by role, canonical bytes, delegators first.
         files: The files that change.
     """
 
     made_at: int
+    roots: tuple[bytes, ...]
     in_force: Mapping[str, bytes]
     payloads: Mapping[str, bytes]
     files: tuple[ChangedFile, ...]
@@ -74,8 +76,9 @@ class SigningRequest:
             "schema": SCHEMA,
             "kind": _REQUEST,
             "made_at": iso(self.made_at),
+            "roots": [{"metadata": _b64(data)} for data in self.roots],
             "in_force": [{"role": role, "metadata": _b64(data)} for role, data in self.in_force.items()],
-            "roles": [{"role": role, "payload": _b64(data)} for role, data in self.payloads.items()],
+            "payloads": [{"role": role, "payload": _b64(data)} for role, data in self.payloads.items()],
             "files": [
                 {
                     "path": file.path,
@@ -111,8 +114,9 @@ def decode(data: bytes, place: str) -> SigningRequest:
             raise document.fault("kind", f"must be {_REQUEST!r}")
         found = SigningRequest(
             document.time("made_at"),
+            tuple(_unb64(row, "metadata") for row in document.objects("roots", LIMITS.rotations + 1)),
             {row.text("role"): _unb64(row, "metadata") for row in document.objects("in_force", 1000)},
-            {row.text("role"): _unb64(row, "payload") for row in document.objects("roles", 1000)},
+            {row.text("role"): _unb64(row, "payload") for row in document.objects("payloads", 1000)},
             tuple(
                 ChangedFile(
                     row.text("path"),
@@ -128,22 +132,25 @@ def decode(data: bytes, place: str) -> SigningRequest:
     return found
 
 
-def request_of(before: Published, drafts: Iterable[Draft], files: Iterable[ChangedFile], now: int) -> SigningRequest:
+def request_of(
+    roots: tuple[bytes, ...], before: Published, drafts: Iterable[Draft], *, files: Iterable[ChangedFile], now: int
+) -> SigningRequest:
     """Return the request for drafts.
 
     Args:
+        roots: Every root there ever was.
         before: What is in force.
         drafts: What is to be signed.
         files: Every file that changes, with its content; the request carries as many as fit.
         now: Unix seconds.
     """
     drafts = tuple(drafts)
-    names = [ROOT, TARGETS]
+    names = [TARGETS]
     for draft in drafts:
         parent = roles.parent_of(draft.role, before.delegated)
-        names += [name for name in (parent, draft.role) if name is not None]
+        names += [name for name in (parent, draft.role) if name not in {None, ROOT}]
     in_force = {name: found.raw for name in dict.fromkeys(names) if (found := before.offline(name)) is not None}
-    return SigningRequest(now, in_force, {draft.role: draft.payload for draft in drafts}, _carried(files))
+    return SigningRequest(now, roots, in_force, {draft.role: draft.payload for draft in drafts}, _carried(files))
 
 
 def _carried(files: Iterable[ChangedFile]) -> tuple[ChangedFile, ...]:
@@ -198,12 +205,14 @@ def examine(request: SigningRequest) -> Examined:
 
 
 def _before(request: SigningRequest) -> Published:
-    root = workflow.first_root(request.in_force.get(ROOT, b""))
+    if not request.roots or ROOT in request.in_force:
+        raise PublicationError("it names no root, or one beside its roots.")
+    root = workflow.first_root(request.roots[0])
+    for data in request.roots[1:]:
+        root = workflow.next_root(root, data)
     found: dict[str, Verified[Any]] = {}
     fresh: dict[str, Any] = {}
     for name in sorted(request.in_force, key=lambda name: (name != TARGETS, len(roles.region_of(name)), name)):
-        if name == ROOT:
-            continue
         signed = _metadata(name, request.in_force[name])
         (need,) = needs_of(name, Published(root), fresh)
         if need.missing(signed.signed_bytes, signed.signatures):

@@ -66,11 +66,12 @@ class Checkpoint:
         """Return the signed note."""
         public = bytes.fromhex(str(signer.public_key.keyval["public"]))
         signature = bytes.fromhex(signer.sign(self.text.encode()).signature)
-        line = base64.b64encode(_key_hash(self.origin, public) + signature).decode()
+        line = base64.b64encode(key_hash(self.origin, public) + signature).decode()
         return f"{self.text}\n\u2014 {self.origin} {line}\n".encode()
 
 
-def _key_hash(name: str, public: bytes) -> bytes:
+def key_hash(name: str, public: bytes) -> bytes:
+    """Return the first bytes of the id of a note's key."""
     # C2SP signed-note: SHA-256(name || 0x0A || type || key), its first four bytes.
     return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:_KEY_HASH_BYTES]
 
@@ -93,8 +94,10 @@ def open_checkpoint(data: bytes, origin: str, publics: Iterable[bytes]) -> Check
     except (ValueError, binascii.Error) as error:
         raise PublicationError("The log's checkpoint is malformed.", _COPY) from error
     signatures = [match for line in lines.splitlines() if (match := _SIGNATURE.fullmatch(line))]
-    if any(_is_by(public, found, match[1], match[2]) for match in signatures for public in publics):
-        return found
+    keys = tuple(publics)
+    for match in signatures:
+        if match[1] == origin and any(is_note_by(key, origin, found.text.encode(), match[2]) for key in keys):
+            return found
     raise PublicationError("The log's checkpoint is not signed by the key it must be signed by.", _COPY)
 
 
@@ -113,12 +116,18 @@ def _body(text: str, origin: str) -> Checkpoint:
     return found
 
 
-def _is_by(public: bytes, checkpoint: Checkpoint, name: str, line: str) -> bool:
+def is_note_by(public: bytes, name: str, text: bytes, line: str) -> bool:
+    """Whether an Ed25519 key has signed a note.
+
+    Args:
+        public: The key.
+        name: What the note calls it.
+        text: The note's text, with its last line feed.
+        line: The Base64 of its signature line.
+    """
     try:
         raw = base64.b64decode(line, validate=True)
-        if name != checkpoint.origin or raw[:_KEY_HASH_BYTES] != _key_hash(name, public):
-            return False
-        VerifyKey(public).verify(checkpoint.text.encode(), raw[_KEY_HASH_BYTES:])
+        VerifyKey(public).verify(text, raw[_KEY_HASH_BYTES:])
     except (CryptoError, ValueError):
         return False
-    return True
+    return raw[:_KEY_HASH_BYTES] == key_hash(name, public)

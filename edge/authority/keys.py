@@ -24,6 +24,8 @@ from edge.errors import PublicationError
 
 KEY_ID_BYTES: Final = 4
 """A key id is looked up together with its issuer, and every byte of it stands in every code."""
+AUDITOR: Final = "auditor"
+"""The name of the key pair that personal fields are sealed to."""
 _SEED_BYTES: Final = 32
 _PRIVATE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -57,8 +59,8 @@ def read(place: Path) -> bytes:
     return data
 
 
-def seed(place: Path, passphrase: Passphrase | None) -> bytes:
-    """Return the seed in a key file.
+def load(place: Path, passphrase: Passphrase | None) -> SigningKey | PrivateKey:
+    """Return the key in a key file.
 
     Args:
         place: The file.
@@ -69,15 +71,16 @@ def seed(place: Path, passphrase: Passphrase | None) -> bytes:
     """
     data = read(place)
     if not sealed.is_sealed(data):
-        return data
+        # A raw file does not say which kind it is; the auditor's is the only one that opens instead of signing.
+        return PrivateKey(data) if place.stem == AUDITOR else SigningKey(data)
     if passphrase is None:
         raise PublicationError(f"The key {place} is sealed.", "Give its passphrase: --passphrase-file FILE")
-    return sealed.opened(data, passphrase(place.stem), str(place))
+    return sealed.key_of(data, passphrase(place.stem), str(place))
 
 
-def signer_of(found: bytes) -> CryptoSigner:
-    """Return the TUF signer of a seed."""
-    return CryptoSigner(Ed25519PrivateKey.from_private_bytes(found))
+def signer_of(key: SigningKey | PrivateKey) -> CryptoSigner:
+    """Return the TUF signer of a key."""
+    return CryptoSigner(Ed25519PrivateKey.from_private_bytes(bytes(key)))
 
 
 def write(place: Path, key: SigningKey | PrivateKey, seal: Seal | None = None) -> None:
@@ -98,7 +101,7 @@ class KeyFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._made: dict[str, bytes] = {}
+        self._made: dict[str, SigningKey | PrivateKey] = {}
 
     def has(self, name: str) -> bool:
         """Whether the private key is here; root keys may well be kept elsewhere."""
@@ -125,7 +128,7 @@ class KeyFolder:
         Raises:
             PublicationError: The key is missing, damaged, readable by others, or its passphrase is missing or wrong.
         """
-        return signer_of(self._made.get(name) or seed(self.place(name), passphrase))
+        return signer_of(self._made.get(name) or load(self.place(name), passphrase))
 
     def signing_key(self, name: str) -> SigningKey:
         """Return an issuer's key.
@@ -133,7 +136,7 @@ class KeyFolder:
         Raises:
             PublicationError: The key is missing, damaged, sealed or readable by others.
         """
-        return SigningKey(seed(self.place(name), None))
+        return SigningKey(bytes(load(self.place(name), None)))
 
     def keep(self, name: str, key: SigningKey | PrivateKey, seal: Seal | None = None) -> None:
         """Write a new key, durably; one that is there is never replaced.
@@ -149,7 +152,7 @@ class KeyFolder:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write(self.place(name), key, seal)
         if seal is not None:
-            self._made[name] = bytes(key)
+            self._made[name] = key
 
     def place(self, name: str) -> Path:
         """Return the file of a key."""

@@ -40,6 +40,7 @@ class Publication:
         versions: Versions of the metadata in force now.
         targets: Number of target files.
         changed: Paths of the targets that are new or other than before.
+        signed: Offline roles that have a new version.
         issued_at: The signed issue time, Unix seconds.
         warnings: What the authority should do soon, a sentence each.
     """
@@ -47,6 +48,7 @@ class Publication:
     versions: TrustVersions
     targets: int
     changed: tuple[str, ...]
+    signed: tuple[str, ...]
     issued_at: int
     warnings: tuple[str, ...]
 
@@ -80,7 +82,7 @@ def publish(authority: Authority, now: int, *, passphrase: Passphrase | None = N
     listed, was = found.listed(), before.listed()
     changed = tuple(sorted(path for path, digest in listed.items() if was.get(path) != digest))
     warnings = (*_warnings(signed, before), *_sunset_warning(roles, trust), *_former(authority))
-    return Publication(versions(found), len(listed), changed, now, warnings)
+    return Publication(versions(found), len(listed), changed, tuple(one.draft.role for one in met), now, warnings)
 
 
 def renew(authority: Authority, now: int) -> Publication:
@@ -102,7 +104,7 @@ def renew(authority: Authority, now: int) -> Publication:
         _check_clock(before, now)
         _write(authority, before, (), {}, now)
         found = authority.repository.published()
-    return Publication(versions(found), len(found.listed()), (), now, expiring(found, now))
+    return Publication(versions(found), len(found.listed()), (), (), now, expiring(found, now))
 
 
 def _recover(authority: Authority) -> None:

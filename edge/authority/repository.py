@@ -125,6 +125,25 @@ class Repository:
         except OSError as error:
             raise PublicationError(f"{self._metadata / name} cannot be read: {error.strerror}.", _RESTORE) from error
 
+    def roots(self) -> tuple[bytes, ...]:
+        """Return every root there ever was.
+
+        Raises:
+            PublicationError: One is missing.
+        """
+        newest = self.published().root.signed.version
+        return tuple(self._read(f"{version}.root.json") for version in range(1, newest + 1))
+
+    def target(self, path: str, digest: str, most: int) -> bytes | None:
+        """Return a target in force by its SHA-256, or None where it is not here whole or is over `most` bytes."""
+        folder, _, name = path.rpartition("/")
+        place = self._targets / folder / f"{digest}.{name}"
+        try:
+            data = place.read_bytes() if place.stat().st_size <= most else b""
+        except OSError:
+            return None
+        return data if sha256(data).hexdigest() == digest else None
+
     # Publishing
 
     def first_root(self, root: SignedDraft) -> None:

@@ -138,12 +138,3 @@ def key_of(data: bytes, passphrase: bytes, place: str) -> SigningKey | PrivateKe
     if bytes(public) != found["public"]:
         raise PublicationError(f"{place} names another public key than it holds.", "Restore it from its backup.")
     return key
-
-
-def opened(data: bytes, passphrase: bytes, place: str) -> bytes:
-    """Return the seed in a sealed file.
-
-    Raises:
-        PublicationError: As `key_of`.
-    """
-    return bytes(key_of(data, passphrase, place))

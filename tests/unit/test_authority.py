@@ -12,7 +12,8 @@ from nacl.public import PrivateKey, SealedBox
 from nacl.signing import SigningKey
 
 from edge.authority import issuers, profiles
-from edge.authority.authority import AUDITOR_KEY, Authority, init
+from edge.authority.authority import Authority, init
+from edge.authority.keys import AUDITOR
 from edge.authority.publish import publish
 from edge.authority.revocation import set_status
 from edge.errors import PublicationError, TrustRefused
@@ -134,7 +135,7 @@ def test_what_is_sealed_for_the_auditor_opens_with_the_auditors_key(authority: A
     """The published key and the kept one are a pair."""
     sealed = SealedBox(_box_key(gate(authority).auditor_key)).encrypt(b"note")
 
-    private = PrivateKey((authority.folder / "keys" / f"{AUDITOR_KEY}.key").read_bytes())
+    private = PrivateKey((authority.folder / "keys" / f"{AUDITOR}.key").read_bytes())
 
     assert SealedBox(private).decrypt(sealed) == b"note"
 
