@@ -131,6 +131,27 @@ def add_key(
         return _add_keys(authority, issuer, (key,), since, foreign)[0]
 
 
+def revoke_key(authority: Authority, issuer: str, kid: bytes) -> None:
+    """Take an issuer's key back: gates then refuse every pass it has signed. Its status list stays.
+
+    Args:
+        authority: The authority.
+        issuer: Issuer id.
+        kid: The key's id; every key of the issuer that has it goes.
+
+    Raises:
+        PublicationError: The issuer has no such key.
+    """
+    with authority.locked():
+        path = paths.keys_path(issuer)
+        known = issuer in authority.sources.value(paths.ISSUERS) and (authority.sources.folder / path).exists()
+        members = authority.sources.members(path) if known else {"keys": []}
+        kept = [row for row in members["keys"] if row["kid"] != kid.hex()]
+        if len(kept) == len(members["keys"]):
+            raise PublicationError(f"Issuer {issuer} has no key {kid.hex()}.", f"See sources/{path}.")
+        authority.sources.write(path, {**members, "keys": kept})
+
+
 def _add_keys(
     authority: Authority, issuer: str, keys: tuple[KeyProfile, ...], valid_from: int, foreign: ForeignKey | None
 ) -> list[AddedKey]:

@@ -11,7 +11,7 @@ import click
 
 from edge.cli import authority_ceremony, authority_roles
 from edge.cli.authority_ceremony import FOLDER, JSON, PASSPHRASE, asked, new_passphrase, now, opened, read
-from edge.cli.authority_roles import time_of
+from edge.cli.authority_roles import PROVINCES, is_delegated, time_of
 from edge.errors import PublicationError
 
 if TYPE_CHECKING:
@@ -34,15 +34,16 @@ def authority() -> None:
 @FOLDER
 @click.option("--purpose-zh", help="Why gates check, in Chinese; part of the signed policy.")
 @click.option("--purpose-en", help="The same in English.")
+@PROVINCES
 @PASSPHRASE
-def init(folder: Path, purpose_zh: str | None, purpose_en: str | None, passphrase_file: Path | None) -> None:
+def init(folder: Path, purpose_zh: str | None, purpose_en: str | None, **given: Any) -> None:
     """Make an authority in DIR: root (three of five keys), role and auditor keys, default policy, regions."""
     from edge.authority.authority import PURPOSE
     from edge.authority.authority import init as make
 
     purpose = {"zh": purpose_zh or purpose_en or PURPOSE["zh"], "en": purpose_en or purpose_zh or PURPOSE["en"]}
-    passphrase = new_passphrase(passphrase_file)
-    make(folder, now(), purpose=purpose, passphrase=passphrase)
+    passphrase = new_passphrase(given["passphrase_file"])
+    make(folder, now(), purpose=purpose, delegated=is_delegated(given["provinces"]), passphrase=passphrase)
     click.echo(f"The authority is in {folder}. Its private keys are in {folder / 'keys'}: back them up, apart.")
     if passphrase is None:
         click.echo("edge: the keys have no passphrase, as in a demonstration: edge authority protect KEYFILE", err=True)
@@ -140,6 +141,19 @@ def add_key(folder: Path, issuer: str, valid_from: str | None, **given: Any) -> 
     since = None if valid_from is None else time_of(valid_from)
     added = issuers.add_key(opened(folder), issuer, key, now(), valid_from=since, foreign=foreign)
     _tell_key(added, as_json=given["as_json"])
+
+
+@authority.command("revoke-key")
+@FOLDER
+@click.option("--issuer", required=True, help="Issuer id.")
+@click.option("--key-id", required=True, metavar="HEX", help="The key to take back (see sources/issuers/ID/keys.json).")
+def revoke_key(folder: Path, issuer: str, key_id: str) -> None:
+    """Take an issuer's key back, stolen or lost: gates refuse every pass it ever signed once they have refreshed."""
+    from edge.authority import issuers
+
+    issuers.revoke_key(opened(folder), issuer, _hex(key_id, "--key-id"))
+    click.echo(f"issuer {issuer}: key {key_id} is taken back")
+    click.echo(f"Next: edge authority add-key {folder} --issuer {issuer}, then: edge authority publish {folder}")
 
 
 def _foreign(public: str | None, key_id: str | None) -> "ForeignKey | None":

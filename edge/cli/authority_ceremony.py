@@ -240,7 +240,7 @@ def status(folder: Path, as_json: bool) -> None:  # noqa: FBT001
 @PASSPHRASE
 @JSON
 def new_key(file: Path, plain: bool, passphrase_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    """Make a desk's own key, sealed by a passphrase, and print the public half that the centre needs."""
+    """Make a desk's own key, sealed by a passphrase, and beside it the public half (.pub) that the centre needs."""
     from nacl.signing import SigningKey
 
     from edge.authority import keys
@@ -254,10 +254,13 @@ def new_key(file: Path, plain: bool, passphrase_file: Path | None, as_json: bool
         keys.write(file, key, None if passphrase is None else Seal.new(passphrase))
     except OSError as error:
         raise PublicationError(f"{file} cannot be written: {error.strerror}.", "Check the folder.") from error
-    public = bytes(key.verify_key).hex()
-    click.echo(json.dumps({"key": str(file), "public": public}) if as_json else f"{file}: public {public}")
-    if not as_json:
-        click.echo(f"Next, at the centre: edge authority rotate DIR KEYNAME --public {public}")
+    public, half = bytes(key.verify_key).hex(), file.with_suffix(".pub")
+    _write(half, public.encode() + b"\n")
+    if as_json:
+        click.echo(json.dumps({"key": str(file), "public": public, "public_file": str(half)}))
+        return
+    click.echo(f"The key is in {file}: back it up, apart. Its public half, for a stick, is in {half}: {public}")
+    click.echo(f"Next, at the centre: edge authority rotate DIR KEYNAME --public-file {half.name}")
 
 
 @click.command()

@@ -12,6 +12,10 @@ from edge.errors import PublicationError
 
 _TIME_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
 _MAX_CHECKPOINT: Final = 64 << 10
+_MAX_PUBLIC: Final = 1024
+PROVINCES: Final = click.option(
+    "--provinces/--no-provinces", default=None, help="Whether each province signs for itself."
+)
 
 
 def time_of(text: str) -> int:
@@ -24,6 +28,13 @@ def time_of(text: str) -> int:
         raise click.UsageError(f"{text!r} is not a time such as 2026-11-23T08:00:00Z") from None
 
 
+def is_delegated(provinces: bool | None) -> bool:  # noqa: FBT001  # as click gives it
+    """Return whether provinces sign for themselves, as asked or as usual."""
+    from edge.authority.roles import DELEGATED
+
+    return DELEGATED if provinces is None else provinces
+
+
 def _next(folder: Path) -> None:
     click.echo(f"Next: edge authority publish {folder}")
     click.echo(f"or, where others must sign: edge authority request {folder} --out FILE")
@@ -33,12 +44,17 @@ def _next(folder: Path) -> None:
 @FOLDER
 @click.argument("names", metavar="KEY|ROLE...", nargs=-1, required=True)
 @click.option("--public", metavar="HEX", help="The new key's public half, made elsewhere (`edge authority new-key`).")
+@click.option("--public-file", type=click.Path(path_type=Path), help="A file with it, as new-key writes it.")
 @PASSPHRASE
 @JSON
 def rotate(folder: Path, names: tuple[str, ...], public: str | None, **given: Any) -> None:
     """Put a new key in place of one that is lost, stolen or old: a key (root-2) or a whole role (province-61)."""
     from edge.authority import rotation
 
+    if given["public_file"] is not None:
+        if public is not None:
+            raise click.UsageError("name either --public or --public-file")
+        public = read(given["public_file"], _MAX_PUBLIC).decode(errors="replace").strip()
     half = None if public is None else _hex(public)
     passphrase = new_passphrase(given["passphrase_file"])
     rotated = rotation.rotate(opened(folder), names, public=half, passphrase=passphrase)
@@ -113,13 +129,16 @@ def cosign(folder: Path, paths: tuple[str, ...], as_json: bool) -> None:  # noqa
 
 @click.command()
 @FOLDER
+@PROVINCES
 @PASSPHRASE
 @JSON
-def upgrade(folder: Path, passphrase_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
+def upgrade(folder: Path, provinces: bool | None, passphrase_file: Path | None, as_json: bool) -> None:  # noqa: FBT001
     """Give an authority of a former version the roles of this one; gates follow by the next root."""
     from edge.authority import rotation
 
-    fresh = rotation.upgrade(opened(folder), now(), passphrase=new_passphrase(passphrase_file))
+    fresh = rotation.upgrade(
+        opened(folder), now(), delegated=is_delegated(provinces), passphrase=new_passphrase(passphrase_file)
+    )
     if as_json:
         click.echo(json.dumps({"roles": list(fresh)}))
         return
