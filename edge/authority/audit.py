@@ -20,16 +20,18 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # documented there
     Timestamp,
 )
 
-from edge.authority import log, roles
-from edge.authority.checkpoint import open_checkpoint
+from edge.authority import checkpoint, log, roles
 from edge.authority.draft import Need, need_of_parent, need_of_root, refuse_weak
-from edge.authority.log import Entry, PublicationLog, SignedRole
+from edge.authority.log import Entry, SignedRole
 from edge.authority.repository import FIRST_ROOT
 from edge.authority.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP_LEVEL
-from edge.errors import PublicationError, TrustError
+from edge.errors import PublicationError, TransportError, TrustError
 from edge.trust import workflow
+from edge.trust.fetchers import FolderFetcher
 from edge.trust.fields import iso
+from edge.trust.workflow import LIMITS
 
+_MAX_LOG: Final = 256 << 20
 _TYPES: Final[Mapping[str, type[Any]]] = {ROOT: Root, SNAPSHOT: Snapshot, TIMESTAMP: Timestamp}
 
 
@@ -104,7 +106,7 @@ def audit(publication: Path, older: bytes | None = None) -> Audit:
     walk = _Walk(publication)
     done = 0
     try:
-        lines = walk.log.lines()
+        lines = walk.read(f"log/{log.ENTRIES}", _MAX_LOG).split(b"\n")[:-1]
         for number, line in enumerate(lines):
             walk.entry(log.decode(line, f"log entry {number}"), number)
             done += 1
@@ -119,9 +121,11 @@ def audit(publication: Path, older: bytes | None = None) -> Audit:
 
 class _Walk:
     def __init__(self, publication: Path) -> None:
-        self._metadata = publication / "metadata"
-        self._targets = publication / "targets"
-        self.log = PublicationLog(publication / "log")
+        # Of strangers: no link out of it, no pipe, no device, and no file beyond its bound.
+        self._fetcher = FolderFetcher(publication)
+        self._publication = publication
+        self._first: dict[str, int] = {}
+        self._logged: dict[str, str] = {}
         self.state = _State()
 
     def entry(self, entry: Entry, number: int) -> None:
@@ -148,10 +152,12 @@ class _Walk:
         """Follow the roots from before the log began; a publication with a log from its first day has none."""
         named = next((one.version for one in entry.roles if one.role == ROOT), 0)
         for version in range(1, named):
-            self._root(self._read(self._metadata / f"{version}.root.json"), version)
+            self._root(self._metadata(f"{version}.root.json"), version)
 
     def _role(self, one: SignedRole) -> None:
-        data = self._read(self.log.metadata / one.file)
+        if not roles.is_role_name(one.role):
+            raise PublicationError(f"It names {one.role}, which is no role.")
+        data = self.read(f"log/metadata/{one.file}", LIMITS.targets)
         if sha256(data).hexdigest() != one.sha256:
             raise PublicationError(f"{one.file} is not the file it names.")
         current = self.state.files.get(one.role)
@@ -164,8 +170,12 @@ class _Walk:
             metadata = _opened(one.role, data, one.version)
             self.state.metadata[one.role] = metadata
             needs = (self._need(one.role),)
+            if isinstance(metadata.signed, Targets) and metadata.signed.delegations is not None:
+                refuse_weak(metadata.signed.delegations.keys.values())
         self._signatures(one, needs)
         self.state.files[one.role] = one
+        self._logged[one.file] = one.sha256
+        self._first.setdefault(one.role, one.version)
 
     def _root(self, data: bytes, version: int) -> None:
         before = self.state.metadata.get(ROOT)
@@ -222,8 +232,8 @@ class _Walk:
         timestamp, snapshot = state.metadata[TIMESTAMP].signed, state.metadata.get(SNAPSHOT)
         if workflow.issued_at(timestamp) != entry.time:
             raise PublicationError("Its time is not the issue time of its timestamp.")
-        if snapshot is None:
-            raise PublicationError("It comes before any snapshot.")
+        if snapshot is None or TARGETS not in state.files:
+            raise PublicationError("It comes before any snapshot or targets.")
         _check_meta(timestamp.snapshot_meta, state.files[SNAPSHOT])
         named = {name.removesuffix(".json"): meta for name, meta in snapshot.signed.meta.items()}
         if set(named) != set(state.files) - {ROOT, SNAPSHOT, TIMESTAMP}:
@@ -248,7 +258,8 @@ class _Walk:
         for role in self._targets_roles():
             metadata = self.state.metadata.get(role)
             for path, target in metadata.signed.targets.items() if metadata else ():
-                if found.setdefault(path, target.hashes["sha256"]) != target.hashes["sha256"]:
+                digest = target.hashes.get("sha256", "")
+                if found.setdefault(path, digest) != digest:
                     raise PublicationError(f"Two roles sign {path}.")
         return found
 
@@ -257,19 +268,19 @@ class _Walk:
         if not lines:
             raise PublicationError("It is empty.")
         root = self.state.metadata[ROOT]
-        origin = log.origin_of(self._read(self._metadata / FIRST_ROOT))
-        found = self.log.checkpoint(origin, _publics(root.signed))
-        if found is None or found.size != len(lines):
+        origin = log.origin_of(self._metadata(FIRST_ROOT))
+        note = self.read(f"log/{log.CHECKPOINT}", checkpoint.MAX_BYTES)
+        found = checkpoint.open_checkpoint(note, origin, _publics(root.signed))
+        if found.size != len(lines):
             raise PublicationError(f"Its checkpoint does not cover its {len(lines)} entries.")
         log.check_prefix(found, lines)
         if older is not None:
-            log.check_prefix(open_checkpoint(older, origin, self._all_publics()), lines)
+            log.check_prefix(checkpoint.open_checkpoint(older, origin, self._all_publics()), lines)
         for role, one in self.state.files.items():
-            place = self._metadata / ("timestamp.json" if role == TIMESTAMP else one.file)
-            if sha256(self._read(place)).hexdigest() != one.sha256:
-                raise PublicationError(f"{place.name} as it is published is not what it ends with.")
-        if (self._metadata / f"{root.signed.version + 1}.root.json").exists():
-            raise PublicationError(f"Root {root.signed.version + 1} is published and was never logged.")
+            name = "timestamp.json" if role == TIMESTAMP else one.file
+            if sha256(self._metadata(name)).hexdigest() != one.sha256:
+                raise PublicationError(f"{name} as it is published is not what it ends with.")
+        self._published()
         self._target_files()
         return found.root.hex()
 
@@ -277,24 +288,45 @@ class _Walk:
         newest = self.state.metadata[ROOT].signed.version
         found: list[bytes] = []
         for version in range(1, newest + 1):
-            data = self._read(self._metadata / f"{version}.root.json")
+            data = self._metadata(f"{version}.root.json")
             found += _publics(_opened(ROOT, data, version).signed)
         return found
 
     def _target_files(self) -> None:
         for role in self._targets_roles():
             for path, target in self.state.metadata[role].signed.targets.items():
-                place = self._targets / target.get_prefixed_paths()[0]
                 try:
-                    target.verify_length_and_hashes(self._read(place))
-                except RepositoryError as error:
+                    data = self.read(f"targets/{target.get_prefixed_paths()[0]}", target.length)
+                    target.verify_length_and_hashes(data)
+                except (RepositoryError, PublicationError) as error:
                     raise PublicationError(f"{path} as it is published is not what was signed.") from error
 
-    def _read(self, place: Path) -> bytes:
+    def _published(self) -> None:
+        """Check that every metadata file that a gate could be given is one that was logged."""
+        for file in sorted((self._publication / "metadata").iterdir()):
+            version, _, name = file.name.partition(".")
+            role = name.removesuffix(".json")
+            # What was published before there was a log is not in it; roots were followed from the first.
+            is_former = version.isdigit() and int(version) < self._first.get(role, 0)
+            if file.name == "timestamp.json" or is_former:
+                continue
+            digest = sha256(self._metadata(file.name)).hexdigest()
+            if self._logged.get(file.name) != digest:
+                raise PublicationError(f"{file.name} is published and was never logged.")
+
+    def _metadata(self, name: str) -> bytes:
+        return self.read(f"metadata/{name}", LIMITS.targets)
+
+    def read(self, path: str, most: int) -> bytes:
+        """Return a file of the publication.
+
+        Raises:
+            PublicationError: It is missing, no plain file, or longer than `most` bytes.
+        """
         try:
-            return place.read_bytes()
-        except OSError as error:
-            raise PublicationError(f"{place.name} cannot be read: {error.strerror}.") from error
+            return self._fetcher.fetch(path, most)
+        except TransportError as error:
+            raise PublicationError(error.message) from error
 
 
 def _opened(role: str, data: bytes, version: int) -> Metadata[Any]:

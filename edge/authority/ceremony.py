@@ -23,7 +23,7 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # documented there
 from tuf.api.serialization.json import CanonicalJSONSerializer
 
 from edge.authority import roles
-from edge.authority.draft import Cause, Draft, Published, cause_of, needs_of, refuse_weak
+from edge.authority.draft import COSIGNED, SUNSET, Cause, Draft, Published, cause_of, needs_of, refuse_weak
 from edge.authority.roles import ROOT, TARGETS
 from edge.errors import PublicationError, TrustError
 from edge.trust import workflow
@@ -230,9 +230,38 @@ def _metadata(role: str, data: bytes) -> Metadata[Any]:
         found.signed_bytes  # noqa: B018  # values without a canonical form (floats) fail here
     except RepositoryError as error:
         raise PublicationError(f"role {role} is not TUF metadata.", _AGAIN) from error
-    if not isinstance(found.signed, Root if role == ROOT else Targets):
+    signed: Any = found.signed
+    if not isinstance(signed, Root if role == ROOT else Targets):
         raise PublicationError(f"role {role} has metadata of another type.", _AGAIN)
+    if any("sha256" not in target.hashes for target in getattr(signed, "targets", {}).values()):
+        raise PublicationError(f"role {role} lists a target without SHA-256.", _AGAIN)
     return found
+
+
+def sunset_of(root: Root) -> str | None:
+    """Return until when a root lets policies run, or None where it sets no bound.
+
+    Raises:
+        PublicationError: It is not a time.
+    """
+    found = root.unrecognized_fields.get(SUNSET)
+    try:
+        return None if found is None else iso(Fields({SUNSET: found}, "root", []).time(SUNSET))
+    except TrustError as error:
+        raise PublicationError(error.message, _AGAIN) from error
+
+
+def approved_of(targets: Targets) -> dict[str, str]:
+    """Return the deltas that targets metadata approves, SHA-256 in hexadecimal by path.
+
+    Raises:
+        PublicationError: They are not of their form.
+    """
+    try:
+        rows = Fields({COSIGNED: targets.unrecognized_fields.get(COSIGNED, [])}, "targets", []).objects(COSIGNED)
+        return {row.text("path"): row.data("sha256", 32, 32).hex() for row in rows}
+    except TrustError as error:
+        raise PublicationError(error.message, _AGAIN) from error
 
 
 def _opened(role: str, payload: bytes) -> Any:
@@ -249,15 +278,19 @@ def _opened(role: str, payload: bytes) -> Any:
 
 
 def _check_next(role: str, signed: Any, before: Published, fresh: Mapping[str, Any]) -> None:
+    if role in roles.ONLINE or not roles.is_role_name(role):
+        raise PublicationError(f"{role[:40]} is no role that people sign.", _AGAIN)
     current = before.offline(role)
     follows = current.signed.version + 1 if current else 1
     if signed.version != follows:
         raise PublicationError(f"Role {role} is offered as version {signed.version}; {follows} follows.", _AGAIN)
     if role == ROOT:
-        refuse_weak(signed.keys.values())
+        _check_roles(signed.keys, signed.roles)
+        sunset_of(signed)
         return
+    approved_of(signed)
     if signed.delegations is not None:
-        refuse_weak(signed.delegations.keys.values())
+        _check_roles(signed.delegations.keys, signed.delegations.roles or {})
     parent = roles.parent_of(role, (*fresh, *before.delegated))
     if parent is None:
         return
@@ -268,6 +301,17 @@ def _check_next(role: str, signed: Any, before: Published, fresh: Mapping[str, A
     for path in signed.targets:
         if delegated is None or not delegated.is_delegated_path(path):
             raise PublicationError(f"Role {role} is to sign {path}, which is not its own.", _AGAIN)
+
+
+def _check_roles(keys: Mapping[str, Any], named: Mapping[str, Any]) -> None:
+    """Check that roles are held by sound keys, each one key, and that their thresholds can be met."""
+    refuse_weak(keys.values())
+    if len({str(key.keyval["public"]) for key in keys.values()}) != len(keys):
+        raise PublicationError("One key is to stand under two ids.", _AGAIN)
+    for name, role in named.items():
+        ids = [id_ for id_ in role.keyids if isinstance(id_, str) and id_ in keys]
+        if len(ids) != len(role.keyids) or not 1 <= role.threshold <= len(set(ids)):
+            raise PublicationError(f"Role {name} is to have {role.threshold} of {len(ids)} keys.", _AGAIN)
 
 
 def _check_files(examined: Examined) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.authority.ceremony import ChangedFile, Examined, listed_after
-from edge.authority.draft import COSIGNED, SUNSET, Draft
+from edge.authority.ceremony import ChangedFile, Examined, approved_of, listed_after, sunset_of
+from edge.authority.draft import Draft
 from edge.authority.roles import ROOT, TARGETS, TOP_LEVEL
 from edge.errors import TrustError
 from edge.model.trust import StatusList
@@ -64,9 +64,9 @@ def _root(before: Any, draft: Draft) -> Iterator[Change]:
     for name in TOP_LEVEL:
         was = before.roles[name] if before else None
         yield from _keys(name, (was.keyids, was.threshold) if was else ((), 0), after.roles[name])
-    sunsets = [root.unrecognized_fields.get(SUNSET) if root else None for root in (before, after)]
+    sunsets = [sunset_of(root) if root else None for root in (before, after)]
     if sunsets[0] != sunsets[1]:
-        yield Change("sunset", {"before": str(sunsets[0] or "-"), "after": str(sunsets[1] or "-")})
+        yield Change("sunset", {"before": sunsets[0] or "-", "after": sunsets[1] or "-"})
 
 
 def _keys(name: str, was: tuple[Iterable[str], int], role: Any) -> Iterator[Change]:
@@ -93,10 +93,10 @@ def _delegations(before: Any, draft: Draft) -> Iterator[Change]:
             if was[name].paths != becomes[name].paths:
                 yield Change("role_paths", {"role": name, "paths": ", ".join(becomes[name].paths or ())})
     if draft.role == TARGETS:
-        approved = {row["path"] for row in (before.unrecognized_fields if before else {}).get(COSIGNED, ())}
-        for row in draft.signed.unrecognized_fields.get(COSIGNED, ()):
-            if row["path"] not in approved:
-                yield Change("cosigned", {"path": str(row["path"]), "hash": str(row["sha256"])[:16]})
+        approved = approved_of(before) if before is not None else {}
+        for path, digest in approved_of(draft.signed).items():
+            if approved.get(path) != digest:
+                yield Change("cosigned", {"path": path, "hash": digest[:16]})
 
 
 def _files(examined: Examined) -> Iterator[Change]:
