@@ -308,7 +308,8 @@ class _Walk:
             role = name.removesuffix(".json")
             # What was published before there was a log is not in it; roots were followed from the first.
             is_former = version.isdigit() and int(version) < self._first.get(role, 0)
-            if file.name == "timestamp.json" or is_former:
+            # What a power cut left half-written has a name that no gate asks for.
+            if file.name == "timestamp.json" or file.name.startswith(".") or is_former:
                 continue
             digest = sha256(self._metadata(file.name)).hexdigest()
             if self._logged.get(file.name) != digest:

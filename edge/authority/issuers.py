@@ -152,6 +152,29 @@ def revoke_key(authority: Authority, issuer: str, kid: bytes) -> None:
         authority.sources.write(path, {**members, "keys": kept})
 
 
+def remove_issuer(authority: Authority, issuer: str) -> None:
+    """Take an issuer out of the registry and the matrix, with its keys: gates then know nobody of that name.
+
+    Its status lists stay in the ledger, so that no index of theirs is ever given again.
+
+    Args:
+        authority: The authority.
+        issuer: Issuer id.
+
+    Raises:
+        PublicationError: There is no such issuer, or the file system refuses.
+    """
+    with authority.locked():
+        registry, matrix = authority.sources.members(paths.ISSUERS), authority.sources.members(paths.MATRIX)
+        kept = [row for row in registry["issuers"] if row["id"] != issuer]
+        if len(kept) == len(registry["issuers"]):
+            raise PublicationError(f"There is no issuer {issuer}.", f"See sources/{paths.ISSUERS}.")
+        authority.sources.remove(paths.keys_path(issuer))
+        rows = [row for row in matrix["rows"] if row["issuer"] != issuer]
+        authority.sources.write(paths.MATRIX, {**matrix, "rows": rows})
+        authority.sources.write(paths.ISSUERS, {**registry, "issuers": kept})
+
+
 def _add_keys(
     authority: Authority, issuer: str, keys: tuple[KeyProfile, ...], valid_from: int, foreign: ForeignKey | None
 ) -> list[AddedKey]:

@@ -198,6 +198,8 @@ class Repository:
             PublicationError: The log is not what was signed, or what it names is missing or damaged.
             OSError: The file system refuses.
         """
+        for folder in (self._metadata, self.log.folder, self.log.metadata):
+            durable.remove_staged(folder)
         entries = self.log.entries()
         if not entries:
             return

@@ -111,7 +111,9 @@ class Roles:
             for holder in role.holders:
                 if holder.name == key_name:
                     return role, holder
-        raise PublicationError(f"There is no key {key_name}.", "See: edge authority status DIR")
+        names = (holder.name for role in self.by_name.values() for holder in role.holders)
+        now = {name.partition(".")[0]: f"In its place is {name}." for name in names}
+        raise PublicationError(f"There is no key {key_name}.", now.get(key_name, "See: edge authority status DIR"))
 
     def with_role(self, role: Role) -> "Roles":
         """Return the roles with one added or replaced."""

@@ -156,6 +156,18 @@ def revoke_key(folder: Path, issuer: str, key_id: str) -> None:
     click.echo(f"Next: edge authority add-key {folder} --issuer {issuer}, then: edge authority publish {folder}")
 
 
+@authority.command("remove-issuer")
+@FOLDER
+@click.argument("issuer", metavar="ISSUER")
+def remove_issuer(folder: Path, issuer: str) -> None:
+    """Take an issuer out: gates refuse its passes as of nobody they know, once they have refreshed."""
+    from edge.authority import issuers
+
+    issuers.remove_issuer(opened(folder), issuer)
+    click.echo(f"issuer {issuer} is taken out")
+    click.echo(f"Next: edge authority publish {folder}")
+
+
 def _foreign(public: str | None, key_id: str | None) -> "ForeignKey | None":
     from edge.authority.issuers import ForeignKey
 

@@ -4,6 +4,8 @@ import base64
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +21,9 @@ from edge.authority.audit import audit
 from edge.authority.authority import Authority, init
 from edge.authority.checkpoint import Checkpoint, is_note_by, key_hash, merkle_root, open_checkpoint
 from edge.authority.publish import publish, renew
-from edge.errors import PublicationError
+from edge.errors import PublicationError, TrustRefused
+from edge.trust.fetchers import FolderFetcher
+from edge.trust.store import TrustStore
 from tests.simulators.former_authority import former
 from tests.simulators.repository import DAY, NOW
 
@@ -306,6 +310,60 @@ def test_a_publication_cut_off_after_its_entry_is_finished(tmp_path: Path, left:
 
     assert done.versions.timestamp == (2 if left == "torn" else 3)
     assert audit(authority.publication).holds
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from edge.authority.authority import Authority
+from edge.authority.publish import publish
+
+left, folder, now = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+def count(event, args):
+    global left
+    if event in ("os.rename", "os.truncate") or (event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR)):
+        if str(args[0]).startswith(folder + "/publication"):
+            left -= 1
+            if left == 0:
+                os._exit(9)
+
+authority = Authority.open(Path(folder))
+sys.addaudithook(count)
+publish(authority, now)
+"""
+"""Publishes, and is gone before the given one of its writes."""
+
+
+def test_a_publish_killed_before_any_of_its_writes_loses_nothing(tmp_path: Path) -> None:
+    """Kill -9 walked over every file that is opened for writing or renamed: gates refresh, the next publish goes on."""
+    folder = tmp_path / "country"
+    authority = init(folder, NOW)
+    publish(authority, NOW)
+    store = TrustStore.init(tmp_path / "gate", (authority.publication / "metadata/1.root.json").read_bytes())
+    killed = refused = 0
+    for step in range(1, 60):
+        now = NOW + 10 * step
+        issuers.set_policy(authority, {**authority.sources.members("national/policy.json"), "travel_days": step}, now)
+        rotation.rotate(authority, (authority.roles().by_name["root"].holders[0].name, "timestamp"))
+        done = subprocess.run([sys.executable, "-c", KILLED, str(step), str(folder), str(now)], check=False, timeout=60)
+        try:
+            store.refresh(FolderFetcher(authority.publication), now)
+        except TrustRefused:
+            # Between the root that names another timestamp key and its first timestamp: the view before stays.
+            refused += 1
+        assert store.load().policy.travel_days in {14, step - 1, step}
+        publish(authority, now + 1)
+        store.refresh(FolderFetcher(authority.publication), now + 1)
+        assert audit(authority.publication).holds
+        assert store.load().policy.travel_days == step
+        if done.returncode == 0:
+            break
+        killed += done.returncode == 9
+
+    assert done.returncode == 0
+    assert killed >= 15
+    assert refused <= 2
 
 
 def test_nothing_is_published_on_a_log_that_was_changed(authority: Authority) -> None:

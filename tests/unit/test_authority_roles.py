@@ -190,6 +190,9 @@ def test_a_gate_follows_the_rotation_of_every_role(tmp_path: Path, name: str) ->
     client = stock(authority, tmp_path / "client")
 
     assert all(one.new.name == f"{one.old}.2" for one in rotated)
+    if name in {"root-2", "targets-1", "province-61-3"}:
+        with pytest.raises(PublicationError, match=rf"In its place is {name}\.2"):
+            rotation.rotate(authority, (name,))
     assert client.get_targetinfo("issuers/6101/keys.json") is not None
 
 
