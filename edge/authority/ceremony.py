@@ -23,7 +23,17 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]  # documented there
 from tuf.api.serialization.json import CanonicalJSONSerializer
 
 from edge.authority import roles
-from edge.authority.draft import COSIGNED, SUNSET, Cause, Draft, Published, cause_of, needs_of, refuse_weak
+from edge.authority.draft import (
+    COSIGNED,
+    SUNSET,
+    Cause,
+    Draft,
+    Published,
+    cause_of,
+    listed_after,
+    needs_of,
+    refuse_weak,
+)
 from edge.authority.roles import ROOT, TARGETS
 from edge.errors import PublicationError, TrustError
 from edge.trust import workflow
@@ -32,7 +42,7 @@ from edge.trust.workflow import LIMITS, Verified
 
 _REQUEST: Final = "edge signing request"
 _SIGNATURES: Final = "edge signatures"
-_CARRIED_BYTES: Final = 2 << 20
+CARRIED_BYTES: Final = 2 << 20
 """Changed files that a request carries, the small ones first; larger ones are named by their hash alone."""
 _AGAIN: Final = "Make the request again: edge authority request DIR"
 
@@ -154,7 +164,7 @@ def request_of(
 
 
 def _carried(files: Iterable[ChangedFile]) -> tuple[ChangedFile, ...]:
-    left = _CARRIED_BYTES
+    left = CARRIED_BYTES
     found: list[ChangedFile] = []
     for file in sorted(files, key=lambda file: (len(file.before or b"") + len(file.after or b""), file.path)):
         left -= len(file.before or b"") + len(file.after or b"")
@@ -315,24 +325,12 @@ def _check_roles(keys: Mapping[str, Any], named: Mapping[str, Any]) -> None:
 
 
 def _check_files(examined: Examined) -> None:
-    was, becomes = examined.before.listed(), listed_after(examined)
+    was = examined.before.listed()
+    becomes = {path: one.hashes["sha256"] for path, one in listed_after(examined.before, examined.drafts).items()}
     for file in examined.request.files:
         for data, listed in ((file.before, was), (file.after, becomes)):
             if data is not None and sha256(data).hexdigest() != listed.get(file.path):
                 raise PublicationError(f"{file.path} in the request is not the file that its hash names.", _AGAIN)
-
-
-def listed_after(examined: Examined) -> dict[str, str]:
-    """Return the SHA-256 of every target once the request is published, by path, as far as the request shows it."""
-    fresh = {draft.role: draft.signed for draft in examined.drafts}
-    found: dict[str, str] = {}
-    for role in dict.fromkeys((TARGETS, *examined.before.delegated, *fresh)):
-        current = examined.before.offline(role)
-        signed = fresh.get(role, current.signed if current else None)
-        if role != ROOT and signed is not None:
-            for path, target in signed.targets.items():
-                found.setdefault(path, target.hashes["sha256"])
-    return found
 
 
 # What comes back

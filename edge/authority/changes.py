@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.authority.ceremony import ChangedFile, Examined, approved_of, listed_after, sunset_of
-from edge.authority.draft import Draft
+from edge.authority.ceremony import ChangedFile, Examined, approved_of, sunset_of
+from edge.authority.draft import Draft, listed_after
 from edge.authority.roles import ROOT, TARGETS, TOP_LEVEL
 from edge.errors import TrustError
 from edge.model.trust import StatusList
@@ -100,7 +100,8 @@ def _delegations(before: Any, draft: Draft) -> Iterator[Change]:
 
 
 def _files(examined: Examined) -> Iterator[Change]:
-    was, becomes = examined.before.listed(), listed_after(examined)
+    was = examined.before.listed()
+    becomes = {path: one.hashes["sha256"] for path, one in listed_after(examined.before, examined.drafts).items()}
     carried = {file.path: file for file in examined.request.files}
     for path in sorted({*was, *becomes}):
         if path not in becomes:

@@ -40,6 +40,8 @@ LIFETIME: Final[Mapping[str, int]] = {
 """Seconds a role's metadata is offered for, by its type."""
 RENEW: Final[Mapping[str, int]] = {"root": 60 * DAY, "targets": 30 * DAY, "snapshot": 15 * DAY}
 """Seconds before its expiry from which a role is signed anew though nothing changed."""
+_LONGEST_S: Final = 2 * 366 * DAY
+"""Metadata for longer than two years would outlive every habit of looking at it."""
 SUNSET: Final = "x-edge-sunset"
 """Signed member of the root: until when policies may run, whatever they say themselves."""
 COSIGNED: Final = "x-edge-cosigned"
@@ -198,7 +200,8 @@ def drafts(before: Published, roles: Roles, files: Mapping[str, bytes], now: int
         files: The target files, by path.
         now: Unix seconds.
     """
-    listed = {path: TargetFile.from_data(path, data, ["sha256"]) for path, data in sorted(files.items())}
+    # One at a time: large lists are read when they are asked for.
+    listed = {path: TargetFile.from_data(path, files[path], ["sha256"]) for path in sorted(files)}
     issuers = tuple(targets.issuers(Document(files[paths.ISSUERS], paths.ISSUERS)))
     placed = _placed(listed, issuers, roles)
     fresh: dict[str, Any] = {}
@@ -330,3 +333,29 @@ def refuse_weak(keys: Iterable[Key]) -> None:
             refuse_weak_point(bytes.fromhex(str(key.keyval.get("public", ""))) if is_ed25519 else b"")
         except (EncodingRefused, ValueError) as error:
             raise PublicationError(f"Key {key.keyid[:8]} is refused: {error}.", "Make another key.") from error
+
+
+def refuse_outdated(asked: Iterable[Draft], now: int) -> None:
+    """Check that nothing that is signed has run out by now, or would hold for years.
+
+    Raises:
+        PublicationError: It would; the message names the role.
+    """
+    for draft in asked:
+        expiry = int(draft.signed.expires.timestamp())
+        if not now < expiry <= now + _LONGEST_S:
+            raise PublicationError(
+                f"Role {draft.role} would hold until {iso(expiry)}.", "Check this machine's clock, or ask for it anew."
+            )
+
+
+def listed_after(before: Published, fresh: Iterable[Draft]) -> dict[str, TargetFile]:
+    """Return every target there will be once drafts are in force, by path, each from the role that carries it."""
+    signed = {draft.role: draft.signed for draft in fresh}
+    found: dict[str, TargetFile] = {}
+    for role in dict.fromkeys((TARGETS, *before.delegated, *signed)):
+        current = before.offline(role)
+        metadata = signed.get(role, current.signed if current else None)
+        for path, target in metadata.targets.items() if role != ROOT and metadata is not None else ():
+            found.setdefault(path, target)
+    return found

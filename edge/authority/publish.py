@@ -12,7 +12,7 @@ from typing import Any, Final
 from edge.authority import signing
 from edge.authority.authority import Authority
 from edge.authority.checks import check
-from edge.authority.draft import RENEW, Cause, Published, drafts
+from edge.authority.draft import RENEW, Cause, Published, drafts, listed_after, refuse_outdated
 from edge.authority.keys import Passphrase
 from edge.authority.roles import Roles
 from edge.authority.signing import SignedDraft
@@ -73,6 +73,7 @@ def publish(authority: Authority, now: int, *, passphrase: Passphrase | None = N
         before = authority.repository.published()
         _check_clock(before, now)
         wanted = authority.pending.match(drafts(before, roles, files, now))
+        refuse_outdated(wanted, now)
         gathered = authority.pending.signatures()
         signed = signing.sign_here(wanted, authority.keys, passphrase, gathered)
         met = signing.refuse_unmet(signed, now, _expiries(before))
@@ -118,7 +119,8 @@ def _write(
     authority: Authority, before: Published, signed: tuple[SignedDraft, ...], files: Mapping[str, bytes], now: int
 ) -> None:
     try:
-        authority.repository.put_files(files)
+        listed = listed_after(before, (one.draft for one in signed))
+        authority.repository.put_files({path: one for path, one in listed.items() if path in files}, files)
         authority.repository.commit(before, signed, now)
         authority.repository.prune(authority.repository.published())
     except OSError as error:

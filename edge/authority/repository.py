@@ -156,17 +156,21 @@ class Repository:
             folder.mkdir(parents=True, exist_ok=True)
         durable.write(self._metadata / FIRST_ROOT, root.data)
 
-    def put_files(self, files: Mapping[str, bytes]) -> None:
-        """Write target files under their hashes.
+    def put_files(self, listed: Mapping[str, TargetFile], files: Mapping[str, bytes]) -> None:
+        """Write the target files that are not there yet, under their hashes.
+
+        Args:
+            listed: What the metadata says of each, by path.
+            files: Their bytes, read only where they are needed.
 
         Raises:
             OSError: The file system refuses.
         """
-        for path, data in files.items():
-            place = self._targets / TargetFile.from_data(path, data, ["sha256"]).get_prefixed_paths()[0]
+        for path, target in listed.items():
+            place = self._targets / target.get_prefixed_paths()[0]
             if not place.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
-                durable.write(place, data)
+                durable.write(place, files[path])
 
     def commit(self, before: Published, signed: Iterable[SignedDraft], now: int) -> None:
         """Bring signed metadata into force: sign snapshot, timestamp and log, then show all of it to gates.

@@ -1,16 +1,16 @@
 """Asking other desks for signatures: what is wanted becomes a request that waits in `pending/` for their answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.authority import ceremony
 from edge.authority.authority import Authority
-from edge.authority.ceremony import ChangedFile, Examined
+from edge.authority.ceremony import CARRIED_BYTES, ChangedFile, Examined
 from edge.authority.checks import check
-from edge.authority.draft import Draft, Published, drafts
+from edge.authority.draft import Draft, Published, drafts, listed_after
 from edge.authority.publish import gather
 from edge.errors import PublicationError
-from edge.trust.workflow import LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,16 @@ def request(authority: Authority, now: int) -> Asked:
 
 
 def _changed(
-    authority: Authority, before: Published, files: dict[str, bytes], wanted: tuple[Draft, ...]
+    authority: Authority, before: Published, files: Mapping[str, bytes], wanted: tuple[Draft, ...]
 ) -> list[ChangedFile]:
-    was = before.listed()
-    touched = {path for draft in wanted for path in getattr(draft.signed, "targets", {})}
+    """Return the files that change; one too large for a request is named without its bytes."""
+    was, becomes = before.listed(), listed_after(before, wanted)
     found: list[ChangedFile] = []
-    for path in sorted({*was, *files} & {*touched, *was}):
-        old = authority.repository.target(path, was[path], LIMITS.targets) if path in was else None
-        new = files.get(path)
-        if old != new:
-            found.append(ChangedFile(path, old, new))
+    for path in sorted({*was, *becomes}):
+        new = becomes.get(path)
+        if new is not None and was.get(path) == new.hashes["sha256"]:
+            continue
+        old = authority.repository.target(path, was[path], CARRIED_BYTES) if path in was else None
+        is_small = new is not None and new.length <= CARRIED_BYTES
+        found.append(ChangedFile(path, old, files[path] if is_small else None))
     return found

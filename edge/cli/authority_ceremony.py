@@ -132,12 +132,13 @@ def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
 @JSON
 def sign(file: Path, key: Path, out: Path | None, **given: Any) -> None:
     """Verify REQUEST, show what it changes, and sign it with this desk's key; needs nothing but the two files."""
-    from edge.authority import ceremony, desk
+    from edge.authority import ceremony, signing_desk
     from edge.authority.changes import changes
+    from edge.authority.draft import refuse_outdated
 
     examined = ceremony.examine(ceremony.decode(read(file, _MAX_FILE), str(file)))
-    desk.refuse_outdated(examined, now())
-    mine = desk.Desk(key)
+    refuse_outdated(examined.drafts, now())
+    mine = signing_desk.SigningDesk(key)
     drafts = mine.signable(examined)
     found = changes(examined)
     if not given["as_json"]:
@@ -159,12 +160,14 @@ def sign(file: Path, key: Path, out: Path | None, **given: Any) -> None:
 
 
 def _check_root(mine: Any, examined: "Examined", root: Path | None, *, is_quiet: bool) -> None:
-    from edge.authority import desk
+    from edge.authority import signing_desk
 
     if root is not None and read(root, _MAX_FILE) not in examined.request.roots:
         raise PublicationError(f"The request does not come from the authority of {root}.", "Do not sign it.")
     if not mine.knows(examined) and root is None and not is_quiet:
-        click.echo(f"This desk signs for this authority for the first time: {desk.fingerprint(examined)}", err=True)
+        click.echo(
+            f"This desk signs for this authority for the first time: {signing_desk.fingerprint(examined)}", err=True
+        )
         click.echo("Compare it with the other desks (sha256sum of metadata/1.root.json begins with it).", err=True)
 
 

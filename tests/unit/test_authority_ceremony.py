@@ -17,10 +17,11 @@ from edge.authority import ceremony, issuers, profiles, rotation
 from edge.authority.authority import Authority, init
 from edge.authority.ceremony import RoleSignature, SigningRequest, examine
 from edge.authority.changes import changes, flips
-from edge.authority.desk import Desk, refuse_outdated
+from edge.authority.draft import refuse_outdated
 from edge.authority.publish import publish
 from edge.authority.request import request
 from edge.authority.revocation import set_status
+from edge.authority.signing_desk import SigningDesk
 from edge.errors import PublicationError
 from edge.model.trust import Status
 from edge.trust import status_list
@@ -59,9 +60,9 @@ def authority(table: Path) -> Authority:
     return Authority.open(table / "centre")
 
 
-def desk(table: Path, name: str) -> Desk:
+def desk(table: Path, name: str) -> SigningDesk:
     """Return a desk by the name of its key."""
-    return Desk(table / "desks" / name / f"{name}.key")
+    return SigningDesk(table / "desks" / name / f"{name}.key")
 
 
 def signed(table: Path, file: Path, name: str) -> list[RoleSignature]:
@@ -97,7 +98,6 @@ def test_two_desks_of_a_province_publish_a_revocation(table: Path, authority: Au
 
 def test_one_signature_publishes_nothing(table: Path, authority: Authority) -> None:
     """The two-person rule holds at the last step, whatever was collected."""
-    rotation.cosign(authority, {})
     issuers.add_issuer(authority, profiles.profile("50"), NOW)
     asked = request(authority, NOW)
     authority.pending.collect({"one": signed(table, asked.file, "targets-1")})
@@ -211,7 +211,7 @@ def test_the_words_of_a_ceremony_are_all_said() -> None:
 
 def test_a_large_file_is_named_by_its_hash(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request stays small enough for a stick and a strict reader; what it does not show it says."""
-    monkeypatch.setattr(ceremony, "_CARRIED_BYTES", 100)
+    monkeypatch.setattr(ceremony, "CARRIED_BYTES", 100)
     issuers.add_key(authority, "44", profiles.profile("44").keys[0], NOW)
 
     assert "too large to be shown here" in said(request(authority, NOW).examined)
@@ -382,10 +382,10 @@ def test_a_request_that_has_run_out_is_not_signed(authority: Authority) -> None:
     rotation.set_sunset(authority, NOW + 400 * DAY, NOW)
     examined = request(authority, NOW).examined
 
-    refuse_outdated(examined, NOW)
+    refuse_outdated(examined.drafts, NOW)
     for moment in (NOW + 366 * DAY, NOW - 400 * DAY):
         with pytest.raises(PublicationError, match="hold until"):
-            refuse_outdated(examined, moment)
+            refuse_outdated(examined.drafts, moment)
 
 
 def test_a_desk_knows_its_authority_again(table: Path, authority: Authority, tmp_path: Path) -> None:
@@ -466,3 +466,14 @@ def test_what_is_published_is_what_was_signed(table: Path, authority: Authority)
     published = Metadata.from_bytes((authority.publication / "metadata/2.root.json").read_bytes())
     assert published.signed_bytes == asked.examined.drafts[0].payload
     assert len(published.signatures) == 3
+
+
+def test_what_was_signed_long_ago_is_not_published(table: Path, authority: Authority) -> None:
+    """A request that waited until it ran out would be refused by every gate."""
+    rotation.set_sunset(authority, NOW + 400 * DAY, NOW)
+    asked = request(authority, NOW)
+    for name in ("root-1", "root-3", "root-4"):
+        authority.pending.collect({name: signed(table, asked.file, name)})
+
+    with pytest.raises(PublicationError, match="root would hold until"):
+        publish(authority, NOW + 366 * DAY)

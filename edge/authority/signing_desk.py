@@ -18,13 +18,12 @@ from edge.authority.draft import Draft
 from edge.authority.keys import Passphrase
 from edge.disk import durable
 from edge.errors import PublicationError
-from edge.trust.fields import iso
 
 _MAX_ROOT_BYTES: Final = 512 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class SigningDesk:
     """A key file and what lies beside it.
 
     Attributes:
@@ -112,21 +111,3 @@ def _is(key: object, public: str) -> bool:
 def fingerprint(examined: Examined) -> str:
     """Return what people compare by telephone before a desk signs for an authority the first time."""
     return sha256(examined.request.roots[0]).hexdigest()[:32]
-
-
-def refuse_outdated(examined: Examined, now: int) -> None:
-    """Check that nothing in a request would have run out, or hold for years.
-
-    Raises:
-        PublicationError: It would; the message names the role.
-    """
-    for draft in examined.drafts:
-        expiry = int(draft.signed.expires.timestamp())
-        if not now < expiry <= now + _LONGEST_S:
-            raise PublicationError(
-                f"Role {draft.role} would hold until {iso(expiry)}.", "Check this machine's clock, or ask for it anew."
-            )
-
-
-_LONGEST_S: Final = 2 * 366 * 86400
-"""Metadata for longer than two years would outlive every habit of looking at it."""
