@@ -12,7 +12,7 @@ from typing import Any, Final
 from edge.authority import signing
 from edge.authority.authority import Authority
 from edge.authority.checks import check
-from edge.authority.draft import RENEW, Cause, Published, drafts, listed_after, refuse_outdated
+from edge.authority.draft import DAY, RENEW, Cause, Published, drafts, listed_after, refuse_outdated
 from edge.authority.keys import Passphrase
 from edge.authority.roles import Roles
 from edge.authority.signing import SignedDraft
@@ -30,6 +30,10 @@ _NATIONAL: Final = (
     paths.HUBS,
     paths.AUDITOR,
 )
+
+
+_IDLE_S: Final = 30 * DAY
+"""How long past its root's expiry an authority may have been idle before its clock is doubted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +57,28 @@ class Publication:
     warnings: tuple[str, ...]
 
 
-def publish(authority: Authority, now: int, *, passphrase: Passphrase | None = None) -> Publication:
+def publish(
+    authority: Authority, now: int, *, passphrase: Passphrase | None = None, newest: int | None = None
+) -> Publication:
     """Sign and write the publication; gates see it with their next refresh.
 
     Args:
         authority: The authority.
         now: Unix seconds.
         passphrase: Asks for the passphrase of a sealed key, where its signature is needed; None where nobody can.
+        newest: Latest time believed, Unix seconds; None for a month past the root in force.
 
     Raises:
         PublicationError: A source could not be loaded by a gate (the message names file, row and member), a change is
-            signed by too few, a key is missing, this machine's clock is behind the last publication, or the folder
-            cannot be written.
+            signed by too few, a key is missing, this machine's clock is behind the last publication or far ahead of
+            it, or the folder cannot be written.
     """
     with authority.locked():
         _recover(authority)
         files, roles = gather(authority), authority.roles()
         trust = check(files, now, roles)
         before = authority.repository.published()
-        _check_clock(before, now)
+        _check_clock(before, now, newest)
         wanted = authority.pending.match(drafts(before, roles, files, now))
         refuse_outdated(wanted, now)
         gathered = authority.pending.signatures()
@@ -102,7 +109,7 @@ def renew(authority: Authority, now: int) -> Publication:
         before = authority.repository.published()
         if before.targets is None:
             raise PublicationError(f"{authority.folder} has published nothing yet.", "Publish first.")
-        _check_clock(before, now)
+        _check_clock(before, now, None)
         _write(authority, before, (), {}, now)
         found = authority.repository.published()
     return Publication(versions(found), len(found.listed()), (), (), now, expiring(found, now))
@@ -154,12 +161,18 @@ def _compact(authority: Authority, path: str) -> bytes:
     return json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _check_clock(before: Published, now: int) -> None:
+def _check_clock(before: Published, now: int, newest: int | None) -> None:
     last = workflow.issued_at(before.timestamp.signed) if before.timestamp else 0
     if now < last:
         raise PublicationError(
             f"This machine's clock ({iso(now)}) is behind the last publication ({iso(last)}): gates would refuse it.",
             "Set the clock and publish again.",
+        )
+    # A time signed too far ahead becomes a floor at every gate, which would then refuse each true one.
+    if now > (before.root.expires_at + _IDLE_S if newest is None else newest):
+        raise PublicationError(
+            f"This machine's clock ({iso(now)}) is far past the root, which expired at {iso(before.root.expires_at)}.",
+            "Set the clock; if it is right: edge authority publish DIR --clock-is-right",
         )
 
 

@@ -228,13 +228,15 @@ def set_policy(folder: Path, file: Path) -> None:
 
 @authority.command()
 @FOLDER
+@click.option("--clock-is-right", is_flag=True, help="Believe this machine's clock however far ahead it is.")
 @PASSPHRASE
 @JSON
-def publish(folder: Path, passphrase_file: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click passes options by name
+def publish(folder: Path, clock_is_right: bool, passphrase_file: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click passes options by name
     """Sign and write the publication. Run it after every change, and daily: it renews the signed time."""
     from edge.authority.publish import publish as sign
 
-    done = sign(opened(folder), now(), passphrase=asked(passphrase_file))
+    moment = now()
+    done = sign(opened(folder), moment, passphrase=asked(passphrase_file), newest=moment if clock_is_right else None)
     for warning in done.warnings:
         click.echo(f"edge: {warning}", err=True)
     click.echo(json.dumps(_publication(done)) if as_json else _published(done, folder))

@@ -14,7 +14,7 @@ from nacl.signing import SigningKey
 from edge.authority import issuers, profiles
 from edge.authority.authority import Authority, init
 from edge.authority.keys import AUDITOR
-from edge.authority.publish import publish
+from edge.authority.publish import publish, renew
 from edge.authority.revocation import set_status
 from edge.errors import PublicationError, TrustRefused
 from edge.model.credential import PassKind
@@ -206,6 +206,23 @@ def test_a_clock_set_back_publishes_nothing(authority: Authority) -> None:
     """Gates would refuse it; the authority says so first."""
     with pytest.raises(PublicationError, match="clock"):
         publish(authority, NOW - 1)
+
+
+def test_a_clock_ten_years_ahead_publishes_nothing(authority: Authority) -> None:
+    """A time signed so far ahead would be a floor at every gate; whoever knows better may say so."""
+    ahead = NOW + 3650 * DAY
+    members = authority.sources.members(paths.POLICY)
+    edit(authority, paths.POLICY, lambda policy: policy.update(ends_at="2040-01-01T00:00:00Z"))
+    before = (authority.publication / "metadata/timestamp.json").read_bytes()
+
+    with pytest.raises(PublicationError, match="--clock-is-right"):
+        publish(authority, ahead)
+    with pytest.raises(PublicationError, match="far past the root"):
+        renew(authority, ahead)
+    assert (authority.publication / "metadata/timestamp.json").read_bytes() == before
+
+    assert publish(authority, ahead, newest=ahead).issued_at == ahead
+    assert members["ends_at"] < "2040"
 
 
 def test_a_publish_cut_off_before_the_timestamp_is_not_seen(authority: Authority) -> None:
