@@ -86,6 +86,7 @@ class _State:
     metadata: dict[str, Metadata[Any]] = field(default_factory=dict)
     files: dict[str, SignedRole] = field(default_factory=dict)
     uses: dict[str, str] = field(default_factory=dict)
+    listed: dict[str, str] = field(default_factory=dict)
 
 
 def audit(publication: Path, older: bytes | None = None) -> Audit:
@@ -137,7 +138,6 @@ class _Walk:
         names = [one.role for one in entry.roles]
         if names[-1:] != [TIMESTAMP] or len(set(names)) != len(names):
             raise PublicationError("It does not name each role once, the timestamp last.")
-        was = self._listed()
         if number == 0:
             self._first_roots(entry)
         for one in entry.roles:
@@ -145,7 +145,7 @@ class _Walk:
         if names != [TIMESTAMP]:
             self._still_signed()
         self._chain(entry)
-        self._changes(entry, was if number else {})
+        self._changes(entry, is_daily=set(names) <= {SNAPSHOT, TIMESTAMP})
         self.state.time = entry.time
 
     def _first_roots(self, entry: Entry) -> None:
@@ -241,13 +241,16 @@ class _Walk:
         for role, meta in named.items():
             _check_meta(meta, state.files[role])
 
-    def _changes(self, entry: Entry, was: dict[str, str]) -> None:
-        becomes = self._listed()
+    def _changes(self, entry: Entry, *, is_daily: bool) -> None:
+        was = self.state.listed
+        # A renewal changes no target: years of them are not worth listing all targets each time.
+        becomes = was if is_daily else self._listed()
         added = {path: digest for path, digest in becomes.items() if path not in was}
         changed = {path: digest for path, digest in becomes.items() if path in was and was[path] != digest}
         removed = tuple(sorted(path for path in was if path not in becomes))
         if (added, changed, removed) != (dict(entry.added), dict(entry.changed), tuple(sorted(entry.removed))):
             raise PublicationError("It tells other changes than its metadata makes.")
+        self.state.listed = becomes
 
     def _targets_roles(self) -> Iterator[str]:
         yield TARGETS

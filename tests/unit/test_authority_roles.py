@@ -374,10 +374,10 @@ def test_a_machine_with_the_two_online_keys_renews_the_time(tmp_path: Path) -> N
         authority.keys.place(name).rename(machine / f"keys/{name}.key")
     online = Authority(machine)
 
-    for day in range(1, 41):
+    for day in range(5, 45, 5):
         done = renew(online, NOW + day * DAY)
 
-    assert (done.versions.timestamp, done.versions.snapshot > 1, done.versions.targets) == (41, True, 1)
+    assert (done.versions.timestamp, done.versions.snapshot > 1, done.versions.targets) == (9, True, 1)
     assert sorted(path.name for path in machine.iterdir()) == [".lock", "keys", "publication"]
 
 
