@@ -32,6 +32,7 @@ from edge.trust.fields import iso
 from edge.trust.workflow import LIMITS
 
 _MAX_LOG: Final = 256 << 20
+_MAX_TARGET: Final = 1 << 30
 _TYPES: Final[Mapping[str, type[Any]]] = {ROOT: Root, SNAPSHOT: Snapshot, TIMESTAMP: Timestamp}
 
 
@@ -299,7 +300,7 @@ class _Walk:
         for role in self._targets_roles():
             for path, target in self.state.metadata[role].signed.targets.items():
                 try:
-                    data = self.read(f"targets/{target.get_prefixed_paths()[0]}", target.length)
+                    data = self.read(f"targets/{target.get_prefixed_paths()[0]}", min(target.length, _MAX_TARGET))
                     target.verify_length_and_hashes(data)
                 except (RepositoryError, PublicationError) as error:
                     raise PublicationError(f"{path} as it is published is not what was signed.") from error

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
+from securesystemslib.formats import encode_canonical
 from tuf.api.metadata import Metadata
 
 from edge.authority import issuers, keys, log, profiles, rotation
@@ -25,6 +28,7 @@ from edge.errors import PublicationError, TrustRefused
 from edge.trust.fetchers import FolderFetcher
 from edge.trust.store import TrustStore
 from tests.simulators.former_authority import former
+from tests.simulators.json_shapes import nodes, replaced
 from tests.simulators.repository import DAY, NOW
 
 
@@ -285,6 +289,50 @@ def test_whatever_stands_in_the_place_of_a_file_is_a_finding(authority: Authorit
             audit(authority.publication)
     else:
         assert not audit(authority.publication).holds
+
+
+def resigned(authority: Authority, role: str, signed: dict[str, Any]) -> None:
+    """Publish metadata of any shape as the holders of all keys could, up to the log and its checkpoint."""
+    publication = authority.publication
+    line = json.loads(entries(authority).read_bytes())
+    kept = authority.repository.log.metadata
+    files: dict[str, bytes] = {}
+    for row in line["roles"]:
+        name = row["role"]
+        part = signed if name == role else json.loads((kept / f"1.{name}.json").read_bytes())["signed"]
+        for meta, inner in (("targets", "snapshot"), ("snapshot", "timestamp")):
+            if name == inner != role:
+                described = {"length": len(files[meta]), "hashes": {"sha256": sha256(files[meta]).hexdigest()}}
+                part["meta"][f"{meta}.json"] = {"version": 1, **described}
+        payload = encode_canonical(part).encode()
+        made = [authority.keys.signer(key).sign(payload) for key in authority.keys.of_role(name)]
+        signatures = [{"keyid": one.keyid, "sig": one.signature} for one in made]
+        files[name] = json.dumps(
+            {"signatures": signatures, "signed": part}, sort_keys=True, separators=(",", ":")
+        ).encode()
+        row |= {"sha256": sha256(files[name]).hexdigest(), "signers": sorted(one.keyid for one in made)}
+    for name, data in files.items():
+        (kept / f"1.{name}.json").write_bytes(data)
+        (publication / "metadata" / ("timestamp.json" if name == "timestamp" else f"1.{name}.json")).write_bytes(data)
+    entries(authority).write_bytes(json.dumps(line, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+    authority.repository.log.sign(log.origin_of(files["root"]), authority.keys.signer("snapshot"))
+
+
+@pytest.mark.parametrize("role", ["root", "targets", "snapshot", "timestamp"])
+def test_no_shape_of_signed_metadata_is_met_with_anything_but_a_finding(tmp_path: Path, role: str) -> None:
+    """Every node of a role is replaced, and all of it signed again: an auditor gets a sentence, never a traceback."""
+    authority = init(tmp_path / "country", NOW)
+    publish(authority, NOW)
+    whole = json.loads((authority.repository.log.metadata / f"1.{role}.json").read_bytes())["signed"]
+    resigned(authority, role, whole)
+    assert audit(authority.publication).holds
+    found = []
+    for path, new in product(nodes(whole), (None, [], "x", 1 << 70)):
+        resigned(authority, role, replaced(whole, path, new))
+        found.append(audit(authority.publication).holds)
+
+    assert len(found) > 20
+    assert found.count(False) > found.count(True)
 
 
 # Power cuts

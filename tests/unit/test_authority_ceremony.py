@@ -26,6 +26,7 @@ from edge.errors import PublicationError
 from edge.model.trust import Status
 from edge.trust import status_list
 from edge.words.catalogue import languages
+from tests.simulators.json_shapes import nodes, replaced
 from tests.simulators.repository import DAY, NOW
 
 
@@ -314,21 +315,6 @@ def test_a_request_that_lies_is_not_signed(authority: Authority, lie: str) -> No
         examine(forged(request(authority, NOW).file, change))
 
 
-def _nodes(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the way to every node of a JSON value."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(node for key, one in inner for node in _nodes(one, (*path, key)))]
-
-
-def _put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    """Return the value with one node replaced."""
-    if not path:
-        return new
-    copied = dict(value) if isinstance(value, dict) else list(value)
-    copied[path[0]] = _put(value[path[0]], path[1:], new)
-    return copied
-
-
 def test_no_shape_of_a_request_is_met_with_anything_but_a_refusal(tmp_path: Path) -> None:
     """Every node of what is to be signed, of what is in force and of the request itself is replaced by others."""
     from securesystemslib.formats import encode_canonical
@@ -344,11 +330,11 @@ def test_no_shape_of_a_request_is_met_with_anything_but_a_refusal(tmp_path: Path
         rows = members[section] if section else [members]
         for number, row in enumerate(rows):
             whole = json.loads(base64.b64decode(row[name])) if name else row
-            for path, new in product(_nodes(whole), (None, 0, "", [], {}, "x", [0], 1 << 70)):
-                found = _put(whole, path, new)
+            for path, new in product(nodes(whole), (None, 0, "", [], {}, "x", [0], 1 << 70)):
+                found = replaced(whole, path, new)
                 if name:
                     data = base64.b64encode(encode_canonical(found).encode()).decode()
-                    found = _put(members, (section, number, name), data)
+                    found = replaced(members, (section, number, name), data)
                 tried += 1
                 with suppress(PublicationError):
                     changes(examine(ceremony.decode(json.dumps(found).encode(), "request")))
