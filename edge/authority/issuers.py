@@ -134,6 +134,50 @@ def add_key(
         return _add_keys(authority, issuer, (key,), since, foreign, list_size=list_size)[0]
 
 
+def revoke_key(authority: Authority, issuer: str, kid: bytes) -> None:
+    """Take an issuer's key back: gates then refuse every pass it has signed. Its status list stays.
+
+    Args:
+        authority: The authority.
+        issuer: Issuer id.
+        kid: The key's id; every key of the issuer that has it goes.
+
+    Raises:
+        PublicationError: The issuer has no such key.
+    """
+    with authority.locked():
+        path = paths.keys_path(issuer)
+        known = issuer in authority.sources.value(paths.ISSUERS) and (authority.sources.folder / path).exists()
+        members = authority.sources.members(path) if known else {"keys": []}
+        kept = [row for row in members["keys"] if row["kid"] != kid.hex()]
+        if len(kept) == len(members["keys"]):
+            raise PublicationError(f"Issuer {issuer} has no key {kid.hex()}.", f"See sources/{path}.")
+        authority.sources.write(path, {**members, "keys": kept})
+
+
+def remove_issuer(authority: Authority, issuer: str) -> None:
+    """Take an issuer out of the registry and the matrix, with its keys: gates then know nobody of that name.
+
+    Its status lists stay in the ledger, so that no index of theirs is ever given again.
+
+    Args:
+        authority: The authority.
+        issuer: Issuer id.
+
+    Raises:
+        PublicationError: There is no such issuer, or the file system refuses.
+    """
+    with authority.locked():
+        registry, matrix = authority.sources.members(paths.ISSUERS), authority.sources.members(paths.MATRIX)
+        kept = [row for row in registry["issuers"] if row["id"] != issuer]
+        if len(kept) == len(registry["issuers"]):
+            raise PublicationError(f"There is no issuer {issuer}.", f"See sources/{paths.ISSUERS}.")
+        authority.sources.remove(paths.keys_path(issuer))
+        rows = [row for row in matrix["rows"] if row["issuer"] != issuer]
+        authority.sources.write(paths.MATRIX, {**matrix, "rows": rows})
+        authority.sources.write(paths.ISSUERS, {**registry, "issuers": kept})
+
+
 def _add_keys(
     authority: Authority,
     issuer: str,

@@ -1,6 +1,7 @@
 """Sources and ledger become a signed publication. Run it after every change, and daily: it renews the signed time.
 
 Everything is read back by the gate's own reader before anything is signed: what could not be loaded is not published.
+What is signed by too few is not published either; `edge.authority.request` gathers the others' signatures.
 """
 
 import json
@@ -9,15 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from edge.authority import registries
+from edge.authority import signing
 from edge.authority.authority import Authority
-from edge.authority.lists import gather_lists, large_changes, read_back
-from edge.authority.repository import RENEW, Published, digests
-from edge.errors import PublicationError, TrustError
-from edge.model.trust import IssuerKey, TrustSnapshot, TrustVersions
-from edge.trust import keyusage, paths, snapshot, workflow
+from edge.authority.checks import check
+from edge.authority.draft import DAY, RENEW, Cause, Published, drafts, listed_after, refuse_outdated
+from edge.authority.keys import Passphrase
+from edge.authority.lists import gather_lists, large_changes
+from edge.authority.roles import Roles
+from edge.authority.signing import SignedDraft
+from edge.errors import PublicationError
+from edge.model.trust import TrustSnapshot, TrustVersions
+from edge.trust import paths, workflow
 from edge.trust.fields import iso
-from edge.trust.snapshot import Provenance
 
 _NATIONAL: Final = (
     paths.POLICY,
@@ -31,6 +35,10 @@ _NATIONAL: Final = (
 )
 
 
+_IDLE_S: Final = 30 * DAY
+"""How long past its root's expiry an authority may have been idle before its clock is doubted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """What was published.
@@ -39,6 +47,7 @@ class Publication:
         versions: Versions of the metadata in force now.
         targets: Number of target files.
         changed: Paths of the targets that are new or other than before.
+        signed: Offline roles that have a new version.
         issued_at: The signed issue time, Unix seconds.
         warnings: What the authority should do soon, a sentence each.
     """
@@ -46,36 +55,97 @@ class Publication:
     versions: TrustVersions
     targets: int
     changed: tuple[str, ...]
+    signed: tuple[str, ...]
     issued_at: int
     warnings: tuple[str, ...]
 
 
-def publish(authority: Authority, now: int) -> Publication:
+def publish(
+    authority: Authority, now: int, *, passphrase: Passphrase | None = None, newest: int | None = None
+) -> Publication:
     """Sign and write the publication; gates see it with their next refresh.
 
     Args:
         authority: The authority.
         now: Unix seconds.
+        passphrase: Asks for the passphrase of a sealed key, where its signature is needed; None where nobody can.
+        newest: Latest time believed, Unix seconds; None for a month past the root in force.
 
     Raises:
-        PublicationError: A source could not be loaded by a gate (the message names file, row and member), a key is
-            missing, this machine's clock is behind the last publication, or the folder cannot be written.
+        PublicationError: A source could not be loaded by a gate (the message names file, row and member), a change is
+            signed by too few, a key is missing, this machine's clock is behind the last publication or far ahead of
+            it, or the folder cannot be written.
     """
     with authority.locked():
-        files = gather(authority)
+        _recover(authority)
+        files, roles = gather(authority), authority.roles()
+        trust = check(files, now, roles)
         before = authority.repository.published()
-        check(files, now, roles=keyusage.publics(before.root.signed.keys.values()))
-        _check_clock(before, now)
-        try:
-            warnings = _renew_root(authority, before, now) + _large_changes(authority)
-            changed = _write(authority, before, files, now)
-            found = authority.repository.published()
-            authority.repository.prune(found)
-        except OSError as error:
-            raise PublicationError(
-                f"{authority.publication} cannot be written: {error.strerror}.", "Check permissions and free space."
-            ) from error
-    return Publication(_versions(found), len(files), changed, now, warnings)
+        _check_clock(before, now, newest)
+        wanted = authority.pending.match(drafts(before, roles, files, now))
+        refuse_outdated(wanted, now)
+        gathered = authority.pending.signatures()
+        signed = signing.sign_here(wanted, authority.keys, passphrase, gathered)
+        met = signing.refuse_unmet(signed, now, _expiries(before))
+        _write(authority, before, met, files, now)
+        found = authority.repository.published()
+        authority.pending.clear()
+    listed, was = found.listed(), before.listed()
+    changed = tuple(sorted(path for path, digest in listed.items() if was.get(path) != digest))
+    warnings = (
+        *_warnings(signed, before),
+        *_sunset_warning(roles, trust),
+        *_large_changes(authority, roles),
+        *_former(authority),
+    )
+    return Publication(versions(found), len(listed), changed, tuple(one.draft.role for one in met), now, warnings)
+
+
+def renew(authority: Authority, now: int) -> Publication:
+    """Sign the time anew, and the snapshot where it runs out: all that a machine with the two online keys may do.
+
+    Args:
+        authority: The folder: `publication/`, and `keys/` with the two online keys; nothing else is read.
+        now: Unix seconds.
+
+    Raises:
+        PublicationError: Nothing was ever published, a key is missing, the clock is behind, or the folder cannot be
+            written.
+    """
+    with authority.locked():
+        _recover(authority)
+        before = authority.repository.published()
+        if before.targets is None:
+            raise PublicationError(f"{authority.folder} has published nothing yet.", "Publish first.")
+        _check_clock(before, now, None)
+        _write(authority, before, (), {}, now)
+        found = authority.repository.published()
+    return Publication(versions(found), len(found.listed()), (), (), now, expiring(found, now))
+
+
+def _recover(authority: Authority) -> None:
+    try:
+        authority.repository.recover()
+    except OSError as error:
+        raise _unwritable(authority, error) from error
+
+
+def _write(
+    authority: Authority, before: Published, signed: tuple[SignedDraft, ...], files: Mapping[str, bytes], now: int
+) -> None:
+    try:
+        listed = listed_after(before, (one.draft for one in signed))
+        authority.repository.put_files({path: one for path, one in listed.items() if path in files}, files)
+        authority.repository.commit(before, signed, now)
+        authority.repository.prune(authority.repository.published())
+    except OSError as error:
+        raise _unwritable(authority, error) from error
+
+
+def _unwritable(authority: Authority, error: OSError) -> PublicationError:
+    return PublicationError(
+        f"{authority.publication} cannot be written: {error.strerror}.", "Check permissions and free space."
+    )
 
 
 def gather(authority: Authority) -> Mapping[str, bytes]:
@@ -98,135 +168,76 @@ def _compact(authority: Authority, path: str) -> bytes:
     return json.dumps(members, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def check(files: Mapping[str, bytes], now: int, *, roles: frozenset[bytes] = frozenset()) -> None:
-    """Load files as a gate would and check that they agree with each other.
-
-    Args:
-        files: What would be published, by target path.
-        now: Unix seconds.
-        roles: Public keys that sign metadata; none of them may serve another use.
-
-    Raises:
-        PublicationError: They do not; the message names the row.
-    """
-    try:
-        small = {path: files[path] for path in files if paths.list_file_of(path) is None}
-        trust = snapshot.build(
-            Provenance(TrustVersions(1, 1, 1, 1), b"", now, now, now, roles=roles), small, read_back(files)
-        )
-    except TrustError as error:
-        raise PublicationError(error.message, "Correct it under sources/ and publish again.") from error
-    _check_registry(trust)
-    registries.check(trust)
-    _check_keys(trust)
-    for area in trust.policy.listed_areas:
-        if not _is_known_prefix(area, trust):
-            raise _wrong(paths.POLICY, f"lists area {area}, which is not in {paths.REGIONS}")
-    for path in files:
-        issuer = paths.keys_of(path)
-        if issuer is not None and issuer not in trust.issuers:
-            raise _wrong(path, f"stands for an issuer that is not in {paths.ISSUERS}")
-
-
-def _check_registry(trust: TrustSnapshot) -> None:
-    for issuer in trust.issuers.values():
-        if issuer.region and not trust.region_name(issuer.region):
-            raise _wrong(paths.ISSUERS, f"gives {issuer.id} region {issuer.region}, which is not in {paths.REGIONS}")
-    for rows in trust.matrix.values():
-        if rows[0].issuer not in trust.issuers:
-            raise _wrong(paths.MATRIX, f"names issuer {rows[0].issuer}, which is not in {paths.ISSUERS}")
-
-
-def _check_keys(trust: TrustSnapshot) -> None:
-    for key in (key for keys in trust.keys.values() for key in keys):
-        path, name = paths.keys_path(key.issuer), f"key {key.key_id.hex()}"
-        if (key.issuer, key.status_list) not in trust.status_lists:
-            raise _wrong(path, f"gives {name} status list {key.status_list}, which the ledger does not have")
-        _check_regions(key, path, name, trust)
-
-
-def _check_regions(key: IssuerKey, path: str, name: str, trust: TrustSnapshot) -> None:
-    for prefix in key.regions:
-        if not _is_known_prefix(prefix, trust):
-            raise _wrong(path, f"lets {name} speak of {prefix}, which is not in {paths.REGIONS}")
-        # An issuer named by its region speaks of that region alone.
-        if key.issuer.isdigit() and not prefix.startswith(key.issuer):
-            raise _wrong(path, f"lets {name} speak of {prefix or 'everywhere'}, outside its own region")
-
-
-def _is_known_prefix(prefix: str, trust: TrustSnapshot) -> bool:
-    return prefix == "" or any(str(code).startswith(prefix) for code in trust.regions)
-
-
-def _wrong(path: str, what: str) -> PublicationError:
-    return PublicationError(f"{path} {what}.", f"Correct sources/{path} and publish again.")
-
-
-def _check_clock(before: Published, now: int) -> None:
+def _check_clock(before: Published, now: int, newest: int | None) -> None:
     last = workflow.issued_at(before.timestamp.signed) if before.timestamp else 0
     if now < last:
         raise PublicationError(
             f"This machine's clock ({iso(now)}) is behind the last publication ({iso(last)}): gates would refuse it.",
             "Set the clock and publish again.",
         )
-
-
-def _renew_root(authority: Authority, before: Published, now: int) -> tuple[str, ...]:
-    if before.root.expires_at - now > RENEW["root"]:
-        return ()
-    if authority.repository.renew_root(before.root.signed, now):
-        return ()
-    if before.root.expires_at <= now:
+    # A time signed too far ahead becomes a floor at every gate, which would then refuse each true one.
+    if now > (before.root.expires_at + _IDLE_S if newest is None else newest):
         raise PublicationError(
-            f"The root expired at {iso(before.root.expires_at)} and too few root keys are here to sign the next.",
-            f"Put two of the root keys back into {authority.folder / 'keys'} and publish again.",
+            f"This machine's clock ({iso(now)}) is far past the root, which expired at {iso(before.root.expires_at)}.",
+            "Set the clock; if it is right: edge authority publish DIR --clock-is-right",
         )
-    expiry = iso(before.root.expires_at)
-    return (f"The root expires at {expiry}: put two root keys into {authority.folder / 'keys'} and publish before.",)
 
 
-def _large_changes(authority: Authority) -> tuple[str, ...]:
+def _large_changes(authority: Authority, roles: Roles) -> tuple[str, ...]:
     return tuple(
-        f"{path} changes more than a day's share of its list: gates hold it back until the national role signs it too."
-        for path, _ in large_changes(authority)
+        f"{path} changes more than a day's share of its list: gates hold it back until the nation signs it too "
+        "(edge authority cosign DIR)."
+        for path, digest in large_changes(authority)
+        if (path, digest) not in roles.cosigned
     )
 
 
-def _write(authority: Authority, before: Published, files: Mapping[str, bytes], now: int) -> tuple[str, ...]:
-    """Sign what changed or runs out, the timestamp always; return the changed paths."""
-    listed = {path: target.hashes["sha256"] for path, target in _targets(before).items()}
-    wanted = digests(files)
-    targets, snapshot_ = before.targets, before.snapshot
-    if targets is None or listed != wanted or _runs_out(targets, now):
-        version = targets.signed.version + 1 if targets else 1
-        named = (version, authority.repository.put_targets(version, files, now))
-    else:
-        named = (targets.signed.version, targets.raw)
-    if snapshot_ is None or named[0] != _version(targets) or _runs_out(snapshot_, now):
-        version = _version(snapshot_) + 1
-        pointed = (version, authority.repository.put_snapshot(version, named, now))
-    else:
-        pointed = (snapshot_.signed.version, snapshot_.raw)
-    authority.repository.put_timestamp(_version(before.timestamp) + 1, pointed, now)
-    return tuple(sorted(path for path, digest in wanted.items() if listed.get(path) != digest))
+def _expiries(before: Published) -> dict[str, int]:
+    names = ("root", "targets", *before.delegated)
+    return {name: found.expires_at for name in names if (found := before.offline(name)) is not None}
 
 
-def _targets(published: Published) -> Mapping[str, Any]:
-    return published.targets.signed.targets if published.targets else {}
+def _warnings(signed: tuple[SignedDraft, ...], before: Published) -> tuple[str, ...]:
+    expiries = _expiries(before)
+    return tuple(
+        f"Role {one.draft.role} expires at {iso(expiries[one.draft.role])} and too few of its keys are here: "
+        "have it signed before (edge authority request DIR)."
+        for one in signed
+        if one.missing and one.draft.cause is Cause.RENEWED
+    )
 
 
-def _version(metadata: "workflow.Verified[Any] | None") -> int:
-    return metadata.signed.version if metadata else 0
+def expiring(found: Published, now: int) -> tuple[str, ...]:
+    """Return a sentence for each offline role that runs out soon."""
+    return tuple(
+        f"Role {name} expires at {iso(expiry)}: have it signed before (edge authority request DIR)."
+        for name, expiry in _expiries(found).items()
+        if expiry - now <= RENEW["root" if name == "root" else "targets"]
+    )
 
 
-def _runs_out(metadata: "workflow.Verified[Any]", now: int) -> bool:
-    return metadata.expires_at - now <= RENEW[metadata.signed.type]
+def _sunset_warning(roles: Roles, trust: TrustSnapshot) -> tuple[str, ...]:
+    if roles.sunset is None or trust.policy.ends_at <= roles.sunset:
+        return ()
+    ends_at, sunset = iso(trust.policy.ends_at), iso(roles.sunset)
+    return (f"The policy runs until {ends_at}, but the root ends every policy at {sunset} (edge authority sunset).",)
 
 
-def _versions(published: Published) -> TrustVersions:
+def _former(authority: Authority) -> tuple[str, ...]:
+    if authority.has_roles:
+        return ()
+    return (f"This authority is of the former form, with fewer keys: edge authority upgrade {authority.folder}",)
+
+
+def versions(published: Published) -> TrustVersions:
+    """Return the versions of the top-level metadata, 0 for what is not there yet."""
+
+    def version(metadata: "workflow.Verified[Any] | None") -> int:
+        return metadata.signed.version if metadata else 0
+
     return TrustVersions(
         published.root.signed.version,
-        _version(published.timestamp),
-        _version(published.snapshot),
-        _version(published.targets),
+        version(published.timestamp),
+        version(published.snapshot),
+        version(published.targets),
     )

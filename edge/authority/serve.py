@@ -1,6 +1,6 @@
 """The publication over HTTP, read-only, for demonstrations and small countries; any web server or CDN does as well.
 
-Only files of the two folders are served, by their plain names; there is no listing and nothing to write to.
+Only files of its three folders are served, by their plain names; there is no listing and nothing to write to.
 """
 
 import errno
@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +17,19 @@ import waitress
 from edge.errors import AnswerRefused, PortInUse, SetupError, TransportError
 from edge.trust.fetchers import FolderFetcher
 
-_FILE: Final = re.compile(r"/((?:metadata|targets)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}){1,6})")
+_FILE: Final = re.compile(r"/((?:metadata|targets|log)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}){1,6})")
+_RANGE: Final = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")
+_MOVING: Final = frozenset({"metadata/timestamp.json", "log/entries.ndjson", "log/checkpoint"})
+"""Every other file has a version or a hash in its name and never changes."""
 _MAX_BYTES: Final = 32 << 20
 _THREADS: Final = 8
+_OK: Final = "200 OK"
+_PARTIAL: Final = "206 Partial Content"
+_NOT_MODIFIED: Final = "304 Not Modified"
 _NOT_FOUND: Final = "404 Not Found"
+_UNSATISFIABLE: Final = "416 Range Not Satisfiable"
 _METHODS: Final = ("GET", "HEAD")
+_BINARY: Final = "application/octet-stream"
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -32,29 +41,41 @@ def application(publication: Path) -> Application:
     fetcher = FolderFetcher(publication)
 
     def serve_file(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path = str(environ["PATH_INFO"]).removeprefix("/")
         status, body = _answer(fetcher, environ)
         headers = [
-            ("Content-Type", "application/json" if str(environ["PATH_INFO"]).endswith(".json") else _BINARY),
-            ("Content-Length", str(len(body))),
+            ("Content-Type", "application/json" if path.endswith(".json") else _BINARY),
             ("X-Content-Type-Options", "nosniff"),
             (
                 "Cache-Control",
-                "no-cache" if status != _OK or _is_moving(environ) else "public, max-age=31536000, immutable",
+                "no-cache" if status != _OK or path in _MOVING else "public, max-age=31536000, immutable",
             ),
         ]
+        if status == _OK:
+            status, body, more = _selected(environ, body)
+            headers += more
+        headers.append(("Content-Length", str(len(body))))
         start_response(status, headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     return serve_file
 
 
-_OK: Final = "200 OK"
-_BINARY: Final = "application/octet-stream"
-
-
-def _is_moving(environ: Environ) -> bool:
-    # Every other file has a version or a hash in its name and never changes.
-    return str(environ["PATH_INFO"]) == "/metadata/timestamp.json"
+def _selected(environ: Environ, body: bytes) -> tuple[str, bytes, list[tuple[str, str]]]:
+    """Return status, body and headers for what a conditional or range request wants of a file (RFC 9110, 13 and 14)."""
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = [("ETag", tag), ("Accept-Ranges", "bytes")]
+    if tag in (known.strip().removeprefix("W/") for known in str(environ.get("HTTP_IF_NONE_MATCH", "")).split(",")):
+        return _NOT_MODIFIED, b"", headers
+    # 14.2: a range whose file has changed since, of another unit or of several parts, is answered with the whole.
+    asked = _RANGE.fullmatch(str(environ.get("HTTP_RANGE", "")))
+    if asked is None or environ.get("HTTP_IF_RANGE", tag) != tag:
+        return _OK, body, headers
+    first, last = int(asked[1]), min(int(asked[2] or len(body)), len(body) - 1)
+    if first > last:
+        return _UNSATISFIABLE, b"", [*headers, ("Content-Range", f"bytes */{len(body)}")]
+    headers.append(("Content-Range", f"bytes {first}-{last}/{len(body)}"))
+    return _PARTIAL, body[first : last + 1], headers
 
 
 def _answer(fetcher: FolderFetcher, environ: Environ) -> tuple[str, bytes]:

@@ -121,6 +121,18 @@ class Sources:
         except OSError as error:
             raise PublicationError(f"{place} cannot be written: {error.strerror}.", "Check permissions.") from error
 
+    def remove(self, path: str) -> None:
+        """Remove a source; one that is not there is removed already.
+
+        Raises:
+            PublicationError: The file system refuses.
+        """
+        place = self.folder / path
+        try:
+            place.unlink(missing_ok=True)
+        except OSError as error:
+            raise PublicationError(f"{place} cannot be removed: {error.strerror}.", "Check permissions.") from error
+
     def issuers_with_keys(self) -> list[str]:
         """Return the ids that have a key file, in order."""
         return sorted(found for found in map(paths.keys_of, self._paths()) if found is not None)

@@ -3,31 +3,23 @@
 import json
 import re
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edge.cli import authority_lists, registries
+from edge.cli import authority_ceremony, authority_lists, authority_roles, registries
+from edge.cli.authority_ceremony import FOLDER, JSON, PASSPHRASE, asked, new_passphrase, now, opened, read
+from edge.cli.authority_roles import PROVINCES, is_delegated, time_of
 from edge.errors import PublicationError
 
 if TYPE_CHECKING:
-    from edge.authority.authority import Authority
     from edge.authority.issue import IssuedPass
     from edge.authority.issuers import AddedKey, ForeignKey
     from edge.authority.publish import Publication
 
-FOLDER: Final = "authority"
-_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_TIME_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
 _MAX_FILE: Final = 64 << 10
-
-
-def _now() -> int:
-    return int(time.time())  # noqa: TID251  # an authority's own clock, read once a command
 
 
 @click.group()
@@ -42,30 +34,29 @@ for _group in (registries.region, registries.venue, registries.codes):
     authority.add_command(_group)
 
 
-def _opened(folder: Path) -> "Authority":
-    from edge.authority.authority import Authority
-
-    return Authority.open(folder)
-
-
 @authority.command()
-@_FOLDER
+@FOLDER
 @click.option("--purpose-zh", help="Why gates check, in Chinese; part of the signed policy.")
 @click.option("--purpose-en", help="The same in English.")
-def init(folder: Path, purpose_zh: str | None, purpose_en: str | None) -> None:
-    """Make an authority in DIR: root (two of three keys), role and auditor keys, default policy, regions."""
+@PROVINCES
+@PASSPHRASE
+def init(folder: Path, purpose_zh: str | None, purpose_en: str | None, **given: Any) -> None:
+    """Make an authority in DIR: root (three of five keys), role and auditor keys, default policy, regions."""
     from edge.authority.authority import PURPOSE
     from edge.authority.authority import init as make
 
     purpose = {"zh": purpose_zh or purpose_en or PURPOSE["zh"], "en": purpose_en or purpose_zh or PURPOSE["en"]}
-    make(folder, _now(), purpose=purpose)
+    passphrase = new_passphrase(given["passphrase_file"])
+    make(folder, now(), purpose=purpose, delegated=is_delegated(given["provinces"]), passphrase=passphrase)
     click.echo(f"The authority is in {folder}. Its private keys are in {folder / 'keys'}: back them up, apart.")
+    if passphrase is None:
+        click.echo("edge: the keys have no passphrase, as in a demonstration: edge authority protect KEYFILE", err=True)
     click.echo(f"Next: edge authority add-issuer {folder} --profile all")
     click.echo(f"then: edge authority publish {folder}")
 
 
 @authority.command("profiles")
-@_JSON
+@JSON
 def list_profiles(as_json: bool) -> None:  # noqa: FBT001  # click passes options by name
     """List the ready issuer profiles."""
     from edge.authority.profiles import profiles
@@ -82,7 +73,7 @@ def list_profiles(as_json: bool) -> None:  # noqa: FBT001  # click passes option
 
 
 @authority.command("add-issuer")
-@_FOLDER
+@FOLDER
 @click.option("--profile", help="A ready profile (`edge authority profiles` lists them), or `all`.")
 @click.option("--id", "id_", help="Id of an issuer of your own: its GB/T 2260 prefix or a national name.")
 @click.option("--name-zh", help="Its name in Chinese.")
@@ -93,7 +84,7 @@ def list_profiles(as_json: bool) -> None:  # noqa: FBT001  # click passes option
 @click.option("--public", metavar="HEX", help="Public key of an issuer that keeps its private key itself.")
 @click.option("--key-id", metavar="HEX", help="With --public: the key id its passes name.  [default: from the key]")
 @click.option("--valid-from", metavar="TIME", help="From when its keys may have signed.  [default: a day ago]")
-@_JSON
+@JSON
 def add_issuer(folder: Path, profile: str | None, id_: str | None, valid_from: str | None, **given: Any) -> None:
     """Add an issuer with its keys, its status lists and its rows of the recognition matrix."""
     from edge.authority import issuers, profiles
@@ -111,13 +102,13 @@ def add_issuer(folder: Path, profile: str | None, id_: str | None, valid_from: s
         ]
     else:
         found = list(profiles.profiles()) if profile == "all" else [profiles.profile(str(profile))]
-    since = None if valid_from is None else _time(valid_from)
+    since = None if valid_from is None else time_of(valid_from)
     foreign = _foreign(given["public"], given["key_id"])
     if foreign is not None and id_ is None:
         raise click.UsageError("--public goes with --id")
-    opened = _opened(folder)
+    country = opened(folder)
     for one in found:
-        for added in issuers.add_issuer(opened, one, _now(), valid_from=since, foreign=foreign):
+        for added in issuers.add_issuer(country, one, now(), valid_from=since, foreign=foreign):
             _tell_key(added, as_json=given["as_json"])
     if not given["as_json"]:
         click.echo(f"Next: edge authority publish {folder}")
@@ -134,7 +125,7 @@ def _tell_key(added: "AddedKey", *, as_json: bool) -> None:
 
 
 @authority.command("add-key")
-@_FOLDER
+@FOLDER
 @click.option("--issuer", required=True, help="Issuer id.")
 @click.option("--kind", "kinds", multiple=True, default=("person",), show_default=True, help="Kind of pass it signs.")
 @click.option("--public", metavar="HEX", help="Public key of an issuer that keeps its private key itself.")
@@ -149,7 +140,7 @@ def _tell_key(added: "AddedKey", *, as_json: bool) -> None:
     show_default=True,
     help="Entries of its status list; a larger one is published in parts.",
 )
-@_JSON
+@JSON
 def add_key(folder: Path, issuer: str, valid_from: str | None, **given: Any) -> None:
     """Give an issuer one more key, with a status list of its own. Publish it long before its first use."""
     from edge.authority import issuers
@@ -158,11 +149,36 @@ def add_key(folder: Path, issuer: str, valid_from: str | None, **given: Any) -> 
     regions = given["regions"] or ((issuer if issuer.isdigit() else ""),)
     key = KeyProfile(given["kinds"], regions, given["max_validity_days"] * 86400)
     foreign = _foreign(given["public"], given["key_id"])
-    since = None if valid_from is None else _time(valid_from)
+    since = None if valid_from is None else time_of(valid_from)
     added = issuers.add_key(
-        _opened(folder), issuer, key, _now(), valid_from=since, foreign=foreign, list_size=given["list_size"]
+        opened(folder), issuer, key, now(), valid_from=since, foreign=foreign, list_size=given["list_size"]
     )
     _tell_key(added, as_json=given["as_json"])
+
+
+@authority.command("revoke-key")
+@FOLDER
+@click.option("--issuer", required=True, help="Issuer id.")
+@click.option("--key-id", required=True, metavar="HEX", help="The key to take back (see sources/issuers/ID/keys.json).")
+def revoke_key(folder: Path, issuer: str, key_id: str) -> None:
+    """Take an issuer's key back, stolen or lost: gates refuse every pass it ever signed once they have refreshed."""
+    from edge.authority import issuers
+
+    issuers.revoke_key(opened(folder), issuer, _hex(key_id, "--key-id"))
+    click.echo(f"issuer {issuer}: key {key_id} is taken back")
+    click.echo(f"Next: edge authority add-key {folder} --issuer {issuer}, then: edge authority publish {folder}")
+
+
+@authority.command("remove-issuer")
+@FOLDER
+@click.argument("issuer", metavar="ISSUER")
+def remove_issuer(folder: Path, issuer: str) -> None:
+    """Take an issuer out: gates refuse its passes as of nobody they know, once they have refreshed."""
+    from edge.authority import issuers
+
+    issuers.remove_issuer(opened(folder), issuer)
+    click.echo(f"issuer {issuer} is taken out")
+    click.echo(f"Next: edge authority publish {folder}")
 
 
 def _foreign(public: str | None, key_id: str | None) -> "ForeignKey | None":
@@ -183,7 +199,7 @@ def _hex(text: str, option: str) -> bytes:
 
 
 @authority.command("add-hub")
-@_FOLDER
+@FOLDER
 @click.option("--key", metavar="HEX", help="The hub's public receipt key (`edge hub init` prints it).")
 @click.option("--key-file", type=click.Path(path_type=Path), help="A file with it: hexadecimal text or 32 raw bytes.")
 @click.option("--name", default="hub", show_default=True, help="What the registry calls it.")
@@ -193,8 +209,8 @@ def add_hub(folder: Path, key: str | None, key_file: Path | None, name: str) -> 
 
     if (key is None) == (key_file is None):
         raise click.UsageError("name either --key or --key-file")
-    data = _read(key_file, 1024) if key_file is not None else str(key).encode()
-    kid = add(_opened(folder), _public(data), name)
+    data = read(key_file, 1024) if key_file is not None else str(key).encode()
+    kid = add(opened(folder), _public(data), name)
     click.echo(f"hub {name}: key {kid.hex()}")
     click.echo(f"Next: edge authority publish {folder}")
 
@@ -206,42 +222,34 @@ def _public(data: bytes) -> bytes:
     return data
 
 
-def _read(path: Path, most: int = _MAX_FILE) -> bytes:
-    try:
-        with click.open_file(str(path), "rb") as file:
-            data: bytes = file.read(most + 1)
-    except OSError as error:
-        raise PublicationError(f"{path} cannot be read: {error.strerror}.", "Check its name.") from error
-    if len(data) > most:
-        raise PublicationError(f"{path} is longer than {most} bytes.")
-    return data
-
-
 @authority.command("set-policy")
-@_FOLDER
+@FOLDER
 @click.argument("file", type=click.Path(path_type=Path))
 def set_policy(folder: Path, file: Path) -> None:
     """Put the policy in FILE in place (docs/formats.md); its version becomes one above the last."""
     from edge.authority.issuers import set_policy as put
 
     try:
-        members = json.loads(_read(file))
+        members = json.loads(read(file, _MAX_FILE))
     except (ValueError, RecursionError) as error:
         raise PublicationError(f"{file} is not JSON.", "See docs/formats.md for a policy with every member.") from error
     if not isinstance(members, dict):
         raise PublicationError(f"{file} is not a JSON object.", "See docs/formats.md for a policy with every member.")
-    click.echo(f"policy version {put(_opened(folder), members, _now())}")
+    click.echo(f"policy version {put(opened(folder), members, now())}")
     click.echo(f"Next: edge authority publish {folder}")
 
 
 @authority.command()
-@_FOLDER
-@_JSON
-def publish(folder: Path, as_json: bool) -> None:  # noqa: FBT001  # click passes options by name
+@FOLDER
+@click.option("--clock-is-right", is_flag=True, help="Believe this machine's clock however far ahead it is.")
+@PASSPHRASE
+@JSON
+def publish(folder: Path, clock_is_right: bool, passphrase_file: Path | None, as_json: bool) -> None:  # noqa: FBT001  # click passes options by name
     """Sign and write the publication. Run it after every change, and daily: it renews the signed time."""
     from edge.authority.publish import publish as sign
 
-    done = sign(_opened(folder), _now())
+    moment = now()
+    done = sign(opened(folder), moment, passphrase=asked(passphrase_file), newest=moment if clock_is_right else None)
     for warning in done.warnings:
         click.echo(f"edge: {warning}", err=True)
     click.echo(json.dumps(_publication(done)) if as_json else _published(done, folder))
@@ -256,13 +264,15 @@ def _publication(done: "Publication") -> dict[str, Any]:
         "targets": versions.targets,
         "target_files": done.targets,
         "changed": list(done.changed),
+        "signed": list(done.signed),
         "issued_at": done.issued_at,
         "warnings": list(done.warnings),
     }
 
 
 def _published(done: "Publication", folder: Path) -> str:
-    changed = f"{len(done.changed)} of {done.targets} targets changed" if done.changed else "the signed time renewed"
+    signed = f"{', '.join(done.signed)} signed anew" if done.signed else "the signed time renewed"
+    changed = f"{len(done.changed)} of {done.targets} targets changed" if done.changed else signed
     return (
         f"published as timestamp {done.versions.timestamp}, targets {done.versions.targets}: {changed}\n"
         f"Serve {folder / 'publication'} with any web server, or: edge authority serve {folder}"
@@ -270,7 +280,7 @@ def _published(done: "Publication", folder: Path) -> str:
 
 
 @authority.command()
-@_FOLDER
+@FOLDER
 @click.option("--issuer", help="Issuer id.")
 @click.option("--kind", type=click.Choice(["person", "travel", "venue", "visitor"]), help="  [default: person]")
 @click.option("--status", type=int, help="The issuer's status number.  [default: 0]")
@@ -299,7 +309,7 @@ def _published(done: "Publication", folder: Path) -> str:
 @click.option(
     "--format", "formats", multiple=True, help="With --batch: text, png, svg; may be repeated.  [default: text]"
 )
-@_JSON
+@JSON
 def issue(folder: Path, batch: Path | None, as_json: bool, **given: Any) -> None:  # noqa: FBT001
     """Issue a pass as text, PNG or SVG, and note its index so that it can be revoked.
 
@@ -313,9 +323,9 @@ def issue(folder: Path, batch: Path | None, as_json: bool, **given: Any) -> None
     if batch is not None:
         _issue_batch(folder, batch, out, formats or ("text",), as_json=as_json)
         return
-    members = requests.parse(_read(Path(holder_file)).decode(errors="replace")) if holder_file else {}
+    members = requests.parse(read(Path(holder_file), _MAX_FILE).decode(errors="replace")) if holder_file else {}
     members |= _members(given)
-    issued = issue_pass(_opened(folder), requests.request(members, _now()))
+    issued = issue_pass(opened(folder), requests.request(members, now()))
     _tell_pass(issued, {"text": out, **drawings}, as_json=as_json)
 
 
@@ -327,19 +337,8 @@ def _members(given: dict[str, Any]) -> dict[str, Any]:
             raise click.UsageError("--visited takes GB/T 2260 codes with commas between")
         found["visited"] = [int(code) for code in codes]
     if "issued_at" in found:
-        found["issued_at"] = _time(str(found["issued_at"]))
+        found["issued_at"] = time_of(str(found["issued_at"]))
     return found
-
-
-def _time(text: str) -> int:
-    from datetime import UTC, datetime
-
-    if text.isdecimal() and len(text) < 12:  # noqa: PLR2004  # Unix seconds up to the year 5138
-        return int(text)
-    try:
-        return int(datetime.strptime(text, _TIME_FORM).replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        raise click.UsageError(f"{text!r} is not a time such as 2026-11-23T08:00:00Z") from None
 
 
 def _tell_pass(issued: "IssuedPass", files: dict[str, Path | None], *, as_json: bool) -> None:
@@ -372,7 +371,7 @@ def _issue_batch(folder: Path, file: Path, out: Path | None, formats: tuple[str,
     issued = refused = 0
     try:
         with click.open_file(str(file), "r", encoding="utf-8", errors="replace") as lines:
-            for line in _with_progress(batch.issue_batch(_opened(folder), lines, out, _now(), formats=formats)):
+            for line in _with_progress(batch.issue_batch(opened(folder), lines, out, now(), formats=formats)):
                 issued, refused = issued + (line.issued is not None), refused + (line.issued is None)
                 if line.issued is None:
                     click.echo(f"edge: line {line.number}: {line.problem}", err=True)
@@ -395,7 +394,7 @@ def _with_progress(lines: Iterable[Any]) -> Iterable[Any]:
 
 
 @authority.command()
-@_FOLDER
+@FOLDER
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8091, show_default=True, help="0 takes a free one.")
 def serve(folder: Path, host: str, port: int) -> None:
@@ -404,17 +403,17 @@ def serve(folder: Path, host: str, port: int) -> None:
 
     from edge.authority.serve import bind, run
 
-    opened = _opened(folder)
-    if not (opened.publication / "metadata" / "timestamp.json").is_file():
+    country = opened(folder)
+    if not (country.publication / "metadata" / "timestamp.json").is_file():
         raise PublicationError(f"{folder} has published nothing yet.", f"Run: edge authority publish {folder}")
     listener = bind(host, port)
     bound = listener.getsockname()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     address = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-    click.echo(f"Serving {opened.publication} at http://{address}:{bound[1]} (Ctrl-C ends)")
+    click.echo(f"Serving {country.publication} at http://{address}:{bound[1]} (Ctrl-C ends)")
     sys.stdout.flush()
-    run(opened.publication, listener)
+    run(country.publication, listener)
 
 
-for _command in authority_lists.COMMANDS:
+for _command in (*authority_ceremony.COMMANDS, *authority_roles.COMMANDS, *authority_lists.COMMANDS):
     authority.add_command(_command)

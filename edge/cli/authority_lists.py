@@ -2,13 +2,13 @@
 
 import json
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from edge.cli.authority_ceremony import FOLDER, now, opened
 from edge.errors import PublicationError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from edge.authority.revocation import Progress
     from edge.model.trust import Status
 
-_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 _ISSUER = click.option("--issuer", required=True, help="Issuer id.")
 _LIST = click.option("--list", "number", type=int, help="Number of the status list, where the issuer has several.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -24,18 +23,8 @@ _KINDS: Final = ("signature", "identifier", "country_and_identifier")
 _DIGEST_CHARS: Final = 64
 
 
-def _now() -> int:
-    return int(time.time())  # noqa: TID251  # an authority's own clock, read once a command
-
-
-def _opened(folder: Path) -> "Authority":
-    from edge.authority.authority import Authority
-
-    return Authority.open(folder)
-
-
 @click.command()
-@_FOLDER
+@FOLDER
 @_ISSUER
 @click.option("--index", type=int, help="The pass's index, as `issue` printed it.")
 @click.option("--from", "file", metavar="FILE|-", help="Many passes: an index a line. Run it again if it was cut off.")
@@ -59,7 +48,7 @@ def revoke(folder: Path, issuer: str, index: int | None, file: str | None, **giv
     from edge.authority.revocation import set_status
 
     place = set_status(
-        _opened(folder), issuer, index or 0, status, _now(), number=given["number"], reason=given["reason"]
+        opened(folder), issuer, index or 0, status, now(), number=given["number"], reason=given["reason"]
     )
     if given["as_json"]:
         click.echo(json.dumps({"status": status.name.lower(), "list": place.number, "index": place.index}))
@@ -76,9 +65,9 @@ def _mark_many(folder: Path, issuer: str, file: str, status: "Status", given: di
     from edge.authority.marks import Marking
     from edge.authority.revocation import Progress, set_statuses
 
-    authority = _opened(folder)
+    authority = opened(folder)
     place = issuer, _number(authority, issuer, given["number"])
-    marking = Marking(status, _now(), given["reason"])
+    marking = Marking(status, now(), given["reason"])
     found = Progress(0, 0, 0, 0, ())
     try:
         with click.open_file(file, "r", encoding="utf-8", errors="replace") as lines:
@@ -117,7 +106,7 @@ def _with_progress(steps: "Iterable[Progress]") -> "Iterable[Progress]":
 
 
 @click.command()
-@_FOLDER
+@FOLDER
 @_ISSUER
 @_LIST
 @click.option("--index", type=int, required=True, help="The pass's index.")
@@ -127,7 +116,7 @@ def history(folder: Path, issuer: str, number: int | None, index: int, as_json: 
     from edge.authority.ledger import Index
     from edge.trust.fields import iso
 
-    authority = _opened(folder)
+    authority = opened(folder)
     place = Index(issuer, _number(authority, issuer, number), index)
     for change in authority.ledger.history(place):
         if as_json:
@@ -138,7 +127,7 @@ def history(folder: Path, issuer: str, number: int | None, index: int, as_json: 
 
 
 @click.command("reserve")
-@_FOLDER
+@FOLDER
 @_ISSUER
 @_LIST
 @click.option("--count", type=click.IntRange(1, 1 << 31), required=True, help="How many indices.")
@@ -151,8 +140,8 @@ def reserve(folder: Path, issuer: str, number: int | None, count: int, desk: str
 
     if out.exists():
         raise PublicationError(f"{out} is there already.", "Name a new file: two desks never share one.")
-    authority = _opened(folder)
-    found = desks.reserve(authority, (issuer, _number(authority, issuer, number)), count, desk, _now())
+    authority = opened(folder)
+    found = desks.reserve(authority, (issuer, _number(authority, issuer, number)), count, desk, now())
     try:
         durable.write(out, found.encode(), mode=0o600)
     except OSError as error:
@@ -177,7 +166,7 @@ def draw(file: Path, count: int, as_json: bool) -> None:  # noqa: FBT001
 
 
 @click.command("set-hashes")
-@_FOLDER
+@FOLDER
 @_ISSUER
 @click.option("--list", "number", type=click.IntRange(1, 999_999), default=1, show_default=True, help="Its number.")
 @click.option("--kind", type=click.Choice(_KINDS), required=True, help="What of a credential is hashed.")
@@ -191,7 +180,7 @@ def set_hashes(folder: Path, issuer: str, number: int, file: str, **given: Any) 
     kind = HashKind[given["kind"].upper()]
     try:
         with click.open_file(file, "r", encoding="ascii", errors="replace") as lines:
-            count = put_hashes(_opened(folder), (issuer, number), kind, given["width"], _digests(lines), now=_now())
+            count = put_hashes(opened(folder), (issuer, number), kind, given["width"], _digests(lines), now=now())
     except OSError as error:
         raise PublicationError(f"{file} cannot be read: {error.strerror}.", "Check its name.") from error
     click.echo(f"{count} hashes of issuer {issuer}, list {number}")

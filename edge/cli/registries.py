@@ -2,23 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from edge.authority.authority import Authority
+from edge.cli.authority_ceremony import FOLDER, opened
 
-_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one row a line.")
 _NAME_ZH = click.option("--name-zh", help="Name in Chinese.")
 _NAME_EN = click.option("--name-en", help="Name in English.")
-
-
-def _opened(folder: Path) -> "Authority":
-    from edge.authority.authority import Authority
-
-    return Authority.open(folder)
 
 
 def _names(zh: str | None, en: str | None) -> dict[str, str] | None:
@@ -41,7 +33,7 @@ def region() -> None:
 
 
 @region.command("set")
-@_FOLDER
+@FOLDER
 @click.option("--code", type=click.IntRange(100000, 999999), required=True, help="GB/T 2260 code, six digits.")
 @_NAME_ZH
 @_NAME_EN
@@ -51,18 +43,18 @@ def set_region(folder: Path, code: int, name_zh: str | None, name_en: str | None
     from edge.authority import registries
 
     names = _names(name_zh, name_en)
-    _done(folder, "Regions", registries.set_region(_opened(folder), code, names, is_complete=is_complete))
+    _done(folder, "Regions", registries.set_region(opened(folder), code, names, is_complete=is_complete))
 
 
 @region.command("list")
-@_FOLDER
+@FOLDER
 @_JSON
 def list_regions(folder: Path, as_json: bool) -> None:  # noqa: FBT001  # click passes options by name
     """List the regions."""
     from edge.authority import registries
     from edge.trust import paths
 
-    authority = _opened(folder)
+    authority = opened(folder)
     found, complete = authority.sources.value(paths.REGIONS), registries.current(authority).complete
     rows = []
     for code, names in sorted(found.items()):
@@ -79,7 +71,7 @@ def venue() -> None:
 
 
 @venue.command("add")
-@_FOLDER
+@FOLDER
 @click.option("--id", "id_", metavar="HEX", required=True, help="The venue's id, 1 to 16 bytes.")
 @click.option("--region", type=click.IntRange(100000, 999999), required=True, help="GB/T 2260 code of the place.")
 @click.option("--name", required=True, help="Its name.")
@@ -94,28 +86,28 @@ def add_venue(folder: Path, id_: str, legal_person: str | None, credit_code: str
         raise click.UsageError("--legal-person and --credit-code go together")
     person = None if legal_person is None or credit_code is None else LegalPerson(legal_person, credit_code)
     found = Venue(_hex(id_), given["region"], given["name"], person)
-    _done(folder, "Venues", registries.set_venue(_opened(folder), found))
+    _done(folder, "Venues", registries.set_venue(opened(folder), found))
 
 
 @venue.command("remove")
-@_FOLDER
+@FOLDER
 @click.option("--id", "id_", metavar="HEX", required=True, help="The venue's id.")
 def remove_venue(folder: Path, id_: str) -> None:
     """Strike a venue off; gates refuse its passes after the next publish."""
     from edge.authority import registries
 
-    _done(folder, "Venues", registries.remove_venue(_opened(folder), _hex(id_)))
+    _done(folder, "Venues", registries.remove_venue(opened(folder), _hex(id_)))
 
 
 @venue.command("list")
-@_FOLDER
+@FOLDER
 @_JSON
 def list_venues(folder: Path, as_json: bool) -> None:  # noqa: FBT001
     """List the venues."""
     from edge.authority import registries
 
     rows = []
-    for found in registries.current(_opened(folder)).venues.values():
+    for found in registries.current(opened(folder)).venues.values():
         person = found.legal_person
         told = None if person is None else {"name": person.name, "code": person.code}
         by = "" if person is None else f"  {person.name} ({person.code})"
@@ -130,7 +122,7 @@ def codes() -> None:
 
 
 @codes.command("set")
-@_FOLDER
+@FOLDER
 @click.option("--profile", help="Take a ready profile's names (`edge authority profiles` lists them).")
 @click.option("--issuer", help="Issuer id.")
 @click.option("--status", type=click.IntRange(0, 65535), help="The issuer's own number.")
@@ -143,23 +135,23 @@ def set_codes(folder: Path, profile: str | None, issuer: str | None, status: int
     names = _names(given["name_zh"], given["name_en"])
     if profile is not None and issuer is None:
         found = profiles.profile(profile)
-        version = registries.set_status_names(_opened(folder), found.id, registries.names_of(found))
+        version = registries.set_status_names(opened(folder), found.id, registries.names_of(found))
     elif profile is None and issuer is not None and status is not None and names is not None:
-        version = registries.set_status_names(_opened(folder), issuer, {status: names})
+        version = registries.set_status_names(opened(folder), issuer, {status: names})
     else:
         raise click.UsageError("name either --profile, or --issuer with --status and --name-zh and --name-en")
     _done(folder, "Codes", version)
 
 
 @codes.command("list")
-@_FOLDER
+@FOLDER
 @_JSON
 def list_codes(folder: Path, as_json: bool) -> None:  # noqa: FBT001
     """List the names of statuses."""
     from edge.authority import registries
 
     rows = []
-    for (issuer, status), names in registries.current(_opened(folder)).statuses.items():
+    for (issuer, status), names in registries.current(opened(folder)).statuses.items():
         line = f"{issuer:16} {status:5} {names['zh']} {names['en']}"
         rows.append((line, {"issuer": issuer, "status": status, "names": dict(names)}))
     _rows(rows, as_json=as_json)

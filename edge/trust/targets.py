@@ -152,6 +152,9 @@ def _key(row: Fields, issuer: str) -> IssuerKey | None:
     )
     if found.not_before >= found.not_after:
         raise row.fault("not_after", "must be after not_before")
+    # An issuer named by its region speaks of that region alone: a province's own role cannot publish otherwise.
+    if issuer.isdigit() and not all(prefix.startswith(issuer) for prefix in found.regions):
+        raise row.fault("regions", "may only hold places in the issuer's own region")
     if algorithm is None:
         return None
     try:

@@ -372,11 +372,16 @@ def _targets(delegator: Root | Targets, snapshot: Snapshot, data: bytes, name: s
         raise TrustRefused(
             f"Version {found.signed.version} of {name} was offered where the snapshot names {meta.version}.", _ELSE
         )
-    _check_delegations(name, found.signed)
+    check_delegations(name, found.signed)
     return found
 
 
-def _check_delegations(name: str, targets: Targets) -> None:
+def check_delegations(name: str, targets: Targets) -> None:
+    """Check what a targets role delegates, as far as tuf does not: how many roles, under what names, to what keys.
+
+    Raises:
+        TrustRefused: There are too many, a name is not usable, or a key is weak.
+    """
     delegations = targets.delegations
     if delegations is None:
         return

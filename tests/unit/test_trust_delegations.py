@@ -39,7 +39,7 @@ def public_of(digits: str, seed: int = 1) -> bytes:
 
 def keys_of(digits: str, seed: int = 1) -> bytes:
     """Return a keys file of an issuer."""
-    return keys_document(key_row(public_of(digits, seed), regions=[digits[:2]]), issuer=digits)
+    return keys_document(key_row(public_of(digits, seed), regions=[digits]), issuer=digits)
 
 
 def registry(*ids: str) -> bytes:
