@@ -50,7 +50,7 @@ def nation() -> Repository:
         under = "targets" if is_province else f"province-{id_[:2]}"
         role = repository.delegate(name, province(id_), delegator=under)
         public = bytes(SigningKey(number.to_bytes(32, "big")).verify_key)
-        role.targets[f"issuers/{id_}/keys.json"] = keys_document(key_row(public, regions=[id_[:2]]), issuer=id_)
+        role.targets[f"issuers/{id_}/keys.json"] = keys_document(key_row(public, regions=[id_]), issuer=id_)
         role.targets[f"issuers/{id_}/status/1.cbor"] = lists
     repository.publish()
     return repository
