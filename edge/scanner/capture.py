@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from edge.errors import EdgeError, SetupError, SourceError
+from edge.model.finding import Finding
 from edge.model.settings import ScannerSettings
 from edge.scanner.slots import Slots
 from edge.scanner.sources.base import Frame, Source, label, opener, split_spec
@@ -18,6 +19,12 @@ RETRY_S = 0.5
 
 SILENT_NS = 3_000_000_000
 """An open source without a frame for this long has stalled."""
+
+NOTE_SHOWN_NS = 10_000_000_000
+"""What a source says about itself is shown for this long after it last said it."""
+
+_READY_KINDS = frozenset({"hid", "serial", "stdin"})
+"""Built-in kinds that give codes; of a stranger it is known when its first frame came."""
 
 _IDLE_S = 0.005
 """A source that says at once that there is nothing yet is not asked in a busy loop."""
@@ -34,12 +41,16 @@ class CaptureState:
         name: Its name, fit to be shown.
         cause: Why it gives no frames (`SourceError.cause`), empty while it does.
         is_finished: A file came to its end.
+        is_reader: It gives codes it has read by itself, no pictures.
+        notes: What it says about itself.
     """
 
     source: int
     name: str
     cause: str
     is_finished: bool
+    is_reader: bool = False
+    notes: tuple[Finding, ...] = ()
 
 
 class Pace:
@@ -87,6 +98,9 @@ class Capture:
         self._stop = threading.Event()
         self._cause = ""
         self._finished = False
+        self._was_heard = False
+        self._is_reader = self._kind in _READY_KINDS
+        self._notes: dict[str, tuple[Finding, int]] = {}
         self._last_ns = time.monotonic_ns()
         self._thread = threading.Thread(target=self._run, name=f"capture-{source}", daemon=True)
 
@@ -109,14 +123,16 @@ class Capture:
         cause = self._cause
         if not cause and not self._finished and now_ns - self._last_ns > SILENT_NS:
             cause = "stalled"
-        return CaptureState(self._source, self._name, cause, self._finished)
+        notes = tuple(note for note, said_ns in list(self._notes.values()) if now_ns - said_ns < NOTE_SHOWN_NS)
+        return CaptureState(self._source, self._name, cause, self._finished, self._is_reader, notes)
 
     def _run(self) -> None:
         while not self._stop.is_set() and not self._finished:
             try:
                 self._session()
             except SourceError as lost:
-                self._cause = lost.cause
+                # "missing" is said of what was never there; of what was, that it is gone.
+                self._cause = "lost" if lost.cause == "missing" and self._was_heard else lost.cause
             except EdgeError:
                 self._cause = "failed"
             self._stop.wait(RETRY_S)
@@ -158,10 +174,22 @@ class Capture:
 
     def _hand_over(self, frame: Frame, *, is_live: bool) -> None:
         self._last_ns = time.monotonic_ns()
+        self._was_heard = True
         self._cause = ""
-        if not is_live:
+        # Noted here and not when the frame is read: a frame that is overwritten has said it as well.
+        self._notes.update({note.code: (note, self._last_ns) for note in frame.notes})
+        if frame.symbols is not None:
+            self._hand_over_codes(frame)
+        elif not is_live:
             self._pace.count(self._last_ns)
             self._slots.put_after(frame)
         elif self._pace.wait_ns(self._last_ns) == 0:
             self._pace.count(self._last_ns)
             self._slots.put(frame)
+
+    def _hand_over_codes(self, frame: Frame) -> None:
+        self._is_reader = True
+        if frame.symbols:
+            self._slots.put_after(frame)
+        else:
+            self._slots.beat(self._last_ns)

@@ -75,7 +75,7 @@ class Conditions:
 
     def _of_source(self, state: CaptureState) -> list[Finding]:
         seen = self._seen[state.source]
-        found = []
+        found = [Finding(note.code, note.severity, _about_params(state) | note.params) for note in state.notes]
         if state.is_finished and not state.cause:
             found.append(_about(state, "source.finished", Severity.INFO))
         if state.cause or state.is_finished:
@@ -89,14 +89,20 @@ class Conditions:
         return found
 
 
+def _about_params(state: CaptureState) -> dict[str, str | int | float]:
+    return {"source": state.source, "name": state.name}
+
+
 def _about(state: CaptureState, code: str, severity: Severity) -> Finding:
-    return Finding(code, severity, {"source": state.source, "name": state.name})
+    return Finding(code, severity, _about_params(state))
 
 
 def _away(state: CaptureState, severity: Severity) -> Finding:
-    if state.cause == "stalled":
+    if state.cause == "stalled" and not state.is_reader:
         return _about(state, "stream.stalled", severity)
-    return Finding("camera.lost", severity, {"source": state.source, "name": state.name, "cause": state.cause})
+    code = "camera.missing" if state.cause == "missing" else "camera.lost"
+    code = "hand_scanner.lost" if state.is_reader else code
+    return Finding(code, severity, _about_params(state) | {"cause": state.cause})
 
 
 def _of_decoder(health: Health, now_ns: int) -> list[Finding]:

@@ -76,17 +76,19 @@ class Scanner:
             timeout_s: How long to wait for a frame.
         """
         # A frame waits for a decoder that starts: a picture of a file is not lost to it, a camera's is overwritten.
-        if not self._decoder.is_ready(timeout_s):
-            time.sleep(min(timeout_s, _ABSENT_S))
-            return []
-        frame = self._slots.take(timeout_s)
+        is_ready = self._decoder.is_ready(timeout_s)
+        frame = self._slots.take(timeout_s) if is_ready else self._slots.take_read()
         if frame is None:
+            time.sleep(0 if is_ready else min(timeout_s, _ABSENT_S))
             return []
+        self.in_view = self._read(frame) if frame.symbols is None else frame.symbols
+        return self._steady.presentations(self.in_view, frame.taken_ns)
+
+    def _read(self, frame: Frame) -> tuple[Symbol, ...]:
         want = self._want(frame, time.monotonic_ns())
         reading = self._decoder.read(frame, want)
         self._note(frame.source, reading, want)
-        self.in_view = reading.symbols
-        return self._steady.presentations(reading.symbols, frame.taken_ns)
+        return reading.symbols
 
     def _want(self, frame: Frame, now_ns: int) -> Want:
         want = Want.STILL if frame.is_still else Want.NOTHING

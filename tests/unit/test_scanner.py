@@ -353,7 +353,7 @@ class TestScanner:
         """A camera plugged in after the gate was started is taken."""
         folder = tmp_path / "later"
         with _running(f"folder:{folder}") as scanner:
-            _until(scanner, lambda: "camera.lost" in _codes(scanner), 3)
+            _until(scanner, lambda: "camera.missing" in _codes(scanner), 3)
             folder.mkdir()
             (folder / "a.jpg").write_bytes(jpeg_of(scene("LATER")))
 
