@@ -129,7 +129,7 @@ def _open(device: Path) -> int:
     try:
         file = os.open(device, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError as denied:
-        step = "Add it to /etc/udev/rules.d/70-edge-scanner.rules, see the technician's guide."
+        step = "Make it known as docs/technician.md, Hand scanners, says."
         raise SourceError(f"This user may not read the scanner {device}.", step, cause="denied") from denied
     except OSError as missing:
         raise SourceError(f"There is no scanner at {device}.", f"Plug it in. {_LIST}", cause="missing") from missing

@@ -89,7 +89,7 @@ def _opened(device: str, baud: int, wait_s: float) -> Any:
         return _pyserial().Serial(device, baudrate=baud, timeout=wait_s, exclusive=True)
     except (OSError, ValueError) as refused:
         if getattr(refused, "errno", None) in {errno.EACCES, errno.EPERM}:
-            step = "Add it to /etc/udev/rules.d/70-edge-scanner.rules, see the technician's guide."
+            step = "Make it known as docs/technician.md, Hand scanners, says."
             raise SourceError(f"This user may not read the scanner {device}.", step, cause="denied") from refused
         raise SourceError(
             f"The scanner {device} does not open: another program may hold it, or it is no serial line.",
