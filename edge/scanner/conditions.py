@@ -5,15 +5,13 @@ Pure: the time is an argument and nothing is asked of any device. The sentence a
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge.model.finding import Finding, Severity
+from edge.scanner.ailments import Ailing, ailment
 from edge.scanner.capture import CaptureState
 from edge.scanner.decode import Health, Reading
 from edge.scanner.handover import Status
-
-COVERED_LOOKS = 3
-"""Looks in a row, a second apart, before a camera counts as covered: a hand before the lens is not a fault."""
 
 BAD_FRAMES = 5
 """Frames in a row that are no picture before it is said: one damaged frame is not a fault."""
@@ -21,23 +19,14 @@ BAD_FRAMES = 5
 RESTART_SHOWN_NS = 600 * 1_000_000_000
 """A lost child is shown for ten minutes."""
 
-_DARK_MEAN, _DARK_SPREAD = 24.0, 5.0
-_FLAT_SPREAD = 2.5
-"""The darkest frames with a code still read have a mean of 17 and a spread of 9; a wall has its fall of light."""
-
 
 @dataclass(slots=True)
 class _Seen:
     """What the last frames of one source were."""
 
-    covered: int = 0
+    ailing: Ailing = field(default_factory=Ailing)
     bad: int = 0
     too_big: int = 0
-
-
-def is_covered(mean: float, spread: float) -> bool:
-    """Return whether brightness of this mean and standard deviation (0 to 255) shows nothing at all."""
-    return spread < _FLAT_SPREAD or (mean < _DARK_MEAN and spread < _DARK_SPREAD)
 
 
 class Conditions:
@@ -57,9 +46,9 @@ class Conditions:
             seen.bad = seen.bad + 1 if reading.status is Status.UNREADABLE else 0
             seen.too_big = seen.too_big + 1 if reading.status is Status.TOO_BIG else 0
         if reading.symbols:
-            seen.covered = 0
-        elif reading.spread >= 0:
-            seen.covered = seen.covered + 1 if is_covered(reading.mean, reading.spread) else 0
+            seen.ailing.clear()
+        elif reading.look is not None:
+            seen.ailing.note(ailment(reading.look, reading.size[1]))
 
     def findings(self, captures: Iterable[CaptureState], health: Health, now_ns: int) -> list[Finding]:
         """Return what is wrong at a moment of the monotonic clock, most urgent first."""
@@ -84,8 +73,8 @@ class Conditions:
             found.append(_about(state, "stream.frame_too_big", Severity.WARNING))
         elif seen.bad >= BAD_FRAMES:
             found.append(_about(state, "stream.unreadable", Severity.WARNING))
-        elif seen.covered >= COVERED_LOOKS:
-            found.append(_about(state, "camera.covered", Severity.WARNING))
+        elif code := seen.ailing.said:
+            found.append(_about(state, code, Severity.WARNING))
         return found
 
 

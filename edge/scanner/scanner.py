@@ -19,7 +19,7 @@ from edge.scanner.steady import Steady
 
 _MS = 1_000_000
 LOOK_NS = 1_000 * _MS
-"""Between two looks at whether a camera is covered."""
+"""Between two looks at what the frames of a camera are like."""
 
 PREVIEW_NS = 200 * _MS
 """Between two previews: five a second at most."""
@@ -101,7 +101,7 @@ class Scanner:
 
     def _note(self, source: int, reading: Reading, want: Want) -> None:
         now_ns = time.monotonic_ns()
-        if want & Want.LOOK and reading.spread >= 0:
+        if want & Want.LOOK and reading.look is not None:
             self._looked_ns[source] = now_ns
         if reading.preview:
             self._preview = (now_ns, reading.preview)
