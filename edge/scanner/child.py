@@ -281,7 +281,8 @@ def _in_slot(used: Pixels, request: Request) -> Pixels:
     return grey_of(used.view(dtype).reshape(request.height, request.width, request.channels))
 
 
-def _confine(max_bytes: int) -> None:
+def confine(max_bytes: int) -> None:
+    """Build the walls around a process that unpacks pictures: memory, core files, signals, threads."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's codes
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     most = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
@@ -299,7 +300,7 @@ def main(argv: list[str]) -> int:
             second engine reads, and bytes of memory allowed.
     """
     numbers = [float(text) for text in argv]
-    _confine(int(numbers[4]))
+    confine(int(numbers[4]))
     link = socket.socket(fileno=int(numbers[0]))
     child = Child(mmap.mmap(int(numbers[1]), SLOT_BYTES), int(numbers[3]))
     try:

@@ -31,7 +31,16 @@ FINDINGS = {
     *("clock.doubtful", "clock.floor", "hub.unreachable", "hub.refused", "gate.not_enrolled", "part.restarted"),
     *("web.clients_full", "disk.low", "sync.failed", "sync.db_replaced"),
     *("camera.setting_refused", "camera.too_dark", "camera.glare", "camera.out_of_focus", "code.too_small"),
-    *("code.too_far", "code.blurred", "hand_scanner.lost", "hand_scanner.dropped", "hand_scanner.flood"),
+    *(
+        "code.too_far",
+        "code.blurred",
+        "camera.slow",
+        "check.no_code",
+        "code.seldom_read",
+        "hand_scanner.lost",
+        "hand_scanner.dropped",
+        "hand_scanner.flood",
+    ),
 }
 DESK = {"en": "staffed desk", "zh": "人工窗口"}
 NO_DESK = {Reason.OK, Reason.STAFF_OVERRIDE, Reason.STAFF_UNDO}
