@@ -21,12 +21,13 @@ from edge.scanner.sources.base import Frame, Source, label, opener, split_spec
 from edge.scanner.sources.camera import configure, frame_of
 from tests.simulators.hand_scanner import HandScanner, accept_grab
 from tests.simulators.mjpeg import MjpegServer, jpeg_of, scene
+from tests.simulators.rtsp import RtspServer
 
 SETTINGS = ScannerSettings(sources=("folder:x",), fps=30)
 FRAMES = 4
 
 needs_camera = pytest.mark.skipif(not Path("/dev/video0").exists(), reason="no camera at /dev/video0")
-KINDS = ["folder", "video", "url", "hid", "serial", "stdin", "picamera", "stranger"]
+KINDS = ["folder", "video", "url", "rtsp", "hid", "serial", "stdin", "picamera", "stranger"]
 KINDS_HERE = [*KINDS, pytest.param("camera", marks=needs_camera)]
 
 PICAMERA2 = """
@@ -130,7 +131,9 @@ def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         if kind in {"stranger", "picamera"}:
             monkeypatch.syspath_prepend(str(tmp_path))
             base._openers.cache_clear()
-        if kind == "url":
+        if kind == "rtsp":
+            yield open_ones.enter_context(RtspServer(scene("STREAM"))).url
+        elif kind == "url":
             yield open_ones.enter_context(MjpegServer(jpeg_of(scene("STREAM")))).url
         elif kind == "stdin":
             monkeypatch.setattr(sys, "stdin", open_ones.enter_context(_lines(tmp_path).open()))
@@ -148,7 +151,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 @pytest.fixture
 def source(kind: str, target: str) -> Iterator[Source]:
     """An open source of the kind asked for."""
-    opened = opener(kind)(target, 3, SETTINGS)
+    opened = opener("url" if kind == "rtsp" else kind)(target, 3, SETTINGS)
     yield opened
     opened.close()
 
