@@ -91,7 +91,7 @@ place_files() {
     place "tmpfiles/$unit.conf" "/etc/tmpfiles.d/$unit.conf"
   done
   if $kiosk; then place kiosk.sh /usr/local/lib/edge/kiosk.sh 0755; fi
-  place udev/70-edge-camera.rules /etc/udev/rules.d/70-edge-camera.rules
+  for unit in camera scanner; do place "udev/70-edge-$unit.rules" "/etc/udev/rules.d/70-edge-$unit.rules"; done
   for unit in "${units[@]}"; do place "systemd/$unit" "/etc/systemd/system/$unit"; done
   place systemd/edge-scanner.service.d/network-camera.conf.example \
     /etc/systemd/system/edge-scanner.service.d/network-camera.conf.example
@@ -188,12 +188,12 @@ enable_parts() {
 # run_units VERB: a part that does not start is a line of the list at the end, not the end of this.
 run_units() { systemctl "$1" "${units[@]}" 2>/dev/null || true; }
 
-# reload: a container has systemd and no udev; cameras are then the host's business.
+# reload: a container has systemd and no udev; cameras and scanners are then the host's business.
 reload() {
   systemctl daemon-reload
   [[ -S /run/udev/control ]] || return 0
   udevadm control --reload
-  udevadm trigger --subsystem-match=video4linux
+  udevadm trigger --subsystem-match=video4linux --subsystem-match=input --subsystem-match=tty
 }
 
 is_booted() { [[ -d /run/systemd/system ]]; }

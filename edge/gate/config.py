@@ -21,6 +21,8 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "scanner.width": (160, 7680),
     "scanner.height": (120, 4320),
     "scanner.fps": (1, 60),
+    "scanner.exposure_us": (0, 1_000_000),
+    "scanner.focus": (-1, 10_000),
     "scanner.same_code_s": (0, 60),
     "scanner.watchdog_s": (0.2, 60),
     "scanner.second_engine_every": (0, 1000),

@@ -1,5 +1,6 @@
 """Every key of gate.toml as a row: the one list that `edge gate settings` and docs/technician.md are made from."""
 
+import json
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -26,7 +27,6 @@ def markdown(settings: Settings) -> str:
     """Return the rows as a Markdown table of keys, defaults and meanings."""
     lines = ["| key | default | meaning |", "|---|---|---|"]
     for key, value, doc in rows(settings):
-        shown = ", ".join(f'"{item}"' for item in value) if isinstance(value, list) else value
-        shown = f"[{shown}]" if isinstance(value, list) else (f'"{shown}"' if isinstance(value, str) else shown)
-        lines.append(f"| `{key}` | `{shown}` | {doc} |")
+        # JSON writes texts, numbers, lists of texts and truth values as TOML does.
+        lines.append(f"| `{key}` | `{json.dumps(value, ensure_ascii=False)}` | {doc} |")
     return "\n".join(lines) + "\n"

@@ -33,12 +33,18 @@ class ScannerSettings:
 
     sources: tuple[str, ...] = _key(
         ("camera:0",),
-        "Frame sources: `camera:0`, `url:http://.../stream.mjpg`, `folder:DIR` (each picture once, new ones as they "
-        "come), `video:FILE`.",
+        "Frame sources: `camera:0`, `picamera:0`, `url:http://...` or `rtsp://...`, `hid:DEVICE`, `serial:DEVICE`, "
+        "`stdin:-`, `video:FILE`, `folder:DIR` (each picture once, new ones as they come).",
     )
     width: int = _key(1280, "Frame width asked of a camera, pixels.")
     height: int = _key(720, "Frame height asked of a camera, pixels.")
     fps: int = _key(15, "Frames a second asked of a camera, and taken at most of any source.")
+    mjpeg: bool = _key(True, "Ask a camera for JPEG: less on the USB cable, and no cost where it is passed on.")
+    exposure_us: int = _key(0, "Exposure of a camera, microseconds; 0 leaves it to the camera.")
+    focus: int = _key(
+        -1,
+        "Focus of a camera: V4L2's `focus_absolute`, tenths of a dioptre for `picamera:`; -1 lets it focus by itself.",
+    )
     same_code_s: float = _key(3.0, "A code seen again within this time is the same presentation, seconds.")
     watchdog_s: float = _key(2.0, "A decoder that is silent this long on one frame is killed and restarted.")
     second_engine_every: int = _key(

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from edge.errors import EdgeError, SetupError, SourceError
+from edge.model.finding import Finding
 from edge.model.settings import ScannerSettings
 from edge.scanner.slots import Slots
 from edge.scanner.sources.base import Frame, Source, label, opener, split_spec
@@ -28,6 +29,11 @@ NAMED = 5
 
 AGAIN_S = 60.0
 """The same about a lost source is said at most this often."""
+NOTE_SHOWN_NS = 10_000_000_000
+"""What a source says about itself is shown for this long after it last said it."""
+
+_READY_KINDS = frozenset({"hid", "serial", "stdin"})
+"""Built-in kinds that give codes; of a stranger it is known when its first frame came."""
 
 _IDLE_S = 0.005
 """A source that says at once that there is nothing yet is not asked in a busy loop."""
@@ -50,6 +56,8 @@ class CaptureState:
         is_waiting: A folder has nothing more to give for now.
         frames: Frames it has handed over.
         left_out: Files in a folder that are no pictures, so that there was nothing to hand over.
+        is_reader: It gives codes it has read by itself, no pictures.
+        notes: What it says about itself.
     """
 
     source: int
@@ -60,6 +68,8 @@ class CaptureState:
     is_waiting: bool = False
     frames: int = 0
     left_out: int = 0
+    is_reader: bool = False
+    notes: tuple[Finding, ...] = ()
 
 
 class Pace:
@@ -113,6 +123,9 @@ class Capture:
         self._left_out = 0
         self._named = 0
         self._said: tuple[str, float] = ("", 0.0)
+        self._was_heard = False
+        self._is_reader = self._kind in _READY_KINDS
+        self._notes: dict[str, tuple[Finding, int]] = {}
         self._last_ns = time.monotonic_ns()
         self._answered_ns = 0
         self._idle_ns = 0
@@ -138,6 +151,7 @@ class Capture:
         heard_ns, idle_ns = max(self._last_ns, self._answered_ns), self._idle_ns
         if not cause and not self._finished and not self._is_held and now_ns - heard_ns > SILENT_NS:
             cause = "stalled"
+        notes = tuple(note for note, said_ns in list(self._notes.values()) if now_ns - said_ns < NOTE_SHOWN_NS)
         return CaptureState(
             self._source,
             self._name,
@@ -147,6 +161,8 @@ class Capture:
             is_waiting=not cause and idle_ns > 0 and now_ns - idle_ns > WAITING_NS,
             frames=self._frames,
             left_out=self._left_out,
+            is_reader=self._is_reader,
+            notes=notes,
         )
 
     def say_unread(self, why: str) -> None:
@@ -169,8 +185,14 @@ class Capture:
                 self._lose(lost)
             self._stop.wait(RETRY_S)
 
+    def _cause_of(self, lost: EdgeError) -> str:
+        if not isinstance(lost, SourceError):
+            return "failed"
+        # "missing" is said of what was never there; of what was, that it is gone.
+        return "lost" if lost.cause == "missing" and self._was_heard else lost.cause
+
     def _lose(self, lost: EdgeError) -> None:
-        self._cause = lost.cause if isinstance(lost, SourceError) else "failed"
+        self._cause = self._cause_of(lost)
         said, said_at = self._said
         if str(lost) != said or time.monotonic() - said_at >= AGAIN_S:
             # The finding tells staff; this tells the technician which file, device or address it was.
@@ -236,8 +258,13 @@ class Capture:
 
     def _hand_over(self, frame: Frame, *, is_live: bool) -> None:
         self._last_ns = time.monotonic_ns()
+        self._was_heard = True
         self._cause = ""
-        if not is_live:
+        # Noted here and not when the frame is read: a frame that is overwritten has said it as well.
+        self._notes.update({note.code: (note, self._last_ns) for note in frame.notes})
+        if frame.symbols is not None:
+            self._hand_over_codes(frame)
+        elif not is_live:
             self._pace.count(self._last_ns)
             # Whoever reads the frames may take long over one: that is not the source standing still.
             self._is_held = True
@@ -248,3 +275,10 @@ class Capture:
             self._pace.count(self._last_ns)
             self._slots.put(frame)
             self._frames += 1
+
+    def _hand_over_codes(self, frame: Frame) -> None:
+        self._is_reader = True
+        if frame.symbols:
+            self._slots.put_after(frame)
+        else:
+            self._slots.beat(self._last_ns)

@@ -35,6 +35,7 @@ from edge.scanner.handover import (
     Status,
     Want,
 )
+from edge.scanner.look import look_at
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -44,7 +45,6 @@ _SECOND_ENGINE_PIXELS = 4 << 20
 _QR = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 
 _PREVIEW_PX = 480
-_LOOK_STEP = 16
 _HELD_FRAMES = 4
 
 
@@ -252,13 +252,10 @@ class Child:
             sightings = self._through_alpha(picture)
         if not sightings and self._second_turn(request, width * height):
             sightings, notice = self._second.read(grey)
-        mean, spread = (-1.0, -1.0)
-        if request.want & Want.LOOK:
-            sample = grey[::_LOOK_STEP, ::_LOOK_STEP]
-            mean, spread = float(sample.mean()), float(sample.std())
+        look = look_at(grey) if request.want & Want.LOOK else None
         preview = preview_of(picture, grey) if request.want & Want.PREVIEW else b""
         seen = nearest_first(sightings, width, height)
-        return Reply(request.seq, Status.READ, notice, width, height, mean, spread, seen, preview)
+        return Reply(request.seq, Status.READ, notice, width, height, look, seen, preview)
 
     def _through_alpha(self, picture: Pixels) -> list[Sighting]:
         """Read a picture with a transparent ground once more, laid on white."""
@@ -284,7 +281,8 @@ def _in_slot(used: Pixels, request: Request) -> Pixels:
     return grey_of(used.view(dtype).reshape(request.height, request.width, request.channels))
 
 
-def _confine(max_bytes: int) -> None:
+def confine(max_bytes: int) -> None:
+    """Build the walls around a process that unpacks pictures: memory, core files, signals, threads."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's codes
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     most = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
@@ -302,7 +300,7 @@ def main(argv: list[str]) -> int:
             second engine reads, and bytes of memory allowed.
     """
     numbers = [float(text) for text in argv]
-    _confine(int(numbers[4]))
+    confine(int(numbers[4]))
     link = socket.socket(fileno=int(numbers[0]))
     child = Child(mmap.mmap(int(numbers[1]), SLOT_BYTES), int(numbers[3]))
     try:

@@ -5,15 +5,13 @@ Pure: the time is an argument and nothing is asked of any device. The sentence a
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge.model.finding import Finding, Severity, most_urgent_first
+from edge.scanner.ailments import Ailing, ailment
 from edge.scanner.capture import CaptureState
 from edge.scanner.decode import Health, Reading
 from edge.scanner.handover import Status
-
-COVERED_LOOKS = 3
-"""Looks in a row, a second apart, before a camera counts as covered: a hand before the lens is not a fault."""
 
 BAD_FRAMES = 5
 """Frames in a row that are no picture before it is said: one damaged frame is not a fault."""
@@ -21,26 +19,17 @@ BAD_FRAMES = 5
 RESTART_SHOWN_NS = 600 * 1_000_000_000
 """A lost child is shown for ten minutes."""
 
-_DARK_MEAN, _DARK_SPREAD = 24.0, 5.0
-_FLAT_SPREAD = 2.5
-"""The darkest frames with a code still read have a mean of 17 and a spread of 9; a wall has its fall of light."""
-
 
 @dataclass(slots=True)
 class _Seen:
     """What the last frames of one source were."""
 
-    covered: int = 0
+    ailing: Ailing = field(default_factory=Ailing)
     bad: int = 0
     too_big: int = 0
     read: int = 0
     unread: int = 0
     codes: int = 0
-
-
-def is_covered(mean: float, spread: float) -> bool:
-    """Return whether brightness of this mean and standard deviation (0 to 255) shows nothing at all."""
-    return spread < _FLAT_SPREAD or (mean < _DARK_MEAN and spread < _DARK_SPREAD)
 
 
 class Conditions:
@@ -62,9 +51,9 @@ class Conditions:
             seen.bad = seen.bad + 1 if reading.status is Status.UNREADABLE else 0
             seen.too_big = seen.too_big + 1 if reading.status is Status.TOO_BIG else 0
         if reading.symbols:
-            seen.covered = 0
-        elif reading.spread >= 0:
-            seen.covered = seen.covered + 1 if is_covered(reading.mean, reading.spread) else 0
+            seen.ailing.clear()
+        elif reading.look is not None:
+            seen.ailing.note(ailment(reading.look, reading.size[1]))
 
     def count(self, source: int, codes: int) -> None:
         """Take note of how many codes were presented anew in a frame."""
@@ -81,21 +70,24 @@ class Conditions:
         # Staff whose gate has no camera are to read why nothing happens; beside one that sees it is nobody's business.
         waiting = Severity.INFO if any(state.is_live and not state.cause for state in states) else Severity.WARNING
         for state in states:
-            found += self._of_source(state) if state.is_live else self._of_file(state, ended=ended, waiting=waiting)
+            is_file = not (state.is_live or state.is_reader)
+            found += self._of_file(state, ended=ended, waiting=waiting) if is_file else self._of_source(state, ended)
         found += _of_decoder(health, now_ns)
         return most_urgent_first(found)
 
-    def _of_source(self, state: CaptureState) -> list[Finding]:
+    def _of_source(self, state: CaptureState, ended: Severity) -> list[Finding]:
         seen = self._seen[state.source]
-        found: list[Finding] = []
-        if state.cause:
+        found = [Finding(note.code, note.severity, _about_params(state) | note.params) for note in state.notes]
+        if state.is_finished and not state.cause:
+            found.append(_about(state, "source.finished", ended, {"frames": seen.codes, "codes": seen.codes}))
+        if state.cause or state.is_finished:
             return found
         if seen.too_big >= BAD_FRAMES:
             found.append(_about(state, "stream.frame_too_big", Severity.WARNING))
         elif seen.bad >= BAD_FRAMES:
             found.append(_about(state, "stream.unreadable", Severity.WARNING))
-        elif seen.covered >= COVERED_LOOKS:
-            found.append(_about(state, "camera.covered", Severity.WARNING))
+        elif code := seen.ailing.said:
+            found.append(_about(state, code, Severity.WARNING))
         return found
 
     def _of_file(self, state: CaptureState, *, ended: Severity, waiting: Severity) -> list[Finding]:
@@ -111,18 +103,24 @@ class Conditions:
         return [_about(state, "source.waiting" if counts["frames"] else "source.empty", waiting, counts)]
 
 
+def _about_params(state: CaptureState) -> dict[str, str | int | float]:
+    return {"source": state.source, "name": state.name}
+
+
 def _about(
     state: CaptureState, code: str, severity: Severity, params: Mapping[str, str | int | float] | None = None
 ) -> Finding:
-    return Finding(code, severity, {"source": state.source, "name": state.name, **(params or {})})
+    return Finding(code, severity, {**_about_params(state), **(params or {})})
 
 
 def _away(state: CaptureState, severity: Severity) -> Finding:
-    if state.cause == "stalled":
+    if state.cause == "stalled" and not state.is_reader:
         return _about(state, "stream.stalled", severity)
     if state.cause == "no_file":
         return _about(state, "source.missing", severity)
-    return Finding("camera.lost", severity, {"source": state.source, "name": state.name, "cause": state.cause})
+    code = "camera.missing" if state.cause == "missing" else "camera.lost"
+    code = "hand_scanner.lost" if state.is_reader else code
+    return _about(state, code, severity, {"cause": state.cause})
 
 
 def _of_decoder(health: Health, now_ns: int) -> list[Finding]:

@@ -26,6 +26,7 @@ from edge.scanner.handover import (
     SLOT_BYTES,
     USUAL_BYTES,
     Kind,
+    Look,
     Notice,
     Reply,
     Request,
@@ -67,16 +68,14 @@ class Reading:
         status: What became of it.
         symbols: Nearest the centre first.
         size: Width and height of the decoded picture, (0, 0) where there was none.
-        mean: Mean brightness, 0 to 255; -1 where it was not asked.
-        spread: Standard deviation of the brightness; -1 where it was not asked.
+        look: What the frame is like; None where it was not asked.
         preview: A small JPEG, empty where it was not asked.
     """
 
     status: Status
     symbols: tuple[Symbol, ...] = ()
     size: tuple[int, int] = (0, 0)
-    mean: float = -1.0
-    spread: float = -1.0
+    look: Look | None = None
     preview: bytes = b""
 
 
@@ -241,7 +240,7 @@ class Decoder:
             )
             for seen in reply.sightings
         )
-        return Reading(reply.status, symbols, size, reply.mean, reply.spread, reply.preview)
+        return Reading(reply.status, symbols, size, reply.look, reply.preview)
 
     def _ensure_child(self, timeout_s: float) -> bool:
         """Return whether a child is ready, waiting for the one that starts."""

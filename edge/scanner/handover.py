@@ -5,6 +5,7 @@ The child reads hostile pictures, so its parent unpacks an answer as strictly as
 time limits and what an answer means are left to `edge.scanner.decode`.
 """
 
+import math
 import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
@@ -28,8 +29,11 @@ MAX_REPLY = 180_000
 READY = b"ready"
 
 _REQUEST = struct.Struct("<IBBBBIII")
-_REPLY = struct.Struct("<IBBHIIffI")
+_REPLY = struct.Struct("<IBBHIII")
+_LOOK = struct.Struct("<ffff4Hfff")
 _SYMBOL = struct.Struct("<BxHfff")
+
+_LOOKED = 0x80
 
 _ENGINES = ("zxing", "pyzbar")
 
@@ -47,7 +51,7 @@ class Want(IntFlag):
     NOTHING = 0
     PREVIEW = 1
     LOOK = 2
-    """Mean and spread of the brightness."""
+    """What the frame is like: light, contrast, focus."""
     STILL = 4
     """One picture, taken with all care; there is no next frame."""
 
@@ -129,6 +133,71 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Patch:
+    """The patch of a frame that is likest to a code, read or not.
+
+    Attributes:
+        x: Left edge, pixels.
+        y: Upper edge.
+        width: Pixels.
+        height: The same.
+        clipped: Share of it that is as white as can be in spots no code has, 0 to 1.
+        edge_px: Its contrast in steps from pixel to pixel: how many pixels an edge takes, or a module where edges are
+            sharp.
+        between: Share of its pixels between dark and light, 0 to 1: what blur and lack of pixels make of edges.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    clipped: float = 0.0
+    edge_px: float = 0.0
+    between: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a frame is like.
+
+    Attributes:
+        mean: Mean brightness, 0 to 255.
+        spread: Standard deviation of the brightness.
+        white: Brightness below which 98 of 100 pixels are.
+        detail: How much of a rise in brightness its steepest edges take in one step, 0 to 1; 1 where that cannot be
+            told: the frame is too small, or a wall.
+        patch: The patch likest to a code, None where nothing is like one.
+    """
+
+    mean: float
+    spread: float
+    white: float = 255.0
+    detail: float = 1.0
+    patch: Patch | None = None
+
+    def pack(self) -> bytes:
+        """Return its part of a reply."""
+        at = self.patch or Patch(0, 0, 0, 0)
+        box = (at.x, at.y, at.width, at.height)
+        return _LOOK.pack(self.mean, self.spread, self.white, self.detail, *box, at.clipped, at.edge_px, at.between)
+
+    @classmethod
+    def unpack(cls, message: bytes | memoryview) -> "Look":
+        """Read its part of a reply.
+
+        Raises:
+            ValueError: It is not of its form, or a number is none.
+        """
+        if len(message) != _LOOK.size:
+            raise ValueError("look of a wrong size")
+        numbers = _LOOK.unpack(message)
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("look of no numbers")
+        mean, spread, white, detail, *at = numbers
+        return cls(mean, spread, white, detail, Patch(*at) if at[2] and at[3] else None)
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What the child found in one frame.
 
@@ -138,8 +207,7 @@ class Reply:
         notice: What the child noticed about itself.
         width: Pixels of the decoded picture, 0 where there was none.
         height: The same.
-        mean: Mean brightness, 0 to 255; -1 where it was not asked.
-        spread: Standard deviation of the brightness; -1 where it was not asked.
+        look: What the frame is like; None where it was not asked.
         sightings: Symbols, nearest the centre first.
         preview: A small JPEG, empty where it was not asked.
     """
@@ -149,8 +217,7 @@ class Reply:
     notice: Notice = Notice.NOTHING
     width: int = 0
     height: int = 0
-    mean: float = -1.0
-    spread: float = -1.0
+    look: Look | None = None
     sightings: tuple[Sighting, ...] = ()
     preview: bytes = b""
 
@@ -158,8 +225,10 @@ class Reply:
         """Return the message, at most `MAX_REPLY` bytes."""
         preview = self.preview if len(self.preview) <= MAX_PREVIEW else b""
         sightings = [seen for seen in self.sightings if 0 < len(seen.raw) <= MAX_RAW][:MAX_SYMBOLS]
-        head = (self.seq, self.status, len(sightings), self.notice, self.width, self.height)
-        out = [_REPLY.pack(*head, self.mean, self.spread, len(preview))]
+        look = b"" if self.look is None else self.look.pack()
+        # A look is there or not: its flag is the highest bit of the number of symbols.
+        count = len(sightings) | (_LOOKED if look else 0)
+        out = [_REPLY.pack(self.seq, self.status, count, self.notice, self.width, self.height, len(preview)), look]
         for seen in sightings:
             engine = _ENGINES.index(seen.engine)
             out += [_SYMBOL.pack(engine, len(seen.raw), seen.x, seen.y, seen.module_px), seen.raw]
@@ -173,8 +242,10 @@ class Reply:
             ValueError: It is not one; the child is not to be trusted with another frame.
         """
         try:
-            seq, status, count, notice, width, height, mean, spread, preview = _REPLY.unpack_from(message)
-            at = _REPLY.size
+            seq, status, count, notice, width, height, preview = _REPLY.unpack_from(message)
+            at = _REPLY.size + (_LOOK.size if count & _LOOKED else 0)
+            look = Look.unpack(message[_REPLY.size : at]) if count & _LOOKED else None
+            count &= ~_LOOKED
             sightings = []
             for _ in range(count):
                 engine, length, x, y, module_px = _SYMBOL.unpack_from(message, at)
@@ -187,4 +258,4 @@ class Reply:
             raise ValueError("reply of a wrong size")
         picture = bytes(message[at:])
         kept = tuple(sightings)
-        return cls(seq, Status(status), Notice(notice), width, height, mean, spread, kept, picture)
+        return cls(seq, Status(status), Notice(notice), width, height, look, kept, picture)

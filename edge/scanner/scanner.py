@@ -19,7 +19,7 @@ from edge.scanner.steady import Steady
 
 _MS = 1_000_000
 LOOK_NS = 1_000 * _MS
-"""Between two looks at whether a camera is covered."""
+"""Between two looks at what the frames of a camera are like."""
 
 PREVIEW_NS = 200 * _MS
 """Between two previews: five a second at most."""
@@ -84,19 +84,21 @@ class Scanner:
             timeout_s: How long to wait for a frame.
         """
         # A frame waits for a decoder that starts: a picture of a file is not lost to it, a camera's is overwritten.
-        if not self._decoder.is_ready(timeout_s):
-            time.sleep(min(timeout_s, _ABSENT_S))
-            return []
-        frame = self._slots.take(timeout_s)
+        is_ready = self._decoder.is_ready(timeout_s)
+        frame = self._slots.take(timeout_s) if is_ready else self._slots.take_read()
         if frame is None:
+            time.sleep(0 if is_ready else min(timeout_s, _ABSENT_S))
             return []
+        self.in_view = self._read(frame) if frame.symbols is None else frame.symbols
+        found = self._steady.presentations(self.in_view, frame.taken_ns)
+        self._conditions.count(frame.source, len(found))
+        return found
+
+    def _read(self, frame: Frame) -> tuple[Symbol, ...]:
         want = self._want(frame, time.monotonic_ns())
         reading = self._decoder.read(frame, want)
         self._note(frame, reading, want)
-        self.in_view = reading.symbols
-        found = self._steady.presentations(reading.symbols, frame.taken_ns)
-        self._conditions.count(frame.source, len(found))
-        return found
+        return reading.symbols
 
     def _want(self, frame: Frame, now_ns: int) -> Want:
         want = Want.STILL if frame.is_still else Want.NOTHING
@@ -109,7 +111,7 @@ class Scanner:
 
     def _note(self, frame: Frame, reading: Reading, want: Want) -> None:
         now_ns = time.monotonic_ns()
-        if want & Want.LOOK and reading.spread >= 0:
+        if want & Want.LOOK and reading.look is not None:
             self._looked_ns[frame.source] = now_ns
         if reading.preview:
             self._preview = (now_ns, reading.preview)

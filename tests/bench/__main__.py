@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ("verify", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication")
+NAMES = ("verify", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication", "looks")
 
 
 def machine() -> dict[str, object]:

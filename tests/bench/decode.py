@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import zxingcpp
 
-from edge.scanner.conditions import is_covered
+from edge.scanner.ailments import is_covered
 from edge.scanner.decode import Decoder, Limits
 from edge.scanner.handover import Status, Want
 from edge.scanner.sources.base import Frame
@@ -109,7 +109,7 @@ def _measure(
             marks.append(time.perf_counter())
             if turn == 0:  # the first turn warms all of them
                 reading = decoder.read(Frame(0, 0, pixels=pixels), Want.LOOK)
-                looks.append((reading.mean, reading.spread))
+                looks += [(reading.look.mean, reading.look.spread)] if reading.look else []
                 continue
             for number, each in enumerate(taken):
                 each.append(marks[number + 1] - marks[number])

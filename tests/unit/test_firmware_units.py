@@ -103,16 +103,48 @@ def test_only_sync_reaches_a_network() -> None:
     assert "PrivateNetwork" not in sync
 
 
-def test_only_the_scanner_has_a_device_and_only_video() -> None:
-    """Cameras are the scanner's; no other part sees any hardware."""
+def test_only_the_scanner_has_devices_and_only_those_that_read_codes() -> None:
+    """Cameras and hand scanners are the scanner's, input devices to read only; no other part sees any hardware."""
     scanner, web, sync = map(keys_of, PARTS)
+    cameras = ["char-video4linux rw", "char-media rw", "char-dma_heap rw"]
 
-    assert scanner["DeviceAllow"] == ["char-video4linux rw"]
+    assert scanner["DeviceAllow"] == [*cameras, "char-input r", "char-ttyACM rw", "char-ttyUSB rw"]
+    assert scanner["SupplementaryGroups"] == ["video"]
     assert scanner["DevicePolicy"] == ["closed"]
     for other in (web, sync):
         assert other["PrivateDevices"] == ["yes"]
         assert "DeviceAllow" not in other
         assert "SupplementaryGroups" not in other
+
+
+def test_a_device_plugged_in_later_is_open_to_the_scanner() -> None:
+    """Every device class of a module is loaded before the unit's list of devices is drawn up."""
+    keys = keys_of("scanner")
+
+    assert keys["Wants"] == keys["After"]
+    assert set(keys["Wants"][0].split()) == {f"modprobe@{one}.service" for one in ("videodev", "cdc_acm", "usbserial")}
+
+
+@pytest.mark.parametrize("rules", ["camera", "scanner"])
+def test_udev_rules_are_pairs_that_udev_knows(rules: str) -> None:
+    """Every line is matches and assignments in udev's own form (udev(7)), and every jump has its label."""
+    lines = [line for line in (FIRMWARE / f"udev/70-edge-{rules}.rules").read_text().splitlines() if line]
+    lines = [line for line in lines if not line.startswith("#")]
+    key = r"(ACTION|SUBSYSTEM|KERNEL|ATTR\{\w+\}|ENV\{\w+\}|GROUP|MODE|SYMLINK|GOTO|LABEL)"
+
+    assert all(re.fullmatch(rf'{key}(==|!=|=|\+=)"[^"]+"(, {key}(==|!=|=|\+=)"[^"]+")*', line) for line in lines)
+    assert set(re.findall(r'GOTO="(\w+)"', "\n".join(lines))) == set(re.findall(r'LABEL="(\w+)"', "\n".join(lines)))
+
+
+def test_hand_scanners_are_the_gates_and_keyboards_are_not() -> None:
+    """Nothing is given to the gate before a line has said that it is a scanner; no modem probe, no other reader."""
+    text = (FIRMWARE / "udev/70-edge-scanner.rules").read_text()
+    before, after = text.split('ENV{EDGE_SCANNER}!="1", GOTO="edge_scanner_end"')
+
+    assert "GROUP" not in before
+    assert re.findall(r'GROUP="(\w+)", MODE="(\d+)"', after) == [("edge", "0640"), ("edge", "0660")]
+    assert 'ENV{LIBINPUT_IGNORE_DEVICE}="1"' in after
+    assert 'ENV{ID_MM_DEVICE_IGNORE}="1"' in after
 
 
 def test_scanner_may_ask_whether_the_clock_is_synchronised() -> None:
@@ -194,7 +226,14 @@ def test_dry_run_says_everything_and_does_nothing(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    for named in ("edge-scanner.service", "edge-kiosk.service", "/etc/edge/gate.toml", "/opt/edge/venv", "libzbar0"):
+    for named in (
+        "edge-scanner.service",
+        "70-edge-scanner.rules",
+        "edge-kiosk.service",
+        "/etc/edge/gate.toml",
+        "/opt/edge/venv",
+        "libzbar0",
+    ):
         assert named in done.stderr
     assert list(tmp_path.iterdir()) == []
 

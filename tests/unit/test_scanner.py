@@ -19,10 +19,11 @@ from edge.errors import ConfigError, SourceError
 from edge.model.finding import Severity
 from edge.model.settings import ScannerSettings
 from edge.model.symbol import Symbol
+from edge.scanner.ailments import LOOKS, is_covered
 from edge.scanner.capture import Capture, CaptureState, Pace
-from edge.scanner.conditions import BAD_FRAMES, COVERED_LOOKS, RESTART_SHOWN_NS, Conditions, is_covered
+from edge.scanner.conditions import BAD_FRAMES, RESTART_SHOWN_NS, Conditions
 from edge.scanner.decode import Health, Reading
-from edge.scanner.handover import Status
+from edge.scanner.handover import Look, Status
 from edge.scanner.scanner import Scanner
 from edge.scanner.slots import Slots
 from edge.scanner.sources import base
@@ -170,7 +171,7 @@ class TestConditions:
 
     def test_nothing_wrong_is_no_finding(self):
         """A camera that sees something gives no finding."""
-        assert self._found(*[Reading(Status.READ, mean=120, spread=40)] * 9) == {}
+        assert self._found(*[Reading(Status.READ, look=Look(120, 40))] * 9) == {}
 
     def test_a_lost_camera_stops_a_gate_that_has_no_other(self):
         """The only camera lost is a stop, with its name and cause."""
@@ -192,18 +193,18 @@ class TestConditions:
 
     def test_a_covered_camera_is_said_after_three_looks(self):
         """A moment of darkness is not a fault, three seconds of it are; frames without a look in between count not."""
-        dark, unseen = Reading(Status.READ, mean=4, spread=1), Reading(Status.READ)
+        dark, unseen = Reading(Status.READ, look=Look(4, 1)), Reading(Status.READ)
 
-        assert self._found(*[dark, unseen] * (COVERED_LOOKS - 1)) == {}
-        assert self._found(*[dark, unseen] * COVERED_LOOKS) == {"camera.covered": Severity.WARNING}
+        assert self._found(*[dark, unseen] * (LOOKS - 1)) == {}
+        assert self._found(*[dark, unseen] * LOOKS) == {"camera.covered": Severity.WARNING}
 
     def test_a_code_read_shows_that_nothing_covers_the_camera(self):
         """Where a code is read, or the light comes back, the finding goes."""
-        dark = Reading(Status.READ, mean=4, spread=1)
+        dark = Reading(Status.READ, look=Look(4, 1))
         code = Reading(Status.READ, (Symbol(b"x"),))
 
         assert self._found(*[dark] * 5, code) == {}
-        assert self._found(*[dark] * 5, Reading(Status.READ, mean=90, spread=30)) == {}
+        assert self._found(*[dark] * 5, *[Reading(Status.READ, look=Look(90, 30))] * 2) == {}
 
     @pytest.mark.parametrize(("mean", "spread", "covered"), [
         (0, 0, True), (5, 3, True), (20, 4, True), (128, 1, True), (255, 0, True),
@@ -291,13 +292,19 @@ class TestConditions:
             "source.finished": Severity.STOP,
         }
 
+    def test_codes_on_standard_input_that_ended_stop_a_gate_without_another_source(self):
+        """What nobody can come through any more is said as what it is."""
+        ended = replace(self.HERE, is_live=False, is_reader=True, is_finished=True)
+
+        assert self._found(state=ended) == {"source.finished": Severity.STOP}
+
     def test_a_folder_that_is_away_has_a_text_of_its_own(self):
         """Nobody is sent to a camera's cable."""
         assert self._found(state=replace(self.FOLDER, cause="no_file")) == {"source.missing": Severity.STOP}
 
     def test_a_dark_or_broken_picture_of_a_folder_covers_no_camera(self):
         """What is said of cameras is not said of files."""
-        dark, bad = Reading(Status.READ, mean=4, spread=1), Reading(Status.UNREADABLE)
+        dark, bad = Reading(Status.READ, look=Look(4, 1)), Reading(Status.UNREADABLE)
 
         assert self._found(*[dark] * 9, *[bad] * 9, state=replace(self.FOLDER, is_waiting=False)) == {}
 

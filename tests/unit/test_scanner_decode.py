@@ -28,7 +28,7 @@ import zxingcpp
 from edge.errors import LibraryMissing, SourceError
 from edge.scanner.child import Child, FirstEngine, SecondEngine
 from edge.scanner.decode import Decoder, Limits
-from edge.scanner.handover import Kind, Notice, Reply, Request, Sighting, Status, Want
+from edge.scanner.handover import Kind, Look, Notice, Reply, Request, Sighting, Status, Want
 from edge.scanner.sources.base import Frame
 from edge.scanner.still import StillReader, read_image
 from tests.simulators.mjpeg import jpeg_of, scene
@@ -113,8 +113,9 @@ class TestWhatIsRead:
         dark = decoder.read(_pixels(np.full((720, 1280), 5, np.uint8)), Want.LOOK)
         unasked = decoder.read(_pixels(np.full((720, 1280), 5, np.uint8)))
 
-        assert (dark.mean, dark.spread) == (5.0, 0.0)
-        assert unasked.spread < 0
+        assert dark.look is not None
+        assert (dark.look.mean, dark.look.spread) == (5.0, 0.0)
+        assert unasked.look is None
 
     @pytest.mark.parametrize(
         ("size", "small"), [((1280, 720), (320, 180)), ((640, 480), (320, 240)), ((320, 240), (320, 240))]
@@ -470,7 +471,7 @@ class TestHandover:
     """The messages between parent and child."""
 
     REPLY = Reply(
-        9, Status.READ, Notice.SECOND_FAILED, 1280, 720, 99.5, 12.25,
+        9, Status.READ, Notice.SECOND_FAILED, 1280, 720, Look(99.5, 12.25, 200, 0.5),
         (Sighting(b"one", 1.5, 2.5, 3.5, "zxing"), Sighting(bytes(7089), 4, 5, 0, "pyzbar")), b"\xff\xd8jpeg",
     )  # fmt: skip
 

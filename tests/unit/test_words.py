@@ -52,6 +52,17 @@ FINDINGS = {
     *("web.clients_full", "disk.low", "sync.failed", "sync.db_replaced"),
     *("source.waiting", "source.empty", "source.missing"),
     *("gate.enrolment_damaged", "gate.key_damaged", "gate.other_key"),
+    *("camera.setting_refused", "camera.too_dark", "camera.glare", "camera.out_of_focus", "code.too_small"),
+    *(
+        "code.too_far",
+        "code.blurred",
+        "camera.slow",
+        "check.no_code",
+        "code.seldom_read",
+        "hand_scanner.lost",
+        "hand_scanner.dropped",
+        "hand_scanner.flood",
+    ),
 }
 DESK = {"en": "staffed desk", "zh": "人工窗口"}
 NO_DESK = {Reason.OK, Reason.CLOCK_SET, Reason.STAFF_OVERRIDE, Reason.STAFF_UNDO}

@@ -20,6 +20,8 @@ def opencv() -> Any:
     # A camera that is away is a finding, not a line on the terminal every half second.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # Over UDP a lost packet is a torn picture, and a firewall more to open.
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
     try:
         cv2 = importlib.import_module("cv2")
     except ImportError as missing:

@@ -12,7 +12,9 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge.errors import ConfigError, SetupError
+from edge.model.finding import Finding
 from edge.model.settings import ScannerSettings
+from edge.model.symbol import Symbol
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,15 +27,18 @@ MAX_ENCODED_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One camera image, as bytes or as pixels.
+    """One camera image, as bytes or as pixels, or what a hand scanner has read already.
 
     Attributes:
         taken_ns: When it was taken, nanoseconds of the monotonic clock.
         source: Which configured source it came from, counted from 0.
         encoded: A JPEG as the camera gave it, or the bytes of another picture file; None where there are pixels.
         pixels: uint8 or uint16, HxW grey or HxWx3 BGR, or HxWx4 BGRA; None where there are bytes. Not written to again.
+        symbols: Codes that a device read by itself: never decoded again, and never overwritten by newer ones. None
+            where there is a picture. Empty is a heartbeat: the device is there and nobody scanned.
         is_still: It is a picture of its own, read with all care: no frame of the same scene follows.
         name: What a person knows it by, where it is a file; empty otherwise.
+        notes: What the source has to say about itself, shown for as long as frames say it.
     """
 
     taken_ns: int
@@ -42,14 +47,19 @@ class Frame:
     pixels: "npt.NDArray[Any] | None" = None
     is_still: bool = False
     name: str = ""
+    symbols: tuple[Symbol, ...] | None = None
+    notes: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.encoded is None) == (self.pixels is None):
-            raise ValueError("a frame is either bytes or pixels")
+        if sum(held is not None for held in (self.encoded, self.pixels, self.symbols)) != 1:
+            raise ValueError("a frame is either bytes, pixels or symbols")
 
 
 class Source(Protocol):
     """Where frames come from.
+
+    A source that gives symbols answers a heartbeat within its time where a camera would answer a frame: it is the sign
+    of life that tells a hand scanner nobody uses from one that was unplugged.
 
     Attributes:
         is_live: The newest frame wins. Not live: every frame is delivered once, in order.
@@ -101,7 +111,7 @@ def label(spec: str) -> str:
         host = re.split(r"[/?#]", target.partition("://")[2], maxsplit=1)[0]
         # A password with a slash in it would look like a host.
         return kind if "@" in target and "@" not in host else f"{kind}:{host.rpartition('@')[2]}"
-    return f"{kind}:{target.rstrip('/').rpartition('/')[2]}"
+    return f"{kind}:{target.partition('?')[0].rstrip('/').rpartition('/')[2]}"
 
 
 @cache

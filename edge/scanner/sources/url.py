@@ -1,4 +1,4 @@
-"""A camera on the network, `url:http://.../stream.mjpg`: multipart MJPEG over HTTP.
+"""A camera on the network, `url:http://.../stream.mjpg`: multipart MJPEG over HTTP. RTSP is left to `_rtsp`.
 
 The reader is written by hand because a gate needs what a client library does not promise: every wait has an end, a
 server that drips bytes is noticed as well as a silent one, and no answer of any shape takes more than a few megabytes.
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from edge.errors import SourceError
 from edge.model.settings import ScannerSettings
 from edge.scanner.sources._multipart import Parts, boundary_of
+from edge.scanner.sources._rtsp import SCHEMES, RtspStream, open_rtsp
 from edge.scanner.sources.base import Frame
 
 CONNECT_S = 2.0
@@ -50,7 +51,9 @@ def _address_of(url: str) -> _Address:
         SourceError: It is not one of a stream, or carries a password.
     """
     wrong = SourceError(
-        "The stream's address is not understood.", "Write `url:http://HOST[:PORT]/PATH` in gate.toml.", cause="missing"
+        "The stream's address is not understood.",
+        "Write `url:http://HOST[:PORT]/PATH`, or rtsp://, in gate.toml.",
+        cause="missing",
     )
     try:
         parts = urlsplit(url)
@@ -227,12 +230,15 @@ def _content_type(head: bytes, address: _Address) -> str:
     return next((value for name, value in fields if name == "content-type"), "")
 
 
-def open_source(target: str, source: int, _settings: ScannerSettings) -> Stream:
+def open_source(target: str, source: int, _settings: ScannerSettings) -> Stream | RtspStream:
     """Open a stream by its address.
 
     Raises:
         SourceError: Nobody answers there, or something that is not a stream.
+        LibraryMissing: OpenCV, which reads RTSP, does not load.
     """
+    if target.startswith(SCHEMES):
+        return open_rtsp(target, source)
     address = _address_of(target)
     link = _connect(address)
     try:
