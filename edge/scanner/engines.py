@@ -5,7 +5,7 @@ They run in the decoding child only (`edge.scanner.child`). When each is asked i
 
 import importlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Protocol
 
@@ -170,29 +170,34 @@ class FirstEngine:
     """zxing-cpp on every frame, both polarities of it where nobody waits.
 
     A code seen for the first time is answered after one look. Of other frames, empty or with codes held up, the
-    negative of every second one is read as well: a light-on-dark code is met at most one frame later.
+    negative of every second one is read as well: a light-on-dark code is met at most one frame later. An empty frame in
+    which nothing has moved since its negative was read is read once. One engine belongs to one source.
     """
 
     def __init__(self) -> None:
-        # Digests: what is remembered is nobody's pass. Several frames, since several sources take turns.
+        # Digests: what is remembered is nobody's pass.
         self._held: deque[frozenset[bytes]] = deque(maxlen=_HELD_FRAMES)
         self.has_looked = False
         """Whether the last frame's negative was read as well."""
 
-    def read(self, grey: Pixels, *, is_still: bool = False) -> list[Sighting]:
+    def read(self, grey: Pixels, *, is_still: bool = False, is_known: bool = False) -> list[Sighting]:
         """Return the QR codes of a frame.
 
         Args:
             grey: uint8, HxW, at least one pixel.
             is_still: There is no next frame: both polarities are read.
+            is_known: Nothing has moved since a frame whose negative was read in vain.
         """
         found = read_zxing(grey)
-        if is_still or self._is_time_to_look(found):
+        if is_still or self._is_time_to_look(found, is_known=is_known):
             found += read_zxing(np.asarray(cv2.bitwise_not(grey), np.uint8))
         self._held.append(frozenset(blake2b(seen.raw, digest_size=16).digest() for seen in found))
         return found
 
-    def _is_time_to_look(self, found: Iterable[Sighting]) -> bool:
+    def _is_time_to_look(self, found: list[Sighting], *, is_known: bool) -> bool:
+        if is_known and not found:
+            self.has_looked = False
+            return False
         known = frozenset[bytes]().union(*self._held)
         is_held = all(blake2b(seen.raw, digest_size=16).digest() in known for seen in found)
         self.has_looked = is_held and not self.has_looked

@@ -37,12 +37,14 @@ class _Course:
     """How far the retries have come with one source's frames.
 
     Attributes:
+        first: The engine that reads every frame.
         trained: The engines that remember the frames before, one for each region.
         scenes: Which scenes were looked at in vain.
         turn: How many retries were made.
         missed: Frames in which a code may be and none was read.
     """
 
+    first: FirstEngine = field(default_factory=FirstEngine)
     trained: tuple[TrainedEngine, ...] = field(
         default_factory=lambda: tuple(TrainedEngine() for _ in range(_LIVE_REGIONS))
     )
@@ -110,7 +112,6 @@ class Ladder:
         self._retry_s = retry_s
         self._second_every = second_every
         self._clock = clock
-        self._first = FirstEngine()
         self._retries: tuple[Engine, ...] = (Retry(enlarged, 2.0), Retry(evened, 2.0))
         self.second = SecondEngine()
         self._courses: defaultdict[int, _Course] = defaultdict(_Course)
@@ -128,15 +129,16 @@ class Ladder:
             source: Whose frame it is; each source's frames are followed by themselves.
         """
         started = self._clock()
-        found = self._first.read(grey)
         course = self._courses[source]
+        is_known = course.scenes.is_exhausted(grey)
+        found = course.first.read(grey, is_known=is_known)
         if found:
             course.forget()
             return found
+        if course.first.has_looked:
+            course.scenes.add_look()
         # Every second empty frame was looked at twice already, which is its share.
-        if self._first.has_looked and not course.has_code:
-            return []
-        if course.scenes.is_exhausted(grey):
+        if is_known or (course.first.has_looked and not course.has_code):
             return []
         found = self._retried(grey, course, started)
         if found:
@@ -189,7 +191,7 @@ class Ladder:
             grey: uint8, HxW, at least one pixel.
         """
         until = self._clock() + STILL_S
-        found = self._first.read(grey, is_still=True)
+        found = FirstEngine().read(grey, is_still=True)
         engines = (*self._retries, TrainedEngine(), self.second)
         # One code is what people show; who shows two shows many, and then each is looked for.
         regions = [] if len(found) == 1 else _where(grey, _STILL_REGIONS)

@@ -6,6 +6,7 @@ preamble) and applied to all; the bits drawn clean go to zxing-cpp, which checks
 Of a code that stays in view, what each frame said of each module is added up.
 """
 
+import contextlib
 import math
 from collections import deque
 from dataclasses import dataclass, replace
@@ -117,6 +118,14 @@ class TrainedEngine:
         return self._sightings(grey)
 
     def _sightings(self, grey: Pixels) -> list[Sighting]:
+        with (
+            np.errstate(all="ignore"),
+            contextlib.suppress(np.linalg.LinAlgError),
+        ):  # no code
+            return self._looked_for(grey)
+        return []
+
+    def _looked_for(self, grey: Pixels) -> list[Sighting]:
         field = Field(grey)
         for corners in likely_corners(find_finders(grey)):
             lattice = field.find(corners)
@@ -131,6 +140,7 @@ class TrainedEngine:
     def forget(self) -> None:
         """Forget the frames before: the code they showed is gone or read."""
         self._told.clear()
+        self.has_code = False
 
     def _read(self, field: Field, lattice: Lattice) -> Sighting | None:
         known = known_modules(lattice.version)

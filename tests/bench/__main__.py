@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ("verify", "record", "decode", "line", "start", "hub")
+NAMES = ("verify", "record", "decode", "line", "start", "hub", "scanner")
 
 
 def machine() -> dict[str, object]:

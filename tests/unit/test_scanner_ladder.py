@@ -146,12 +146,43 @@ class TestWhatItSpends:
             scenes = Scenes()
             scenes.is_exhausted(lane)
             scenes.add_vain(1, of=1)
+            scenes.add_look()
             busy = lane.copy()
             code = np.random.default_rng(1).integers(0, 2, (side // 2, side // 2), dtype=np.uint8) * 120 + 60
             busy[y : y + side, x : x + side] = np.kron(code, np.ones((2, 2), np.uint8))
 
             assert scenes.is_exhausted(lane)
             assert not scenes.is_exhausted(busy)
+
+    @pytest.mark.parametrize("bright", [0, 60, 160, 255])
+    def test_a_lamp_that_goes_on_or_off_makes_a_new_scene(self, bright: int):
+        """What covers the whole view is no noise, however even it is."""
+        scenes = Scenes()
+        scenes.is_exhausted(np.full((720, 1280), 110, np.uint8))
+        scenes.add_vain(1, of=1)
+        scenes.add_look()
+
+        assert not scenes.is_exhausted(np.full((720, 1280), bright, np.uint8))
+
+    def test_a_light_code_comes_into_a_known_scene_and_is_read(self):
+        """A scene known by heart is looked at in both polarities as soon as something comes into it."""
+        ladder, lane = Ladder(retry_s=1, second_every=0), clutter(7)
+        for _ in range(20):
+            ladder.read_frame(lane)
+        light = lane.copy()
+        light[60:220, 60:220] = 255 - scene("LIGHT", size=(160, 160), module_px=4)
+
+        assert ladder._courses[0].scenes.is_exhausted(lane)
+        assert b"LIGHT" in [seen.raw for _ in range(2) for seen in ladder.read_frame(light)]
+
+    def test_every_source_is_looked_at_in_both_polarities(self):
+        """Two cameras take turns, and a light code before either is read."""
+        ladder, light = Ladder(retry_s=0, second_every=0), 255 - scene("LIGHT", module_px=6)
+        read = [[seen.raw for _ in range(2) for seen in ladder.read_frame(light, source)] for source in (0, 1)]
+        turns = [ladder.read_frame(light, number % 2) for number in range(4)]
+
+        assert read == [[b"LIGHT"]] * 2
+        assert sum(bool(found) for found in turns) >= 2
 
     def test_a_held_code_is_never_a_scene_in_vain_at_once(self):
         """What looks like a code gets many rounds: the frames are added up."""
