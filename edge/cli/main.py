@@ -21,7 +21,7 @@ NOUNS: Final = {
     "gate": ("edge.cli.gate", "Run a gate and show its settings."),
     "hub": ("edge.cli.hub", "Run the centre: receive scans, invite gates, pull the log."),
     "provision": ("edge.cli.provision", "Give this device its key and enrol it at a hub."),
-    "scanner": ("edge.cli.scanner", "Try out cameras and hand scanners."),
+    "scanner": ("edge.cli.scanner", "Try out cameras and hand scanners, and measure what is read."),
     "scans": ("edge.cli.scans", "Look at this gate's scan log and verify it."),
     "sync": ("edge.cli.sync", "See how far this gate's scans have reached the hub."),
     "trust": ("edge.cli.trust", "See what this gate believes, and refresh it."),

@@ -25,6 +25,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "scanner.focus": (-1, 10_000),
     "scanner.same_code_s": (0, 60),
     "scanner.watchdog_s": (0.2, 60),
+    "scanner.retry_ms": (0, 1000),
     "scanner.second_engine_every": (0, 1000),
     "trust.refresh_s": (5, 86_400),
     "sync.push_after_s": (0.2, 86_400),

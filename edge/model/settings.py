@@ -47,8 +47,11 @@ class ScannerSettings:
     )
     same_code_s: float = _key(3.0, "A code seen again within this time is the same presentation, seconds.")
     watchdog_s: float = _key(2.0, "A decoder that is silent this long on one frame is killed and restarted.")
+    retry_ms: int = _key(
+        25, "On a frame that zxing-cpp could not read, retries begin within this time, milliseconds; 0: none."
+    )
     second_engine_every: int = _key(
-        5, "pyzbar reads every n-th frame that zxing-cpp could not read; 0 switches it off."
+        5, "pyzbar reads every n-th frame in which a code may be and none was read; 0 switches it off."
     )
 
 

@@ -12,7 +12,8 @@ class Symbol:
         centre: Centre of the symbol in its frame, pixels (x, y); (0, 0) where there was no frame.
         frame_size: Width and height of that frame, pixels; (0, 0) where there was none.
         module_px: Pixels per module as measured, 0.0 where unknown.
-        engine: Which decoder read it (`zxing`, `pyzbar`), or what gave it ready (`hid`, `serial`, `stdin`, `text`).
+        engine: What read it: `zxing`, a retry (`enlarged`, `evened`, `trained`, `fused`), `pyzbar`, or what gave it
+            ready (`hid`, `serial`, `stdin`, `text`).
         source: Which configured source it came from, counted from 0.
         taken_ns: When its frame was taken, nanoseconds of the monotonic clock; 0 where there was none.
     """

@@ -134,7 +134,8 @@ def check(
     """
     kind, target = split_spec(spec)
     trial = _Trial(family)
-    decoder = Decoder(Limits(settings.watchdog_s), second_engine_every=settings.second_engine_every)
+    limits = Limits(settings.watchdog_s, retry_s=settings.retry_ms / 1_000)
+    decoder = Decoder(limits, second_engine_every=settings.second_engine_every)
     source = opener(kind)(target, 0, settings)
     is_live = source.is_live
     try:

@@ -53,11 +53,13 @@ class Limits:
         watchdog_s: Seconds on one frame.
         pixels: Pixels of one picture; above, it is not unpacked.
         memory: Bytes of private memory.
+        retry_s: Seconds of a frame within which retries are begun; 0 switches them off.
     """
 
     watchdog_s: float
     pixels: int = 32 << 20
     memory: int = 512 << 20
+    retry_s: float = 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Reading:
         size: Width and height of the decoded picture, (0, 0) where there was none.
         look: What the frame is like; None where it was not asked.
         preview: A small JPEG, empty where it was not asked.
+        took_ms: How long the engines took, without unpacking the picture.
     """
 
     status: Status
@@ -77,6 +80,7 @@ class Reading:
     size: tuple[int, int] = (0, 0)
     look: Look | None = None
     preview: bytes = b""
+    took_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +107,14 @@ class Decoder:
 
     Args:
         limits: What the child may take.
-        second_engine_every: pyzbar reads every n-th frame zxing-cpp could not; 0 switches it off.
+        second_engine_every: pyzbar reads every n-th frame in which a code may be and none was read; 0 switches it off.
+        engine: `ladder`, or one engine alone to compare it with: `zxing`, `pyzbar`.
     """
 
-    def __init__(self, limits: Limits, *, second_engine_every: int) -> None:
+    def __init__(self, limits: Limits, *, second_engine_every: int, engine: str = "ladder") -> None:
         self._limits = limits
         self._every = second_engine_every
+        self._engine = engine
         self._lock = threading.Lock()
         self._health = Health()
         self._child: subprocess.Popen[bytes] | None = None
@@ -240,7 +246,7 @@ class Decoder:
             )
             for seen in reply.sightings
         )
-        return Reading(reply.status, symbols, size, reply.look, reply.preview)
+        return Reading(reply.status, symbols, size, reply.look, reply.preview, reply.took_ms)
 
     def _ensure_child(self, timeout_s: float) -> bool:
         """Return whether a child is ready, waiting for the one that starts."""
@@ -283,8 +289,15 @@ class Decoder:
         self._spawned_ns = time.monotonic_ns()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         limits = self._limits
-        numbers = (theirs.fileno(), self._slot_fd, limits.watchdog_s + _ORPHAN_S, self._every, limits.memory)
-        command = [sys.executable, "-P", "-m", "edge.scanner.child", *(str(number) for number in numbers)]
+        numbers = (
+            theirs.fileno(),
+            self._slot_fd,
+            limits.watchdog_s + _ORPHAN_S,
+            limits.memory,
+            limits.retry_s,
+            self._every,
+        )
+        command = [sys.executable, "-P", "-m", "edge.scanner.child", *(str(number) for number in numbers), self._engine]
         try:
             self._child = subprocess.Popen(
                 command,
@@ -316,11 +329,12 @@ class Decoder:
 
 def _request_for(frame: Frame, want: Want) -> Request | Status:
     """Return how a frame is asked for, or what is wrong with it before any child sees it."""
+    source = frame.source & 0xFF
     if frame.encoded is not None:
         length = len(frame.encoded)
         if not 0 < length <= SLOT_BYTES:
             return Status.TOO_BIG if length else Status.UNREADABLE
-        return Request(0, Kind.ENCODED, want, 1, 1, 0, 0, length)
+        return Request(0, Kind.ENCODED, want, source, 1, 1, 0, 0, length)
     pixels = frame.pixels
     if pixels is None or pixels.dtype.str not in {"|u1", "<u2"} or pixels.ndim not in {2, 3} or pixels.size == 0:
         return Status.UNREADABLE
@@ -329,7 +343,7 @@ def _request_for(frame: Frame, want: Want) -> Request | Status:
         return Status.UNREADABLE
     if pixels.nbytes > SLOT_BYTES:
         return Status.TOO_BIG
-    return Request(0, Kind.PIXELS, want, pixels.itemsize, channels, width, height, pixels.nbytes)
+    return Request(0, Kind.PIXELS, want, source, pixels.itemsize, channels, width, height, pixels.nbytes)
 
 
 def _environment(max_pixels: int) -> dict[str, str]:

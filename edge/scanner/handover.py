@@ -16,8 +16,8 @@ SLOT_BYTES = 64 << 20
 USUAL_BYTES = 8 << 20
 """A frame above this is rare: the pages beyond are given back once it was read."""
 
-MAX_SYMBOLS = 16
-"""Symbols of one frame that are answered, nearest the centre first; a wall of posters is not a queue of people."""
+MAX_SYMBOLS = 64
+"""Symbols of one frame that are answered, nearest the centre first, as many as one message holds."""
 
 MAX_RAW = 7089
 """Characters of the largest QR code (ISO/IEC 18004, table 1: 40-L, numeric)."""
@@ -28,14 +28,14 @@ MAX_REPLY = 180_000
 
 READY = b"ready"
 
-_REQUEST = struct.Struct("<IBBBBIII")
-_REPLY = struct.Struct("<IBBHIII")
+_REQUEST = struct.Struct("<IBBBBBIII")
+_REPLY = struct.Struct("<IBBHIIfI")
 _LOOK = struct.Struct("<ffff4Hfff")
 _SYMBOL = struct.Struct("<BxHfff")
 
 _LOOKED = 0x80
 
-_ENGINES = ("zxing", "pyzbar")
+_ENGINES = ("zxing", "pyzbar", "enlarged", "evened", "trained", "fused")
 
 
 class Kind(IntEnum):
@@ -87,6 +87,7 @@ class Request:
         seq: Number of the request; the reply repeats it.
         kind: How it lies in the slot.
         want: What is asked besides symbols.
+        source: Whose frame it is, 0 to 255.
         item: Bytes of one sample (pixels).
         channels: Samples of one pixel (pixels).
         width: Pixels.
@@ -97,6 +98,7 @@ class Request:
     seq: int
     kind: Kind
     want: Want
+    source: int
     item: int
     channels: int
     width: int
@@ -105,7 +107,7 @@ class Request:
 
     def pack(self) -> bytes:
         """Return the message."""
-        head = (self.seq, self.kind, self.want, self.item, self.channels)
+        head = (self.seq, self.kind, self.want, self.source, self.item, self.channels)
         return _REQUEST.pack(*head, self.width, self.height, self.length)
 
     @classmethod
@@ -117,8 +119,8 @@ class Request:
         """
         if len(message) != _REQUEST.size:
             raise ValueError("request of a wrong size")
-        seq, kind, want, item, channels, width, height, length = _REQUEST.unpack(message)
-        return cls(seq, Kind(kind), Want(want), item, channels, width, height, length)
+        seq, kind, want, source, item, channels, width, height, length = _REQUEST.unpack(message)
+        return cls(seq, Kind(kind), Want(want), source, item, channels, width, height, length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,7 @@ class Reply:
         look: What the frame is like; None where it was not asked.
         sightings: Symbols, nearest the centre first.
         preview: A small JPEG, empty where it was not asked.
+        took_ms: How long the engines took, without unpacking the picture.
     """
 
     seq: int
@@ -220,18 +223,24 @@ class Reply:
     look: Look | None = None
     sightings: tuple[Sighting, ...] = ()
     preview: bytes = b""
+    took_ms: float = 0.0
 
     def pack(self) -> bytes:
         """Return the message, at most `MAX_REPLY` bytes."""
         preview = self.preview if len(self.preview) <= MAX_PREVIEW else b""
-        sightings = [seen for seen in self.sightings if 0 < len(seen.raw) <= MAX_RAW][:MAX_SYMBOLS]
         look = b"" if self.look is None else self.look.pack()
+        left, symbols = MAX_REPLY - _REPLY.size - len(look) - len(preview), []
+        for seen in self.sightings[:MAX_SYMBOLS]:
+            size = _SYMBOL.size + len(seen.raw)
+            if not 0 < len(seen.raw) <= MAX_RAW or size > left:
+                continue
+            head = _SYMBOL.pack(_ENGINES.index(seen.engine), len(seen.raw), seen.x, seen.y, seen.module_px)
+            symbols.append(head + seen.raw)
+            left -= size
         # A look is there or not: its flag is the highest bit of the number of symbols.
-        count = len(sightings) | (_LOOKED if look else 0)
-        out = [_REPLY.pack(self.seq, self.status, count, self.notice, self.width, self.height, len(preview)), look]
-        for seen in sightings:
-            engine = _ENGINES.index(seen.engine)
-            out += [_SYMBOL.pack(engine, len(seen.raw), seen.x, seen.y, seen.module_px), seen.raw]
+        count = len(symbols) | (_LOOKED if look else 0)
+        first = (self.seq, self.status, count, self.notice, self.width, self.height, self.took_ms, len(preview))
+        out = [_REPLY.pack(*first), look, *symbols]
         return b"".join([*out, preview])
 
     @classmethod
@@ -242,7 +251,7 @@ class Reply:
             ValueError: It is not one; the child is not to be trusted with another frame.
         """
         try:
-            seq, status, count, notice, width, height, preview = _REPLY.unpack_from(message)
+            seq, status, count, notice, width, height, took_ms, preview = _REPLY.unpack_from(message)
             at = _REPLY.size + (_LOOK.size if count & _LOOKED else 0)
             look = Look.unpack(message[_REPLY.size : at]) if count & _LOOKED else None
             count &= ~_LOOKED
@@ -258,4 +267,4 @@ class Reply:
             raise ValueError("reply of a wrong size")
         picture = bytes(message[at:])
         kept = tuple(sightings)
-        return cls(seq, Status(status), Notice(notice), width, height, look, kept, picture)
+        return cls(seq, Status(status), Notice(notice), width, height, look, kept, picture, took_ms)

@@ -56,7 +56,8 @@ class Scanner:
         count = len(settings.sources)
         self._slots = Slots(count)
         self._captures = [Capture(spec, n, settings, self._slots) for n, spec in enumerate(settings.sources)]
-        self._decoder = Decoder(Limits(settings.watchdog_s), second_engine_every=settings.second_engine_every)
+        limits = Limits(settings.watchdog_s, retry_s=settings.retry_ms / 1_000)
+        self._decoder = Decoder(limits, second_engine_every=settings.second_engine_every)
         self._steady = Steady(settings.same_code_s)
         self._conditions = Conditions(count)
         self._looked_ns = [0] * count

@@ -12,7 +12,7 @@ from edge.scanner.decode import Decoder, Limits
 from edge.scanner.handover import Status, Want
 from edge.scanner.sources.base import Frame
 
-_LIMITS = Limits(watchdog_s=20.0, pixels=64 << 20, memory=1 << 30)
+LIMITS = Limits(watchdog_s=20.0, pixels=64 << 20, memory=1 << 30)
 
 _STEP = "Give a PNG or JPEG picture, or the code itself as text."
 _WRONG = {
@@ -30,7 +30,7 @@ class StillReader:
     """
 
     def __init__(self) -> None:
-        self._decoder = Decoder(_LIMITS, second_engine_every=1)
+        self._decoder = Decoder(LIMITS, second_engine_every=1)
 
     def __enter__(self) -> Self:
         self._decoder.start()

@@ -16,7 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-NAMES = ("verify", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication", "looks")
+NAMES = (
+    *("verify", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication", "looks", "scanner"),
+)
 
 
 def machine() -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 import gc
 import importlib
-import mmap
 import os
 import random
 import signal
@@ -26,9 +25,10 @@ import segno
 import zxingcpp
 
 from edge.errors import LibraryMissing, SourceError
-from edge.scanner.child import Child, FirstEngine, SecondEngine
 from edge.scanner.decode import Decoder, Limits
-from edge.scanner.handover import Kind, Look, Notice, Reply, Request, Sighting, Status, Want
+from edge.scanner.engines import FirstEngine, SecondEngine
+from edge.scanner.handover import MAX_REPLY, Kind, Look, Notice, Reply, Request, Sighting, Status, Want
+from edge.scanner.ladder import Ladder
 from edge.scanner.sources.base import Frame
 from edge.scanner.still import StillReader, read_image
 from tests.simulators.mjpeg import jpeg_of, scene
@@ -419,20 +419,22 @@ class TestSecondEngine:
 
     def test_plain_text_is_believed(self):
         """ASCII is taken, with its centre."""
-        assert self._second(b"HP1:OK").read(self.GREY) == (
-            [Sighting(b"HP1:OK", 30.0, 50.0, 0.0, "pyzbar")],
-            Notice.NOTHING,
-        )
+        engine = self._second(b"HP1:OK")
+
+        assert engine.read(self.GREY) == [Sighting(b"HP1:OK", 30.0, 50.0, 0.0, "pyzbar")]
+        assert engine.notice is Notice.NOTHING
 
     @pytest.mark.parametrize("mangled", [b"", b"\xe4\xba\xac", b"A\xff"])
     def test_what_it_may_have_mangled_is_not(self, mangled: bytes):
         """Binary, Chinese and empty answers are dropped: their bytes are not those of the code."""
-        assert self._second(mangled, b"GOOD").read(self.GREY)[0] == self._second(b"GOOD").read(self.GREY)[0]
+        assert self._second(mangled, b"GOOD").read(self.GREY) == self._second(b"GOOD").read(self.GREY)
 
     @pytest.mark.parametrize("error", [ValueError("structured append"), RuntimeError(), OSError()])
     def test_its_errors_are_counted_and_stay_inside(self, error: Exception):
         """Whatever it raises is a notice."""
-        assert self._second(error).read(self.GREY) == ([], Notice.SECOND_FAILED)
+        engine = self._second(error)
+
+        assert (engine.read(self.GREY), engine.notice) == ([], Notice.SECOND_FAILED)
 
     def test_a_missing_library_is_a_notice(self, monkeypatch: pytest.MonkeyPatch):
         """Without libzbar0 there is a notice each time it was wanted, and no error."""
@@ -441,29 +443,17 @@ class TestSecondEngine:
             raise ImportError("Unable to find zbar shared library")
 
         monkeypatch.setattr(importlib, "import_module", missing)
+        ladder = Ladder(retry_s=0, second_every=1)
+        readings = [(ladder.read_still(scene("")), ladder.take_notice()) for _ in range(2)]
+
+        assert readings == [([], Notice.SECOND_MISSING)] * 2
+
+    def test_the_real_one_reads_a_picture(self):
+        """pyzbar, as installed, reads a clean code."""
         engine = SecondEngine()
+        sightings = engine.read(scene("ZBAR"))
 
-        assert [engine.read(self.GREY) for _ in range(2)] == [([], Notice.SECOND_MISSING)] * 2
-
-    def test_it_reads_every_nth_missed_frame(self):
-        """Of ten empty frames it sees two when it reads every fifth, and none when it is off."""
-        asked = []
-        for every in (5, 1, 0):
-            slot = mmap.mmap(-1, 4096)
-            child = Child(slot, every)
-            zbar = FakeZbar()
-            child._second._pyzbar = zbar
-            for seq in range(10):
-                child.answer(Request(seq, Kind.PIXELS, Want.NOTHING, 1, 1, 32, 32, 1024))
-            asked.append(zbar.asked)
-
-        assert asked == [2, 10, 0]
-
-    def test_the_real_one_reads_a_picture_the_first_missed(self):
-        """pyzbar, as installed, reads a clean code in a picture."""
-        sightings, notice = SecondEngine().read(scene("ZBAR"))
-
-        assert ([seen.raw for seen in sightings], notice) == ([b"ZBAR"], Notice.NOTHING)
+        assert ([seen.raw for seen in sightings], engine.notice) == ([b"ZBAR"], Notice.NOTHING)
         assert (sightings[0].x, sightings[0].y) == pytest.approx((640, 360), abs=8)
 
 
@@ -477,7 +467,7 @@ class TestHandover:
 
     def test_a_reply_comes_back_as_it_went(self):
         """Packing and unpacking a reply or a request changes nothing."""
-        request = Request(7, Kind.PIXELS, Want.LOOK | Want.STILL, 2, 3, 1280, 720, 5_529_600)
+        request = Request(7, Kind.PIXELS, Want.LOOK | Want.STILL, 255, 2, 3, 1280, 720, 5_529_600)
 
         assert Reply.unpack(self.REPLY.pack()) == self.REPLY
         assert Request.unpack(request.pack()) == request
@@ -498,11 +488,13 @@ class TestHandover:
                 continue
 
     def test_a_crowd_of_symbols_is_cut_to_what_fits(self):
-        """More than sixteen symbols, or a preview of a megabyte, still make one message."""
-        crowd = Reply(1, Status.READ, sightings=tuple(Sighting(bytes(7000), 0, 0, 0, "zxing") for _ in range(99)))
+        """More than sixty-four symbols, the largest there are, or a preview of a megabyte, still make one message."""
+        crowd = Reply(1, Status.READ, sightings=tuple(Sighting(bytes(70), 0, 0, 0, "zxing") for _ in range(99)))
+        large = Reply(1, Status.READ, sightings=tuple(Sighting(bytes(7000), 0, 0, 0, "zxing") for _ in range(99)))
         big = Reply(1, Status.READ, preview=bytes(1 << 20))
 
-        assert len(Reply.unpack(crowd.pack()).sightings) == 16
+        assert len(Reply.unpack(crowd.pack()).sightings) == 64
+        assert len(Reply.unpack(large.pack()).sightings) == MAX_REPLY // 7016
         assert Reply.unpack(big.pack()).preview == b""
 
 
