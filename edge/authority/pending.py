@@ -92,6 +92,9 @@ class Pending:
         kept = list(self.kept())
         for place, signatures in offered.items():
             for one in signatures:
+                # Desks send files one by one: the same signature again is no news, and stands in nobody's way.
+                if one in kept:
+                    continue
                 _check(one, place, drafts, kept)
                 kept.append(one)
         try:

@@ -48,7 +48,7 @@ def read(path: Path, most: int) -> bytes:
     except OSError as error:
         raise PublicationError(f"{path} cannot be read: {error.strerror}.", "Check its name.") from error
     if len(data) > most:
-        raise PublicationError(f"{path} is longer than {most} bytes.")
+        raise PublicationError(f"{path} is longer than {most} bytes.", "Check that it is the file you mean.")
     return data
 
 

@@ -142,13 +142,18 @@ def explain(
 @click.pass_obj
 def init(repository: Repository, folder: Path | None, config: Path | None, root: Path) -> None:
     """Begin to trust with ROOT, a root.json that came by a way you trust. Enrolling a gate does this by itself."""
+    from edge.errors import TrustMissing, TrustRefused
     from edge.trust.folder import MetadataFolder
     from edge.trust.store import TrustStore
+    from edge.trust.workflow import LIMITS
 
     try:
-        data = root.read_bytes()
+        with root.open("rb") as file:
+            data = file.read(LIMITS.root + 1)
     except OSError as error:
-        raise ConfigError(f"{root} cannot be read: {error.strerror}.", "Name the root.json to begin with.") from error
+        raise TrustMissing(f"{root} cannot be read: {error.strerror}.", "Name the root.json to begin with.") from error
+    if len(data) > LIMITS.root:
+        raise TrustRefused(f"{root} is longer than {LIMITS.root} bytes.", "Name the root.json to begin with.")
     if repository.metadata_dir is not None:
         MetadataFolder.init(repository.metadata_dir, data)
         click.echo(f"{repository.metadata_dir} trusts {root}")

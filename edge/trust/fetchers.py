@@ -246,7 +246,7 @@ class FolderFetcher:
         # As a web server does it: one tree, one name for each file.
         place = self._folder / unquote(path)
         try:
-            self._refuse_outside(place)
+            self._refuse_outside(unquote(path), place)
             handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             raise AnswerRefused(f"{self._folder} has no {path}.", _STICK, status=_NOT_FOUND) from None
@@ -258,11 +258,12 @@ class FolderFetcher:
         finally:
             os.close(handle)
 
-    def _refuse_outside(self, place: Path) -> None:
+    def _refuse_outside(self, name: str, place: Path) -> None:
         if not self._folder.is_dir():
             raise Unreachable(f"{self._folder} is not a folder.", "Insert the stick or name the publication's folder.")
         # A hostile stick may hold links that lead out of it, pipes that never end, or devices.
-        if ".." in place.parts or not place.parent.resolve().is_relative_to(self._folder.resolve()):
+        # The folder itself may well be named with dots: `../country`.
+        if ".." in name.split("/") or not place.parent.resolve().is_relative_to(self._folder.resolve()):
             raise AnswerRefused("A file of the publication lies outside it.", _STICK, status=_NOT_FOUND)
 
     def _read(self, handle: int, path: str, max_bytes: int) -> bytes:

@@ -5,6 +5,8 @@ Each class of that suite's tests stands here in plain form, over real HTTP on lo
 """
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -559,3 +561,13 @@ def test_an_option_that_is_missing_is_named(client: Client) -> None:
 
     assert done.exit_code == 2
     assert "--target-name is missing" in done.output
+
+
+@pytest.mark.parametrize("root", ["missing.json", ".", "/dev/zero"])
+def test_a_root_that_cannot_be_one_is_refused_with_1(tmp_path: Path, root: str) -> None:
+    """A missing file, a folder and one without end: refused within bounds, as everything else is."""
+    command = [sys.executable, "-m", "edge", "trust", "--metadata-dir", str(tmp_path / "D"), "init", root]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False)
+
+    assert ended.returncode == 1
+    assert "->" in ended.stderr

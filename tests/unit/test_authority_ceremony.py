@@ -425,13 +425,17 @@ def test_a_signature_that_does_not_count_is_refused_by_name(table: Path, authori
 
 
 def test_a_key_counts_once(table: Path, authority: Authority) -> None:
-    """The same desk twice is one signature."""
+    """The same file brought twice is one signature, and keeps no other back; another of the same key is refused."""
     rotation.set_sunset(authority, NOW + 400 * DAY, NOW)
     asked = request(authority, NOW)
-    authority.pending.collect({"first": signed(table, asked.file, "root-1")})
+    (first,), (second,) = (list(signed(table, asked.file, name)) for name in ("root-1", "root-2"))
+    authority.pending.collect({"first": [first]})
 
+    authority.pending.collect({"first": [first], "second": [second, second]})
+
+    assert authority.pending.kept() == (first, second)
     with pytest.raises(PublicationError, match="one key counts once"):
-        authority.pending.collect({"second": signed(table, asked.file, "root-1")})
+        authority.pending.collect({"third": [replace(first, signature="00" * 64)]})
 
 
 def test_signatures_for_nothing_are_refused(authority: Authority) -> None:

@@ -423,3 +423,14 @@ def test_a_path_upwards_leads_nowhere(publication: Path) -> None:
     """Even where a caller were to ask for it."""
     with pytest.raises(AnswerRefused, match="outside"):
         FolderFetcher(publication).fetch("metadata/../../outside", 100)
+
+
+def test_a_folder_named_with_dots_is_served(tmp_path: Path) -> None:
+    """`../country` is where somebody keeps it; only a file's own name may not lead out."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "country" / "metadata").mkdir(parents=True)
+    (tmp_path / "country" / "metadata" / "timestamp.json").write_bytes(b"{}")
+
+    fetcher = FolderFetcher(tmp_path / "here" / ".." / "country")
+
+    assert fetcher.fetch("metadata/timestamp.json", 10) == b"{}"
