@@ -90,6 +90,12 @@ def open_checkpoint(data: bytes, origin: str, publics: Iterable[bytes]) -> Check
     try:
         # Split at the last empty line, as signed-note wants it: signature lines hold none.
         text, _, lines = data[:MAX_BYTES].decode().rpartition("\n\n")
+        named = text.partition("\n")[0]
+        if named != origin and named.partition("/")[0] == origin.partition("/")[0]:
+            raise PublicationError(
+                "The log's checkpoint and metadata/1.root.json are not of one authority: one of them was changed.",
+                _COPY,
+            )
         found = _body(text, origin)
     except (ValueError, binascii.Error) as error:
         raise PublicationError("The log's checkpoint is malformed.", _COPY) from error

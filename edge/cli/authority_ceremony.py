@@ -100,7 +100,7 @@ def request(folder: Path, out: Path | None, as_json: bool) -> None:  # noqa: FBT
     if out is not None:
         _write(out, asked_.file.read_bytes())
     found = changes(asked_.examined)
-    missing = [
+    missing: list[dict[str, Any]] = [
         {"role": draft.role, "needs": [need.threshold for need in draft.needs]} for draft in asked_.examined.drafts
     ]
     if as_json:
@@ -109,8 +109,14 @@ def request(folder: Path, out: Path | None, as_json: bool) -> None:  # noqa: FBT
         return
     _tell(found)
     for row in missing:
-        click.echo(f"{row['role']} needs {' and '.join(map(str, row['needs']))} signatures")
+        click.echo(f"{row['role']} needs {_needed(row['needs'])}")
     click.echo(f"Next, at each desk: edge authority sign {out or asked_.file} --key KEYFILE")
+
+
+def _needed(thresholds: list[int]) -> str:
+    if len(thresholds) == 1:
+        return f"{thresholds[0]} signatures"
+    return f"{thresholds[0]} signatures of the keys it has now and {thresholds[1]} of those it will have"
 
 
 def _write(path: Path, data: bytes, mode: int = 0o644) -> None:

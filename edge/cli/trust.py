@@ -259,9 +259,15 @@ def _copied(names: tuple[str, ...], into: Path, folder: Path | None, config: Pat
 
 @contextmanager
 def _two_addresses(repository: Repository) -> "Iterator[Fetcher]":
+    from edge.errors import TrustRefused
     from edge.trust.download import TwoAddresses
 
     base = repository.target_base_url
+    for address in (repository.need("metadata_url"), base):
+        if address is not None and "://" in address and not address.startswith(("http://", "https://")):
+            raise TrustRefused(
+                f"{address} is not an address this client can ask.", "Use http://, https:// or a folder."
+            )
     with _fetcher(repository.need("metadata_url")) as metadata:
         if base is None:
             yield TwoAddresses(metadata, None)

@@ -571,3 +571,12 @@ def test_a_root_that_cannot_be_one_is_refused_with_1(tmp_path: Path, root: str) 
 
     assert ended.returncode == 1
     assert "->" in ended.stderr
+
+
+def test_an_address_of_another_kind_is_refused_with_1(tmp_path: Path) -> None:
+    """What is neither HTTP nor a folder is a refusal, not a fault of this machine."""
+    command = [sys.executable, "-m", "edge", "trust", "--metadata-dir", str(tmp_path), "--metadata-url", "ftp://x"]
+    ended = subprocess.run([*command, "refresh"], capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert "ftp://x" in ended.stderr
