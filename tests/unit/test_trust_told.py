@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from edge.cli import trust_told
 from edge.cli.trust import trust as trust_command
-from edge.errors import ConfigError, TrustMissing, TrustRefused
+from edge.errors import TrustMissing, TrustRefused
 from edge.trust import changes
 from edge.trust.chain import chain_of
 from edge.trust.picture import svg
@@ -279,5 +279,5 @@ def test_init_pins_a_root_and_download_gives_a_verified_target(
 
 def test_a_root_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """A slip in the path of the root."""
-    with pytest.raises(ConfigError, match=r"absent\.json"):
+    with pytest.raises(TrustMissing, match=r"absent\.json"):
         edge("init", tmp_path / "absent.json", "--trust", tmp_path / "new")
