@@ -12,8 +12,12 @@ from typing import Protocol
 from edge.model.credential import PassKind
 from edge.model.registries import Registries
 
+# COSE algorithm numbers: RFC 9053, 2.1 and 2.2; RFC 8230, 2; RFC 8812, 2.
+ES256 = -7
 EDDSA = -8
-"""COSE algorithm number of EdDSA (RFC 9053, 2.2)."""
+ES384 = -35
+PS256 = -37
+RS256 = -257
 
 
 class Band(StrEnum):
@@ -101,7 +105,7 @@ class IssuerKey:
         issuer: Issuer id.
         key_id: 1 to 8 bytes; not unique: look up by (issuer, key id), try at most four.
         algorithm: The one algorithm this key is used with (COSE number); a header must equal it.
-        public: The plain public key (Ed25519: 32 bytes).
+        public: The plain public key (Ed25519: 32 bytes; ECDSA: 04||x||y; RSA: DER RSAPublicKey).
         kinds: Kinds of pass it may sign.
         regions: GB/T 2260 prefixes a pass of this key may speak of (empty string: all).
         max_validity_s: Longest exp - iat it may sign, seconds.

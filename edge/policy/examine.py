@@ -3,8 +3,8 @@
 Recording and showing it are left to `edge.gate.line`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge.credentials.format import Format, parse
@@ -14,6 +14,7 @@ from edge.model.moment import Moment
 from edge.model.trust import TrustSnapshot
 from edge.model.verdict import Reason, Verdict
 from edge.policy.decide import Place, Sighting, decide, repeated, unverified
+from edge.verify.signatures import VERIFIERS, Verifier
 from edge.verify.verify import verify
 
 
@@ -45,6 +46,7 @@ class Context:
         moment: The time of the decision.
         place: Where the gate stands.
         sightings: Who was admitted here lately.
+        verifiers: How signatures are checked, by COSE algorithm number.
     """
 
     formats: Sequence[Format]
@@ -52,6 +54,7 @@ class Context:
     moment: Moment
     place: Place
     sightings: Sightings
+    verifiers: Mapping[int, Verifier] = field(default_factory=lambda: VERIFIERS)
 
 
 def examine(raw: bytes, context: Context) -> Verdict:
@@ -72,5 +75,6 @@ def _examine(raw: bytes, context: Context) -> Verdict:
     if isinstance(presented, ServerToken):
         known = trust.issuers.get(presented.issuer)
         return unverified(Reason.CREDENTIAL_SERVER_TOKEN, trust, presentation=presented, issuer=known)
-    verdict = decide(verify(presented, trust, context.moment), trust, context.moment, place=context.place)
+    found = verify(presented, trust, context.moment, verifiers=context.verifiers)
+    verdict = decide(found, trust, context.moment, place=context.place)
     return repeated(verdict, context.sightings.seen(presented.identity, context.moment))

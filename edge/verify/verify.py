@@ -4,15 +4,14 @@ Checks run from cheap to dear and stop at the first that fails. Everything is an
 credential that holds may pass *here* is left to `edge.policy`.
 """
 
+from collections.abc import Mapping
 from typing import Final
-
-from nacl.bindings import crypto_sign_open
-from nacl.exceptions import BadSignatureError
 
 from edge.model.credential import Credential, PassKind, PersonClaims, TravelClaims, VenueClaims
 from edge.model.moment import ClockQuality, Moment
-from edge.model.trust import EDDSA, IssuerKey, Status, TrustSnapshot
+from edge.model.trust import IssuerKey, Status, TrustSnapshot
 from edge.model.verdict import Reason, Verification
+from edge.verify.signatures import VERIFIERS, Verifier
 
 MAX_KEYS: Final = 4
 """Keys of one (issuer, key id) that are tried: key ids are short and may collide, but never all keys are tried."""
@@ -20,12 +19,25 @@ LEEWAY_S: Final = 60
 """A pass issued this far in the gate's future is still valid: two honest clocks differ (RFC 8392, 3.1.5)."""
 
 
-def verify(credential: Credential, trust: TrustSnapshot, moment: Moment) -> Verification:
-    """Return whether `credential` holds at `moment` under `trust`, and which check failed first."""
+def verify(
+    credential: Credential,
+    trust: TrustSnapshot,
+    moment: Moment,
+    *,
+    verifiers: Mapping[int, Verifier] = VERIFIERS,
+) -> Verification:
+    """Return whether `credential` holds at `moment` under `trust`, and which check failed first.
+
+    Args:
+        credential: What was presented.
+        trust: What is believed.
+        moment: The time of the check.
+        verifiers: By COSE algorithm number; a key of an algorithm that has none here verifies nothing.
+    """
     issuer = trust.issuers.get(credential.issuer)
     if issuer is None:
         return Verification(credential, Reason.ISSUER_UNKNOWN)
-    key, reason = _signing_key(credential, trust)
+    key, reason = _signing_key(credential, trust, verifiers)
     if key is None:
         return Verification(credential, reason, issuer)
     reason = _within_bounds(credential, key, trust)
@@ -39,21 +51,21 @@ def verify(credential: Credential, trust: TrustSnapshot, moment: Moment) -> Veri
     return Verification(credential, reason, issuer, key, warnings)
 
 
-def _signing_key(credential: Credential, trust: TrustSnapshot) -> tuple[IssuerKey | None, Reason]:
+def _signing_key(
+    credential: Credential, trust: TrustSnapshot, verifiers: Mapping[int, Verifier]
+) -> tuple[IssuerKey | None, Reason]:
     candidates = trust.keys.get((credential.issuer, credential.key_id), ())
     if not candidates:
         return None, Reason.KEY_UNKNOWN
     reason = Reason.KEY_ALGORITHM
     for key in candidates[:MAX_KEYS]:
         # The algorithm comes from the key record; a header that says another is refused, never obeyed.
-        if key.algorithm != credential.algorithm or key.algorithm != EDDSA:
+        holds = verifiers.get(key.algorithm)
+        if key.algorithm != credential.algorithm or holds is None:
             continue
         reason = Reason.SIGNATURE_INVALID
-        try:
-            crypto_sign_open(credential.signature + credential.signed, key.public)
-        except (BadSignatureError, ValueError):
-            continue
-        return key, Reason.OK
+        if holds(key.public, credential.signed, credential.signature):
+            return key, Reason.OK
     return None, reason
 
 
