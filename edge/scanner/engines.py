@@ -96,7 +96,8 @@ def _of_zxing(found: zxingcpp.Barcode) -> Sighting:
     version = str(extra.get("Version", ""))
     # ISO/IEC 18004, 5.3.1: version v has 17 + 4v modules a side.
     modules = 17 + 4 * int(version) if version.isdigit() else 0
-    return Sighting(found.bytes, x, y, sum(sides) / 4 / modules if modules else 0.0, "zxing")
+    side = sum(sides) / 4
+    return Sighting(found.bytes, x, y, side / modules if modules else 0.0, "zxing", side)
 
 
 def is_part(found: zxingcpp.Barcode) -> bool:
@@ -242,4 +243,6 @@ class SecondEngine:
 
 def _of_zbar(found: Any) -> Sighting:
     box = found.rect
-    return Sighting(bytes(found.data), box.left + box.width / 2, box.top + box.height / 2, 0.0, "pyzbar")
+    return Sighting(
+        bytes(found.data), box.left + box.width / 2, box.top + box.height / 2, 0.0, "pyzbar", max(box.width, box.height)
+    )

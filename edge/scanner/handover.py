@@ -7,7 +7,7 @@ time limits and what an answer means are left to `edge.scanner.decode`.
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
 SLOT_BYTES = 64 << 20
@@ -125,13 +125,22 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One symbol as the child saw it: its bytes, centre, pixels per module and the engine that read it."""
+    """One symbol as the child saw it: its bytes, centre, pixels per module and the engine that read it.
+
+    The length of its sides, pixels, stays in the child; 0 where the engine does not say.
+    """
 
     raw: bytes
     x: float
     y: float
     module_px: float
     engine: str
+    side_px: float = field(default=0.0, compare=False)
+
+    def scaled(self, scale: float, engine: str = "") -> "Sighting":
+        """Return it as seen in a picture `scale` times smaller, by another engine if one is named."""
+        x, y, module_px, side_px = (one / scale for one in (self.x, self.y, self.module_px, self.side_px))
+        return Sighting(self.raw, x, y, module_px, engine or self.engine, side_px)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from edge.scanner.engines import Engine, FirstEngine, SecondEngine
 from edge.scanner.handover import Notice, Sighting
 from edge.scanner.retries import Retry, enlarged, evened
 from edge.scanner.scenes import Scenes
-from edge.scanner.texture import Pixels, Region, edges_of, is_small, regions_of
+from edge.scanner.texture import Pixels, Region, Rest, regions_of
 from edge.scanner.trained import TrainedEngine
 
 STILL_S = 2.0
 """Of a picture without a next frame the last retry is begun within this time."""
 
-_LIVE_REGIONS, _STILL_REGIONS = 2, 3
+_LIVE_REGIONS, _STILL_REGIONS = 2, 12
 
 _PATIENCE = 15
 """Rounds of retries a scene gets that holds what looks like a code, before it counts as looked at in vain."""
@@ -146,7 +146,7 @@ class Ladder:
         return found
 
     def _retried(self, grey: Pixels, course: _Course, started: float) -> list[Sighting]:
-        regions = _where(grey, _LIVE_REGIONS)
+        regions = regions_of(grey, most=_LIVE_REGIONS)
         steps = [
             (region, engine)
             for region, trained in zip(regions, course.trained, strict=False)
@@ -193,24 +193,18 @@ class Ladder:
         until = self._clock() + STILL_S
         found = FirstEngine().read(grey, is_still=True)
         engines = (*self._retries, TrainedEngine(), self.second)
-        # One code is what people show; who shows two shows many, and then each is looked for.
-        regions = [] if len(found) == 1 else _where(grey, _STILL_REGIONS)
-        for region in regions:
+        rest = Rest(grey)
+        rest.leave_out(found)
+        for region in rest.regions(_STILL_REGIONS):
             for engine in engines:
-                if self._clock() >= until or len(found) == 1:
+                if self._clock() >= until:
                     return found
                 fresh = _fresh(_read_in(region, engine, grey), found)
-                found += fresh
                 if fresh:
+                    found += fresh
+                    rest.leave_out(fresh)
                     break
         return found
-
-
-def _where(grey: Pixels, most: int) -> list[Region]:
-    """Return where a code may be, likeliest first."""
-    if is_small(grey):
-        return [Region(0, 0, grey.shape[1], grey.shape[0])]
-    return regions_of(grey, edges_of(grey), most=most)
 
 
 def _read_in(region: Region, engine: Engine, grey: Pixels) -> list[Sighting]:

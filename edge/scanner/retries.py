@@ -6,7 +6,6 @@ is asked when is left to `edge.scanner.ladder`.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -52,8 +51,4 @@ class Retry:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         way = cv2.INTER_CUBIC if scale >= 1 else cv2.INTER_AREA
         found = read_zxing(self._rework(np.asarray(cv2.resize(grey, size, interpolation=way), np.uint8)))
-        name = self._rework.__name__
-        return [
-            replace(one, x=one.x / scale, y=one.y / scale, module_px=one.module_px / scale, engine=name)
-            for one in found
-        ]
+        return [one.scaled(scale, self._rework.__name__) for one in found]

@@ -4,12 +4,15 @@ One cheap measure on a frame at half its size; the regions it names are what ret
 than too few: that there is no code in a region is found out by those who look.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from edge.scanner.handover import Sighting
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[Any]
@@ -27,6 +30,11 @@ retry reads it is above 1.1. Corners and crossings of lines are not dense."""
 
 _WINDOW, _SHARE = 5, 0.35
 """A region is where the mean of this many cells is above this share of its peak."""
+
+_NEARLY, _ENOUGH = 0.35, 8.0
+"""Beside a code that was read another is looked for where it is this share as dense, or as dense as that."""
+
+_HALF_DIAGONAL = 0.75
 
 _MARGIN = 24
 _WHOLE = 480 * 480
@@ -74,33 +82,81 @@ def edges_of(grey: Pixels) -> Floats:
     return np.asarray(np.maximum(fewer - np.median(fewer), 0))
 
 
-def regions_of(grey: Pixels, edges: Floats, *, most: int) -> list[Region]:
+def regions_of(grey: Pixels, *, most: int) -> list[Region]:
     """Return the regions in which a code may be, likeliest first; empty where nothing looks like one.
 
     Args:
-        grey: uint8, HxW.
-        edges: What `edges_of` returned of it.
+        grey: uint8, HxW, at least one pixel.
         most: Regions named at most.
     """
-    height, width = grey.shape
-    across, down = width / edges.shape[1], height / edges.shape[0]
-    margin = _MARGIN * max(1.0, max(height, width) / _FRAME_SIDE)
-    found: list[Region] = []
-    dense = cv2.morphologyEx(edges, cv2.MORPH_OPEN, np.ones((_DENSE, _DENSE), np.uint8))
-    spread = cv2.blur(edges, (_WINDOW, _WINDOW), borderType=cv2.BORDER_REFLECT)
-    while len(found) < most:
-        _, peak, _, (x, y) = cv2.minMaxLoc(dense)
-        if peak < _LEAST:
-            break
-        level = _SHARE * spread[y, x]
-        _, labels, boxes, _ = cv2.connectedComponentsWithStats((spread > level).astype(np.uint8), connectivity=4)
-        mine = labels == labels[y, x]
-        left, top, wide, high = (int(side) for side in boxes[labels[y, x]][:4])
-        dense[mine], spread[mine] = 0, 0
+    return list(Rest(grey).regions(most))
+
+
+class Rest:
+    """What is left of a picture when the codes that were read are taken out of it.
+
+    Args:
+        grey: uint8, HxW, at least one pixel.
+    """
+
+    def __init__(self, grey: Pixels) -> None:
+        self._height, self._width = grey.shape
+        self._is_small = is_small(grey)
+        self._least = _LEAST
+        self._read = 0
+        if not self._is_small:
+            edges = edges_of(grey)
+            self._dense = cv2.morphologyEx(edges, cv2.MORPH_OPEN, np.ones((_DENSE, _DENSE), np.uint8))
+            self._spread = cv2.blur(edges, (_WINDOW, _WINDOW), borderType=cv2.BORDER_REFLECT)
+
+    def leave_out(self, read: Iterable[Sighting]) -> None:
+        """Take symbols out; from now on what is given must be nearly as dense as they are."""
+        for one in read:
+            self._read += 1
+            if self._is_small:
+                continue
+            rows, columns = self._dense.shape
+            # However a code is turned, none of it is left.
+            reach = one.side_px * _HALF_DIAGONAL
+            x0, x1 = (max(0, int((one.x + by) * columns / self._width)) for by in (-reach, reach))
+            y0, y1 = (max(0, int((one.y + by) * rows / self._height)) for by in (-reach, reach))
+            part = np.s_[y0 : y1 + 1, x0 : x1 + 1]
+            if self._dense[part].size:
+                self._least = max(self._least, min(_NEARLY * float(self._dense[part].max()), _ENOUGH))
+            self._dense[part] = self._spread[part] = 0
+
+    def regions(self, most: int) -> Iterator[Region]:
+        """Give the regions in which a further code may be, likeliest first.
+
+        Where `leave_out` took a code from the region given last, what is left of it is given again.
+
+        Args:
+            most: Regions given at most.
+        """
+        if self._is_small:
+            if not self._read:
+                yield Region(0, 0, self._width, self._height)
+            return
+        for _ in range(most):
+            _, peak, _, (x, y) = cv2.minMaxLoc(self._dense)
+            if peak < self._least:
+                return
+            level = _SHARE * self._spread[y, x]
+            lit = (self._spread > level).astype(np.uint8)
+            _, labels, boxes, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
+            mine, read = labels == labels[y, x], self._read
+            yield self._region(boxes[labels[y, x]])
+            if self._read == read:
+                self._dense[mine] = self._spread[mine] = 0
+
+    def _region(self, box: Floats) -> Region:
+        left, top, wide, high = (int(side) for side in box[:4])
+        rows, columns = self._dense.shape
+        across, down = self._width / columns, self._height / rows
+        margin = _MARGIN * max(1.0, max(self._height, self._width) / _FRAME_SIDE)
         x0, y0 = max(0, int(left * across - margin)), max(0, int(top * down - margin))
         x1, y1 = int((left + wide) * across + margin), int((top + high) * down + margin)
-        found.append(Region(x0, y0, min(width, x1), min(height, y1)))
-    return found
+        return Region(x0, y0, min(self._width, x1), min(self._height, y1))
 
 
 def is_small(grey: Pixels) -> bool:

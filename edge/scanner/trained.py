@@ -9,7 +9,7 @@ Of a code that stays in view, what each frame said of each module is added up.
 import contextlib
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -111,10 +111,7 @@ class TrainedEngine:
         if (scale := math.sqrt(_MOST_PIXELS / grey.size)) < 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
-            return [
-                replace(one, x=one.x / scale, y=one.y / scale, module_px=one.module_px / scale)
-                for one in self._sightings(small)
-            ]
+            return [one.scaled(scale) for one in self._sightings(small)]
         return self._sightings(grey)
 
     def _sightings(self, grey: Pixels) -> list[Sighting]:
@@ -193,4 +190,4 @@ def _sighting(raw: bytes, lattice: Lattice, engine: str) -> Sighting:
     corners = lattice.corners()
     x, y = corners.mean(0)
     side = float(np.hypot(*(corners - np.roll(corners, 1, 0)).T).mean())
-    return Sighting(raw, float(x), float(y), side / lattice.modules, engine)
+    return Sighting(raw, float(x), float(y), side / lattice.modules, engine, side)

@@ -24,7 +24,7 @@ from edge.scanner.engines import Engine, SecondEngine, ZxingEngine
 from edge.scanner.retries import Retry, enlarged, evened
 from edge.scanner.scenes import Scenes
 from edge.scanner.sources.base import Frame
-from edge.scanner.texture import edges_of, regions_of
+from edge.scanner.texture import regions_of
 from edge.scanner.trained import TrainedEngine
 from tests.bench.line import CORPUS, generator
 from tests.bench.timing import percentile, row
@@ -235,7 +235,7 @@ def _retries() -> Rows:
             if isinstance(engine, TrainedEngine):
                 engine.forget()
             start = time.perf_counter()
-            regions = regions_of(grey, edges_of(grey), most=2)
+            regions = regions_of(grey, most=2)
             found = any(text == one.raw.decode("latin1") for region in regions for one in engine.read(region.of(grey)))
             taken[name].append(time.perf_counter() - start)
             alone[name].append(found)

@@ -15,7 +15,7 @@ from edge.scanner.handover import Sighting
 from edge.scanner.ladder import Ladder
 from edge.scanner.lattice import alignment_centres, known_modules
 from edge.scanner.scenes import Scenes
-from edge.scanner.texture import edges_of, regions_of
+from edge.scanner.texture import regions_of
 from edge.scanner.trained import TrainedEngine
 from tests.simulators.mjpeg import scene
 
@@ -60,6 +60,18 @@ class TestWhatItAdds:
         assert ZxingEngine().read(grey) == []
         assert [seen.raw.decode() for seen in Ladder(retry_s=1, second_every=0).read_still(grey)] == [PASS]
 
+    def test_a_picture_of_many_codes_is_searched_beyond_those_that_are_easy(self):
+        """Two sharp passes and two blurred ones in one picture: all four, though two were read at the first look."""
+        texts = [PASS[:-1] + last for last in "ABCD"]
+        frames = [soft(blur, text=text) for blur, text in zip((0.3, 1.4, 1.4, 0.3), texts, strict=True)]
+        picture = np.vstack([np.hstack(frames[:2]), np.hstack(frames[2:])])
+
+        first = {seen.raw.decode() for seen in ZxingEngine().read(picture)}
+        read = sorted(seen.raw.decode() for seen in Ladder(retry_s=1, second_every=0).read_still(picture))
+
+        assert first == {texts[0], texts[3]}
+        assert read == texts
+
     def test_frames_add_up_to_what_none_of_them_gives_alone(self):
         """Of frames too noisy to be read more are read when each is added to those before it."""
         engine = TrainedEngine()
@@ -98,7 +110,7 @@ class TestWhatItSpends:
         """Where no texture says so, no code is looked for."""
         wall = cv2.GaussianBlur(np.random.default_rng(1).normal(128, 40, (720, 1280)).astype(np.float32), (0, 0), 40)
 
-        assert regions_of(wall.astype(np.uint8), edges_of(wall.astype(np.uint8)), most=3) == []
+        assert regions_of(wall.astype(np.uint8), most=3) == []
 
     def test_retries_begin_within_the_budget_only(self):
         """With time for one retry a frame, the retries take turns over the frames."""
