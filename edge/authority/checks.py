@@ -34,6 +34,9 @@ def check(files: Mapping[str, bytes], now: int, roles: Roles | None = None) -> T
     for area in trust.policy.listed_areas:
         if not _is_known_prefix(area, trust):
             raise _wrong(paths.POLICY, f"lists area {area}, which is not in {paths.REGIONS}")
+    for rule in trust.policy.live:
+        if rule.issuer and rule.issuer not in trust.issuers:
+            raise _wrong(paths.POLICY, f"wants passes of issuer {rule.issuer} live, which is not in {paths.ISSUERS}")
     for path in files:
         issuer = paths.keys_of(path)
         if issuer is not None and issuer not in trust.issuers:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from edge.model.credential import PassKind
+from edge.model.live import LiveRule
 from edge.model.registries import Registries
 
 # COSE algorithm numbers: RFC 9053, 2.1 and 2.2; RFC 8230, 2; RFC 8812, 2.
@@ -177,6 +178,8 @@ class Policy:
         retention_s: How long receipted entries stay on the gate.
         travel_days: Window a travel pass must at least cover, days.
         listed_areas: GB/T 2260 prefixes; a travel pass that visited one is referred.
+        live: Whose passes must be shown live; the first that applies holds.
+        live_window_s: How far the time that a phone signed may be from the gate's, seconds.
     """
 
     version: int
@@ -191,6 +194,8 @@ class Policy:
     retention_s: int
     travel_days: int
     listed_areas: tuple[str, ...]
+    live: tuple[LiveRule, ...] = ()
+    live_window_s: int = 30
 
     def band(self, age_s: float) -> Band:
         """Return the band of trust data that is `age_s` seconds old."""

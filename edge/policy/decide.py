@@ -11,6 +11,7 @@ from edge.model.credential import PassKind, Presentation, ServerToken, TravelCla
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Band, Issuer, MatrixRow, TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict, Verification
+from edge.policy import live
 from edge.verify.verify import status_of
 
 
@@ -50,6 +51,10 @@ REFERRED: Final = frozenset(
         Reason.HEALTH_NONE,
         Reason.TRAVEL_LISTED_AREA,
         Reason.TRAVEL_WINDOW,
+        Reason.LIVE_STALE,
+        Reason.LIVE_NONCE,
+        Reason.LIVE_MISSING,
+        Reason.LIVE_UNBOUND,
         Reason.REPEAT_RECENT,
         Reason.PRESENTATION_SEVERAL,
         Reason.LOG_UNWRITABLE,
@@ -72,8 +77,9 @@ def decide(verification: Verification, trust: TrustSnapshot, moment: Moment, *, 
     The repeat rule comes after it (`repeated`): only what would pass can be a repetition.
     """
     reason, row, details = _reason(verification, trust, moment, place)
+    is_copy = live.is_rejected(reason, verification.credential, trust.policy)
     return Verdict(
-        Outcome.ACCEPT if reason is Reason.OK else refused_outcome(reason, row),
+        Outcome.ACCEPT if reason is Reason.OK else Outcome.REJECT if is_copy else refused_outcome(reason, row),
         reason,
         verification.credential,
         verification.issuer,
@@ -111,12 +117,14 @@ def _reason(
     if reason is Reason.OK:
         reason = verification.reason
     if reason is not Reason.OK:
-        return reason, None, {}
+        return reason, None, live.age(reason, verification.credential, moment)
     reason = _admitted(verification, trust)
     if reason is not Reason.OK:
         return reason, None, {}
     row = matrix_row(verification, trust, place)
     reason, details = _recognised(verification, trust, row)
+    if reason is Reason.OK:
+        reason = live.demanded(verification.credential, trust.policy)
     if reason is Reason.OK and _needs_revocation(verification, trust) and trust.band(moment.unix_s) is Band.STALE:
         reason = Reason.STATUS_STALE
     if reason is Reason.OK and moment.quality is ClockQuality.DOUBTFUL:

@@ -3,7 +3,7 @@
 Recording and showing it are left to `edge.gate.line`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,6 +47,7 @@ class Context:
         place: Where the gate stands.
         sightings: Who was admitted here lately.
         verifiers: How signatures are checked, by COSE algorithm number.
+        nonces: What this gate asks of phones now and asked just before; none where it asks nothing.
     """
 
     formats: Sequence[Format]
@@ -55,6 +56,7 @@ class Context:
     place: Place
     sightings: Sightings
     verifiers: Mapping[int, Verifier] = field(default_factory=lambda: VERIFIERS)
+    nonces: Collection[bytes] = ()
 
 
 def examine(raw: bytes, context: Context) -> Verdict:
@@ -75,6 +77,6 @@ def _examine(raw: bytes, context: Context) -> Verdict:
     if isinstance(presented, ServerToken):
         known = trust.issuers.get(presented.issuer)
         return unverified(Reason.CREDENTIAL_SERVER_TOKEN, trust, presentation=presented, issuer=known)
-    found = verify(presented, trust, context.moment, verifiers=context.verifiers)
+    found = verify(presented, trust, context.moment, verifiers=context.verifiers, nonces=context.nonces)
     verdict = decide(found, trust, context.moment, place=context.place)
     return repeated(verdict, context.sightings.seen(presented.identity, context.moment))

@@ -12,6 +12,7 @@ from edge.codec.ed25519 import refuse_weak_box_key, refuse_weak_point
 from edge.errors import EncodingRefused
 from edge.ledger.device import key_id
 from edge.model.credential import PassKind
+from edge.model.live import LiveRule
 from edge.model.trust import EDDSA, Issuer, IssuerKey, MatrixRow, Policy
 from edge.trust import paths
 from edge.trust.fields import MAX_VERSION, Document, Fields
@@ -88,6 +89,8 @@ def policy(document: Document) -> Policy:
         retention_s=document.integer("retention_s", 0, _YEAR),
         travel_days=document.integer("travel_days", 0, 366),
         listed_areas=_prefixes(document, "listed_areas"),
+        live=live_rules(document),
+        live_window_s=document.integer("live_window_s", 5, 300) if document.has("live_window_s") else 30,
     )
     if found.stale_after_s > found.too_old_after_s:
         raise document.fault("stale_after_s", "must not be above too_old_after_s")
@@ -217,3 +220,24 @@ def auditor(document: Document) -> bytes:
     except EncodingRefused as error:
         raise document.fault("public", f"is refused: {error.message}") from error
     return public
+
+
+def live_rules(document: Document) -> tuple[LiveRule, ...]:
+    """Return whose passes a policy wants shown live (docs/adr/0041-live-passes.md); none where it says nothing.
+
+    Raises:
+        TrustError: A row is wrong, two speak of the same issuer's same kind, or no live presentation would be admitted.
+    """
+    found: list[LiveRule] = []
+    for row in document.objects("live", 1000) if document.has("live") else []:
+        issuer = "" if row.text_or_empty("issuer", 16) == "" else issuer_id(row, "issuer")
+        kinds = _kinds(row)
+        if not kinds or PassKind.VENUE in kinds:
+            raise row.fault("kinds", "must hold kinds of pass that a person shows: a venue's poster is not live")
+        if any(rule.issuer == issuer and rule.kinds & kinds for rule in found):
+            raise row.fault("kinds", "has a kind that another row has for this issuer")
+        copied, unbound = _choice(row, "copied", ("refer", "reject")), _choice(row, "unbound", OUTCOMES)
+        found.append(LiveRule(issuer, kinds, copied, unbound, row.flag("nonce")))
+    if found and "hl1" not in document.texts("formats"):
+        raise document.fault("live", "needs hl1 among formats: no live pass would be admitted")
+    return tuple(found)

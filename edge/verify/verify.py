@@ -4,13 +4,14 @@ Checks run from cheap to dear and stop at the first that fails. Everything is an
 credential that holds may pass *here* is left to `edge.policy`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from edge.model.credential import Credential, PassKind, PersonClaims, TravelClaims, VenueClaims
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import IssuerKey, Status, TrustSnapshot
 from edge.model.verdict import Reason, Verification
+from edge.verify import live
 from edge.verify.signatures import VERIFIERS, Verifier
 
 MAX_KEYS: Final = 4
@@ -25,6 +26,7 @@ def verify(
     moment: Moment,
     *,
     verifiers: Mapping[int, Verifier] = VERIFIERS,
+    nonces: Collection[bytes] = (),
 ) -> Verification:
     """Return whether `credential` holds at `moment` under `trust`, and which check failed first.
 
@@ -33,6 +35,7 @@ def verify(
         trust: What is believed.
         moment: The time of the check.
         verifiers: By COSE algorithm number; a key of an algorithm that has none here verifies nothing.
+        nonces: What this gate asks of phones now and asked just before (`edge.verify.live`).
     """
     issuer = trust.issuers.get(credential.issuer)
     if issuer is None:
@@ -40,6 +43,10 @@ def verify(
     key, reason = _signing_key(credential, trust, verifiers)
     if key is None:
         return Verification(credential, reason, issuer)
+    proof = credential.proof
+    if proof is not None and not live.holds(credential.holder_key, proof):
+        # Whoever altered it is not the holder: nothing of it may be shown.
+        return Verification(credential, Reason.LIVE_INVALID, issuer)
     reason = _within_bounds(credential, key, trust)
     if reason is not Reason.OK:
         return Verification(credential, reason, issuer, key)
@@ -48,6 +55,9 @@ def verify(
         # A doubted clock hides no revocation.
         status = _status(credential, key, trust)
         reason = reason if status is Reason.OK else status
+    if reason is Reason.OK and proof is not None:
+        reason, doubts = live.freshness(proof, moment, trust.policy.live_window_s, nonces)
+        warnings += doubts
     return Verification(credential, reason, issuer, key, warnings)
 
 

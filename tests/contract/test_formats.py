@@ -11,12 +11,13 @@ from edge.credentials.format import parse
 from edge.errors import CredentialError
 from edge.gate.formats import load_formats
 from edge.model.verdict import Reason
-from tests.simulators.world import make_pass
+from tests.simulators.world import HOLDER, make_pass, shown_live
 
 FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
     "hp1": [make_pass()],
+    "hl1": [shown_live(make_pass(holder=HOLDER))],
     "server_token": [
         b'{"label":"yss"}',
         b"0" * 64,
@@ -48,6 +49,8 @@ def test_a_format_reads_its_own_codes_and_gives_equal_codes_equal_identities(kno
 @every_format
 @given(raw=st.binary(max_size=300))
 @example(raw=b"HP1:")
+@example(raw=b"HL1:")
+@example(raw=b"HL1:" + b"A" * LARGEST)
 @example(raw=b"HP1:" + b"A" * LARGEST)
 @example(raw=b"{" * LARGEST)
 @example(raw=b'{"label":"yss"' + b"[" * LARGEST)
