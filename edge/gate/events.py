@@ -109,6 +109,7 @@ class Standing:
         admitting: Whether anybody can be admitted now.
         frame_age_ms: Age of the newest frame, or None.
         last_seq: Sequence number of the last entry.
+        asks: Digits that a live pass must answer here, empty where none are asked.
     """
 
     gate: str
@@ -118,6 +119,7 @@ class Standing:
     admitting: bool
     frame_age_ms: float | None
     last_seq: int
+    asks: str = ""
 
 
 def state_event(standing: Standing, trust: TrustSnapshot | None, moment: Moment) -> dict[str, Any]:
@@ -134,6 +136,7 @@ def state_event(standing: Standing, trust: TrustSnapshot | None, moment: Moment)
         "admitting": standing.admitting,
         "frame_age_ms": standing.frame_age_ms,
         "last_seq": standing.last_seq,
+        "asks": standing.asks,
     }
 
 

@@ -16,6 +16,8 @@ from edge.gate.admissions import Admissions
 from edge.gate.clock import Clock
 from edge.gate.company import Company
 from edge.gate.events import Shown, verdict_event
+from edge.gate.held import Held
+from edge.gate.nonces import Nonces
 from edge.gate.sightings import Memory
 from edge.gate.tally import Tally
 from edge.gate.timecodes import Taken, TimeCodes
@@ -30,6 +32,7 @@ from edge.policy.decide import Place, refused, unverified
 from edge.policy.examine import Context, examine
 from edge.scanlog.flood import FloodGate
 from edge.scanlog.log import ScanLog
+from edge.verify.signatures import VERIFIERS, Verifier
 from edge.verify.verify import region_of, status_of
 
 _SET_SHOWN_S: Final = 20.0
@@ -55,6 +58,7 @@ class Line:
         clock: The clock.
         publish: Called with each event; never blocks, never raises.
         hub_keys: Keys of the hub this gate was enrolled at, by key id (hex): they may sign time codes.
+        verifiers: How signatures are checked, by COSE algorithm number.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Line:
         clock: Clock,
         publish: Callable[[dict[str, Any]], None],
         hub_keys: Mapping[str, bytes] = _NO_KEYS,
+        verifiers: Mapping[int, Verifier] = VERIFIERS,
     ) -> None:
         self._formats = formats
         self.place = place
@@ -79,6 +84,9 @@ class Line:
         self._publish = publish
         self._flood = FloodGate()
         self._company = Company()
+        self._held = Held()
+        self._verifiers = verifiers
+        self.nonces = Nonces()
         self.timecodes = TimeCodes(clock, hub_keys)
         self._clock_set_at = float("-inf")
         self._admissions = Admissions()
@@ -97,11 +105,19 @@ class Line:
                 self._set_clock(symbol)
         presented = [symbol for symbol in symbols if not TimeCodes.claims(symbol.raw)]
         found = [self._verdict(symbol) for symbol in presented]
-        beside = self._company.beside(presented, in_view, [verdict.outcome for verdict, _, _ in found])
-        for symbol, (verdict, moment, trust), several in zip(presented, found, beside, strict=True):
+        self._held.look(in_view)
+        before = [self._held.before(verdict) for verdict, _, _ in found]
+        outcomes = [kept or verdict.outcome for kept, (verdict, _, _) in zip(before, found, strict=True)]
+        beside = self._company.beside(presented, in_view, outcomes)
+        for symbol, (verdict, moment, trust), several, kept in zip(presented, found, beside, before, strict=True):
+            if kept is not None:
+                # The next drawing of a live code that was answered: not another person.
+                self._held.note(symbol, verdict)
+                continue
             if several and verdict.outcome is Outcome.ACCEPT:
                 # An accomplice's green must not stand beside a red: nobody is admitted until the code is alone.
                 verdict = refused(Reason.PRESENTATION_SEVERAL, verdict, details={})  # noqa: PLW2901
+            self._held.note(symbol, verdict)
             self._answer(symbol, verdict, (moment, trust), together=len(presented))
 
     def _set_clock(self, symbol: Symbol) -> None:
@@ -125,7 +141,8 @@ class Line:
         moment = self._clock.moment(trust)
         if trust is not None:
             self._memory.window_s = trust.policy.repeat_window_s
-        context = Context(self._formats, trust, moment, self.place, self._memory)
+        asked = self.nonces.accepted(trust)
+        context = Context(self._formats, trust, moment, self.place, self._memory, self._verifiers, asked)
         return examine(symbol.raw, context), moment, trust
 
     def _answer(

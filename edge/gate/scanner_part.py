@@ -267,6 +267,7 @@ class ScannerPart:
             admitting=not any(finding.severity is Severity.STOP for finding in findings),
             frame_age_ms=self._scanner.frame_age_ms(),
             last_seq=self._line.last_seq,
+            asks=self._line.nonces.text(trust),
         )
         return state_event(standing, trust, self._clock.moment(trust))
 

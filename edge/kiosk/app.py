@@ -22,10 +22,11 @@ from werkzeug.exceptions import HTTPException
 from edge.errors import Unreachable
 from edge.kiosk import guard
 from edge.kiosk.board import Board, idents_of
+from edge.kiosk.drawing import svg
 from edge.kiosk.fanout import MAX_CLIENTS, Fanout, Listener
 from edge.kiosk.link_file import Link
 from edge.kiosk.report import shift_report
-from edge.kiosk.view import code_of, section
+from edge.kiosk.view import asked_of, code_of, section
 from edge.model.settings import Settings
 from edge.words.catalogue import NOTES, label, languages, reason_words
 
@@ -136,6 +137,7 @@ def create_app(
     app.add_url_rule("/report", "report", lambda: _report_page(desk))
     app.add_url_rule("/events", "events", lambda: _events(desk))
     app.add_url_rule("/preview.jpg", "preview", lambda: _preview(desk))
+    app.add_url_rule("/asks.svg", "asks", lambda: _asks(desk))
     app.add_url_rule("/command", "command", lambda: _command(desk), methods=["POST"])
     app.add_url_rule("/healthz", "healthz", lambda: _healthz(desk))
     return app
@@ -285,6 +287,12 @@ class _Stream:
 def _preview(desk: Desk) -> Response:
     jpeg = desk.preview.picture()
     return Response(status=204) if jpeg is None else Response(jpeg, content_type="image/jpeg")
+
+
+def _asks(desk: Desk) -> Response:
+    """Draw what phones must answer now; the address only keeps a browser from showing an old one."""
+    asks = asked_of(desk.board.last_state()[0])
+    return Response(svg(f"HN1:{asks}"), content_type="image/svg+xml") if asks else Response(status=204)
 
 
 def _command(desk: Desk) -> Response:

@@ -58,7 +58,7 @@ const WORD = { accept: "verdict.accept", refer: "verdict.refer", reject: "verdic
 /** The middle of the page. `nowMs` is the gate's time. */
 export function drawMain(config, s, shown, nowMs) {
   const voice = spoken(config, s);
-  if (shown.kind === "idle") return idle(voice);
+  if (shown.kind === "idle") return idle(voice, s.gate.asks);
   if (shown.kind === "lost") return plight(voice, "lost", "lost", lostWords(voice, s));
   if (shown.kind === "starting") return plight(voice, "starting", "clock", partWords(voice, "starting"));
   if (shown.kind === "stopped") return stopped(voice, shown.alert);
@@ -146,7 +146,7 @@ function card(voice, holder, shown) {
   return section;
 }
 
-function idle(voice) {
+function idle(voice, asks) {
   const canvas = el("canvas", "");
   canvas.id = "preview";
   canvas.setAttribute("aria-hidden", "true");
@@ -163,7 +163,16 @@ function idle(voice) {
     el("span", "also", oneLine(voice.also("idle.word"))),
     el("p", "hint", voice.say("idle.hint")),
   );
+  if (asks) words.append(question(voice, asks));
   return el("div", "view idle", words, frame);
+}
+
+// What a live pass must answer here: a phone reads the code, or its owner types the digits.
+function question(voice, asks) {
+  const code = el("img", "");
+  Object.assign(code, { src: `/asks.svg?for=${asks}`, alt: "" });
+  const digits = el("b", "", `${asks.slice(0, 4)} ${asks.slice(4)}`);
+  return el("div", "asks", code, el("p", "", digits, el("span", "", voice.say("idle.asks"))));
 }
 
 function plight(voice, kind, shape, words) {
