@@ -25,8 +25,9 @@
         ├── LibraryMissing       a system library
         ├── PortInUse            somebody else listens there
         ├── FolderInUse          another process is at work in that folder
-        └── EnrolmentError       the invitation or the enrolment
-            └── IdentityBroken       the gate's key and enrolment, which belong together
+        ├── EnrolmentError       the invitation or the enrolment
+        │   └── IdentityBroken       the gate's key and enrolment, which belong together
+        └── WalletError          a holder's key, pass or digits
 
 It leaves the wording of verdicts to `edge.words`: hostile input is a result, not an exception.
 """
@@ -215,3 +216,7 @@ class IdentityBroken(EnrolmentError):  # noqa: N818
         super().__init__(message, next_step)
         self.cause = cause
         self.ids = dict(ids or {})
+
+
+class WalletError(SetupError):
+    """A holder's folder, pass or digits are not what they must be."""

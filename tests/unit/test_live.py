@@ -53,6 +53,18 @@ def test_vector_gets_the_expected_reason(row):
     assert (found[0] == "accept") == (row["expect"] == "ok")
 
 
+def test_the_worked_example_of_the_document_is_its_vector():
+    """What a phone team reads is what a gate takes."""
+    document = (Path(__file__).parents[2] / "docs/live-passes.md").read_text(encoding="utf-8")
+    (code,) = [row["code"] for row in VECTORS if row["id"] == "nonce"]
+    proof = hl1.FORMAT.parse(code.encode()).proof
+
+    assert code in document.splitlines()
+    assert proof.signature.hex() in document.splitlines()
+    assert proof.signed[:19].hex() in document
+    assert proof.signed[-165:].hex() in document.replace("\n", "")
+
+
 def test_negative_vectors_outnumber_positive_ones():
     """The suite is mostly about what must not pass."""
     positive = sum(row["expect"] == "ok" for row in VECTORS)

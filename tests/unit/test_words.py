@@ -94,13 +94,13 @@ BUILT = {
     *(f"note.{code}" for code in NOTES),
 }
 """Keys that code puts together; the open families below are looked up with `has_label` or fall back."""
-SAYERS = [*ROOT.glob("edge/kiosk/static/*.js"), *ROOT.glob("edge/kiosk/templates/*.html")]
+SAYERS = [*ROOT.glob("edge/kiosk/static/*.js"), *ROOT.glob("edge/*/templates/*.html")]
 OPEN = ("kind.", "health.", "family.", "failed.", "ceremony.")
 
 
 def said_by_pages() -> set[str]:
     """Return the label keys that scripts, templates and modules name whole."""
-    files = [*ROOT.glob("edge/kiosk/**/*.js"), *ROOT.glob("edge/kiosk/**/*.html"), *ROOT.glob("edge/kiosk/*.py")]
+    files = [*ROOT.glob("edge/kiosk/**/*.js"), *ROOT.glob("edge/*/templates/*.html"), *ROOT.glob("edge/kiosk/*.py")]
     files += [ROOT / "edge/cli/trust_told.py", ROOT / "edge/trust/picture.py"]
     source = "\n".join(file.read_text(encoding="utf-8") for file in files)
     return set(re.findall(r"""["']([a-z_]+(?:\.[a-z_0-9]+)*)["']""", source))
