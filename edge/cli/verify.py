@@ -48,7 +48,8 @@ def verify(inputs: tuple[str, ...], trust: Path | None, at: str | None, region: 
     - is standard input (a code a line),
     anything else is the code itself.
 
-    One line an input. The exit code is 0 only if every input is accepted. Nothing is recorded.
+    One line an input. The exit code is 0 only if every input is accepted, or is a genuine slip of a gate. Nothing is
+    recorded.
     """  # noqa: D301  # click reads the backspace
     from edge.gate.verifier import Verifier, read_inputs
 
@@ -58,7 +59,7 @@ def verify(inputs: tuple[str, ...], trust: Path | None, at: str | None, region: 
     accepted, answered = True, False
     for name, read in read_inputs(inputs, sys.stdin.buffer):
         row = verifier.row(name, read)
-        accepted, answered = accepted and row["outcome"] == "accept", True
+        accepted, answered = accepted and row["outcome"] in {"accept", "genuine"}, True
         click.echo(_json(row) if as_json else _words(row))
     if not answered:
         click.echo("edge: Standard input held no code. Give a code a line.", err=True)
@@ -75,6 +76,17 @@ def _words(row: dict[str, Any]) -> str:
     from edge.words.catalogue import reason_words
 
     words = reason_words("en", row["reason"], row["details"])
+    if "slip" in row:
+        return _slip(row, words.title)
     issuer = f"  issuer {row['issuer']}" if row["issuer"] else ""
     verdict = f"{row['outcome'].upper():6}  {row['input']}  {row['reason']}{issuer}"
     return f"{verdict}  {row['problem'] or f'{words.title}. {words.next_step}'}".rstrip()
+
+
+def _slip(row: dict[str, Any], title: str) -> str:
+    told = row["slip"]
+    place = " ".join(part for part in (told["site"], told["lane"], row["region"]) if part)
+    said = f"{told['outcome']} for {row['reason']} ({title}) at {told['at']}, {place or 'no place'}"
+    under = f"policy {row['policy_version']}, gate {told['gate'][:8]}, entry {told['seq']}, clock {told['clock']}"
+    by = f"hub {told['hub'][:8]} vouches for the gate" if told["hub"] else "no hub of this trust vouches for the gate"
+    return f"{row['outcome'].upper():6}  {row['input']}  slip: {said}; {under}; {by}"

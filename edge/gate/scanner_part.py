@@ -21,6 +21,7 @@ from edge.gate.events import Standing, state_event
 from edge.gate.formats import load_formats
 from edge.gate.line import Line, Trusted
 from edge.gate.sightings import Memory
+from edge.gate.slips import Slips
 from edge.gate.staff import Staff
 from edge.gate.sunset import Sunset
 from edge.gate.upkeep import Upkeep
@@ -131,7 +132,14 @@ class ScannerPart:
         self._day_ms = start_of_day_ms(self._moment())
         self._line.tally.load(self._log, self._day_ms)
         pin = settings.staff.pin_file
-        self._staff = Staff(self._line, Path(pin) if pin else None, preview=self._scanner.preview, report=self._report)
+        slips = Slips(state, self._log, lambda: self._enrolled.place)
+        self._staff = Staff(
+            self._line,
+            Path(pin) if pin else None,
+            preview=self._scanner.preview,
+            report=self._report,
+            slip=slips.code,
+        )
         self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolled.whole)
         self._sunset = Sunset(
             state, self._log, self._memory, enrolment=self._enrolled.enrolment, record=self._line.staff

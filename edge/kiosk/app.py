@@ -40,6 +40,8 @@ _PIN_WAIT_S = 20.0
 _PAGE = re.compile(r"[0-9a-f]{32}\Z")
 """The name a page gives itself: nobody else can guess it, so nobody else speaks for it."""
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,15}\Z", re.ASCII)
+_SLIP = re.compile(r"HS1:[0-9A-Z $%*+./:-]{1,1600}\Z")
 _PIN_COMMANDS = frozenset({"override"})
 
 
@@ -137,6 +139,7 @@ def create_app(
     app.add_url_rule("/report", "report", lambda: _report_page(desk))
     app.add_url_rule("/events", "events", lambda: _events(desk))
     app.add_url_rule("/preview.jpg", "preview", lambda: _preview(desk))
+    app.add_url_rule("/slip.svg", "slip", lambda: _slip(desk))
     app.add_url_rule("/asks.svg", "asks", lambda: _asks(desk))
     app.add_url_rule("/command", "command", lambda: _command(desk), methods=["POST"])
     app.add_url_rule("/healthz", "healthz", lambda: _healthz(desk))
@@ -287,6 +290,20 @@ class _Stream:
 def _preview(desk: Desk) -> Response:
     jpeg = desk.preview.picture()
     return Response(status=204) if jpeg is None else Response(jpeg, content_type="image/jpeg")
+
+
+def _slip(desk: Desk) -> Response:
+    seq = request.args.get("seq", "")
+    if not _NUMBER.match(seq):
+        abort(400)
+    try:
+        code = desk.gate.ask({"cmd": "slip", "seq": int(seq)}).get("slip")
+    except Unreachable:
+        code = None
+    if not isinstance(code, str) or not _SLIP.match(code):
+        text = label(_language(desk), "error.slip")
+        return Response(f"{text}\n", 404, content_type="text/plain; charset=utf-8")
+    return Response(svg(code), content_type="image/svg+xml")
 
 
 def _asks(desk: Desk) -> Response:

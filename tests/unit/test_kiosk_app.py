@@ -836,3 +836,25 @@ def test_anything_but_eight_digits_is_not_shown(client: FlaskClient, board: Boar
 
     assert board.snapshot()["state"]["asks"] == ""
     assert client.get("/asks.svg", headers={"Host": "127.0.0.1:8080"}).status_code == 204
+
+
+def test_a_slip_is_drawn_as_the_scanner_part_signed_it(client: FlaskClient, far: FakeGate) -> None:
+    """For the entry the page names, and for none that is no number."""
+    far.answer = {"ok": True, "slip": "HS1:ABC"}
+
+    assert client.get("/slip.svg?seq=482", headers={"Host": "127.0.0.1:8080"}).data == svg("HS1:ABC")
+    assert far.asked == [{"cmd": "slip", "seq": 482}]
+    for seq in ("", "0", "-1", "x", "9" * 17, "４"):
+        assert client.get(f"/slip.svg?seq={seq}", headers={"Host": "127.0.0.1:8080"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "answer", [None, {"ok": False, "code": "slip"}, {"slip": 7}, {"slip": "HP1:A"}, {"slip": "<a>"}]
+)
+def test_where_there_is_no_slip_the_page_is_told(
+    client: FlaskClient, far: FakeGate, answer: dict[str, Any] | None
+) -> None:
+    """The scanner part is away, refuses, or answers something else."""
+    far.answer = answer
+
+    assert client.get("/slip.svg?seq=482", headers={"Host": "127.0.0.1:8080"}).status_code == 404

@@ -86,6 +86,7 @@ BUILT = {
         for family in ("action", "done", "report")
         for act in ("not_holder", "note", "override", "undo")
     ),
+    *("action.slip", "help.slip"),
     *(f"panel.{kind}" for kind in ("note", "override")),
     *(f"link.{state}" for state in ("online", "offline", "never", "unknown")),
     *(f"direction.{way}" for way in ("entry", "exit")),

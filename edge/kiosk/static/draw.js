@@ -249,7 +249,7 @@ function button(key, text, act, name = "") {
   return node;
 }
 
-const STAFF = { not_holder: "N", note: "M", override: "O", undo: "U" };
+const STAFF = { not_holder: "N", note: "M", override: "O", slip: "S", undo: "U" };
 
 /** The footer's children: what can be pressed now. */
 export function drawFooter(config, s, shown, able) {
@@ -306,6 +306,7 @@ export function drawPanel(config, s) {
   const about = voice.say("panel.about", {
     number: `#${panel.number}`, outcome: voice.say(WORD[panel.outcome]), time: clock(panel.at_ms, true),
   });
+  if (panel.kind === "slip") return [el("h2", "", voice.say("panel.slip")), el("p", "about", about), slipCode(voice, panel), close];
   const list = el("ul", "notes", config.notes.map((code, at) => {
     const choice = button(String(at + 1), voice.say(`note.${code}`), "choose");
     choice.dataset.note = code;
@@ -315,6 +316,18 @@ export function drawPanel(config, s) {
   const top = [el("h2", "", voice.say(`panel.${panel.kind}`)), el("p", "about", about)];
   if (!panel.note) return [...top, el("p", "", hint), list, close];
   return [...top, el("p", "chosen", `1. ${voice.say(`note.${panel.note}`)}`), pinForm(voice, panel), close];
+}
+
+// The code to take along; where there is none, why.
+function slipCode(voice, panel) {
+  const code = el("img", "slip");
+  const hint = el("p", "", voice.say("panel.slip_hint"));
+  Object.assign(code, { src: `/slip.svg?seq=${panel.seq}`, alt: voice.say("panel.slip") });
+  code.addEventListener("error", () => {
+    code.hidden = true;
+    hint.textContent = voice.say("panel.no_slip");
+  });
+  return el("div", "", code, hint);
 }
 
 function pinForm(voice, panel) {
@@ -333,7 +346,7 @@ function help(voice, s) {
   const shapes = ["accept", "refer", "reject"].map((outcome) =>
     el("div", `row ${outcome}`, icon(outcome, "i"), el("b", "", voice.say(WORD[outcome])), el("span", "", voice.say(`help.${outcome}`))));
   const keys = [
-    [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["M", "help.note"], ["O", "help.override"],
+    [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["M", "help.note"], ["O", "help.override"], ["S", "help.slip"],
     ["U", "help.undo"], ["R", "help.report"], ["L", "help.language"], ["F1", "help.help"],
   ];
   const rows = keys.map(([key, text]) => el("div", "row", el("kbd", "", key), el("span", "", voice.say(text))));

@@ -240,7 +240,7 @@ function renderBar({ kind, shown, since, until }) {
 
 // By place on the keyboard, not by letter: an input method for Chinese takes letters away.
 const KEYS = {
-  Space: "next", Enter: "next", NumpadEnter: "next", KeyN: "not_holder", KeyM: "note", KeyO: "override", KeyU: "undo",
+  Space: "next", Enter: "next", NumpadEnter: "next", KeyN: "not_holder", KeyM: "note", KeyO: "override", KeyS: "slip", KeyU: "undo",
   F1: "help", KeyL: "language", KeyR: "report", Escape: "close",
 };
 
