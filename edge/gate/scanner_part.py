@@ -22,6 +22,8 @@ from edge.gate.formats import load_formats
 from edge.gate.line import Line, Trusted
 from edge.gate.sightings import Memory
 from edge.gate.slips import Slips
+from edge.gate.sm2 import findings as signature_findings
+from edge.gate.sm2 import verifiers
 from edge.gate.staff import Staff
 from edge.gate.sunset import Sunset
 from edge.gate.upkeep import Upkeep
@@ -128,6 +130,7 @@ class ScannerPart:
             clock=self._clock,
             publish=self._bus.publish,
             hub_keys=self._enrolled.hub_keys,
+            verifiers=verifiers(),
         )
         self._day_ms = start_of_day_ms(self._moment())
         self._line.tally.load(self._log, self._day_ms)
@@ -256,6 +259,7 @@ class ScannerPart:
             *self._upkeep.findings(),
             *self._sunset.findings(),
             *self._enrolled.findings(),
+            *signature_findings(trust, verifiers()),
         ]
         is_doubtful = moment.quality is ClockQuality.DOUBTFUL
         question = self._line.timecodes.question(trust) if is_doubtful or moment.quality is ClockQuality.FLOOR else ""

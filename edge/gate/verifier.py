@@ -11,6 +11,7 @@ from typing import IO, Any, Final, Self
 from edge.errors import ConfigError, LedgerError, SourceError
 from edge.gate.clock import now_ms
 from edge.gate.formats import load_formats
+from edge.gate.sm2 import verifiers
 from edge.ledger import slip
 from edge.model.credential import Credential
 from edge.model.moment import ClockQuality, Moment
@@ -89,7 +90,7 @@ class Verifier:
             snapshot = open_trust(trust or default, unix_s)
         else:
             note = f"there is no trust data in {default}: nothing can be accepted. Name a folder with --trust DIR."
-        return cls(Context(load_formats(), snapshot, moment, Place(region), NobodySeen()), note)
+        return cls(Context(load_formats(), snapshot, moment, Place(region), NobodySeen(), verifiers()), note)
 
     def row(self, name: str, read: Read) -> dict[str, Any]:
         """Return the verdict on one input as a row; of several codes in a picture the least favourable.

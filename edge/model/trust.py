@@ -19,6 +19,8 @@ EDDSA = -8
 ES384 = -35
 PS256 = -37
 RS256 = -257
+# Nobody has registered SM2 (2026): a number of the range for private use, below -65536 (RFC 9053, 2 and 11.1).
+SM2 = -70010
 
 
 class Band(StrEnum):
@@ -106,7 +108,7 @@ class IssuerKey:
         issuer: Issuer id.
         key_id: 1 to 8 bytes; not unique: look up by (issuer, key id), try at most four.
         algorithm: The one algorithm this key is used with (COSE number); a header must equal it.
-        public: The plain public key (Ed25519: 32 bytes; ECDSA: 04||x||y; RSA: DER RSAPublicKey).
+        public: The plain public key (Ed25519: 32 bytes; ECDSA, SM2: 04||x||y; RSA: DER RSAPublicKey).
         kinds: Kinds of pass it may sign.
         regions: GB/T 2260 prefixes a pass of this key may speak of (empty string: all).
         max_validity_s: Longest exp - iat it may sign, seconds.

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     ISSUER_UNKNOWN = "issuer.unknown"
     KEY_UNKNOWN = "key.unknown"
     KEY_ALGORITHM = "key.algorithm"
+    KEY_UNSUPPORTED = "key.unsupported"
     KEY_KIND = "key.kind"
     KEY_REGION = "key.region"
     KEY_VALIDITY = "key.validity"

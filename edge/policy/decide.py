@@ -41,6 +41,7 @@ REFERRED: Final = frozenset(
     {
         Reason.CREDENTIAL_SERVER_TOKEN,
         Reason.KIND_NOT_ADMITTED,
+        Reason.KEY_UNSUPPORTED,
         Reason.CLOCK_DOUBTFUL,
         Reason.STATUS_SUSPENDED,
         Reason.STATUS_UNAVAILABLE,

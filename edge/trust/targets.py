@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import Final
 
 from edge.codec.ed25519 import refuse_weak_box_key, refuse_weak_point
+from edge.codec.sm2 import refuse_off_curve
 from edge.errors import EncodingRefused
 from edge.ledger.device import key_id
 from edge.model.credential import PassKind
 from edge.model.live import LiveRule
-from edge.model.trust import EDDSA, Issuer, IssuerKey, MatrixRow, Policy
+from edge.model.trust import EDDSA, SM2, Issuer, IssuerKey, MatrixRow, Policy
 from edge.trust import paths
 from edge.trust.fields import MAX_VERSION, Document, Fields
 
@@ -22,7 +23,7 @@ HEALTHS: Final = ("green", "yellow", "red", "popup", "unknown", "none")
 OUTCOMES: Final = ("accept", "refer", "reject")
 MAX_KEYS_PER_ID: Final = 4
 """Keys of one issuer that may share a key id: a gate tries no more."""
-_ALGORITHMS: Final = MappingProxyType({"EdDSA": EDDSA})
+_ALGORITHMS: Final = MappingProxyType({"EdDSA": EDDSA, "SM2": SM2})
 MAX_STATUS: Final = 65535
 _MAX_LIST: Final = 999999
 _DAY: Final = 86400
@@ -161,7 +162,7 @@ def _key(row: Fields, issuer: str) -> IssuerKey | None:
     if algorithm is None:
         return None
     try:
-        refuse_weak_point(public)
+        (refuse_off_curve if algorithm == SM2 else refuse_weak_point)(public)
     except EncodingRefused as error:
         raise row.fault("public", f"is refused: {error.message}") from error
     return found

@@ -49,6 +49,7 @@ FINDINGS = {
         "gate.not_enrolled",
         "part.restarted",
     ),
+    "signature.unsupported",
     *("web.clients_full", "disk.low", "sync.failed", "sync.db_replaced"),
     *("source.waiting", "source.empty", "source.missing"),
     *("gate.enrolment_damaged", "gate.key_damaged", "gate.other_key"),

@@ -85,8 +85,9 @@ export function actions(s) {
   if (s.reach && s.reach.seq > 0) {
     if (s.reach.isNamed && s.reach.outcome !== "reject") able.push("not_holder");
     able.push("note");
-    if (s.reach.alone && s.reach.outcome !== "accept") able.push("slip");
-    if (s.setup.override && s.reach.alone && s.reach.outcome !== "accept") able.push("override");
+    const isAlone = s.reach.alone && s.reach.outcome !== "accept";
+    if (s.setup.override && isAlone) able.push("override");
+    if (isAlone) able.push("slip");
   }
   if (s.staff) able.push("undo");
   return able;
