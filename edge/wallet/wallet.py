@@ -116,12 +116,26 @@ class Wallet:
             raise WalletError(
                 "There is no pass in this wallet.", f"Take one in: edge wallet pass {self.folder} CODE"
             ) from error
-        nonce = digits_of(digits)
-        try:
-            laid_out = hl1.unsigned(code, unix_s, nonce)
-        except (CredentialError, OverflowError) as refusal:
-            raise WalletError(f"{place} or this machine's clock is damaged.", "Take the pass in again.") from refusal
-        return laid_out.sign(self._key.sign(laid_out.to_be_signed).signature).decode("ascii")
+        return signed(code, self._key, unix_s, digits_of(digits))
+
+
+def signed(code: bytes, key: SigningKey, unix_s: int, nonce: bytes = b"") -> str:
+    """Return the code of a live presentation.
+
+    Args:
+        code: The pass, `HP1:...`.
+        key: The holder key it is bound to.
+        unix_s: When it is signed, Unix seconds.
+        nonce: The gate's eight digits, or empty.
+
+    Raises:
+        WalletError: The pass is none, or is bound to no key.
+    """
+    try:
+        laid_out = hl1.unsigned(code, unix_s, nonce)
+    except (CredentialError, OverflowError) as refusal:
+        raise WalletError("The pass or this machine's clock is damaged.", "Take the pass in again.") from refusal
+    return laid_out.sign(key.sign(laid_out.to_be_signed).signature).decode("ascii")
 
 
 def digits_of(given: str) -> bytes:
