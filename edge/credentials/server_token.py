@@ -40,6 +40,10 @@ def _national(raw: bytes) -> bool:
     return len(decoded) == _JKM_BYTES and _JKM_TAG.search(decoded) is not None and b"GBGS" in decoded
 
 
+FAMILIES: Final = ("nhc", "yuekang", "jkm")
+"""Every family there is, by its stable name."""
+
+
 def _family(raw: bytes) -> tuple[str, str] | None:
     if _NHC.fullmatch(raw):
         return "nhc", "nhc"

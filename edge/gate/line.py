@@ -14,6 +14,7 @@ from edge.credentials.format import Format
 from edge.errors import LedgerError, LogUnwritable
 from edge.gate.admissions import Admissions
 from edge.gate.clock import Clock
+from edge.gate.combination import Combination, Held, completes
 from edge.gate.company import Company
 from edge.gate.events import Shown, verdict_event
 from edge.gate.sightings import Memory
@@ -41,6 +42,27 @@ class Trusted:
     """The trust snapshot in force; replaced whole by the watcher, read once per symbol."""
 
     snapshot: TrustSnapshot | None = None
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one symbol was found to be, on its way to the log.
+
+    Attributes:
+        verdict: The verdict; replaced where it may not stand.
+        moment: When.
+        trust: The trust it was made under, or None.
+        token: The privacy token of what was presented, or None.
+        before: What was held when it was made.
+        held: What waits because of it, or None.
+    """
+
+    verdict: Verdict
+    moment: Moment
+    trust: TrustSnapshot | None
+    token: bytes | None = None
+    before: tuple[Held, ...] = ()
+    held: Held | None = None
 
 
 class Line:
@@ -82,6 +104,7 @@ class Line:
         self.timecodes = TimeCodes(clock, hub_keys)
         self._clock_set_at = float("-inf")
         self._admissions = Admissions()
+        self._combination = Combination()
         self.tally = Tally()
         self.is_recording = True
 
@@ -97,12 +120,12 @@ class Line:
                 self._set_clock(symbol)
         presented = [symbol for symbol in symbols if not TimeCodes.claims(symbol.raw)]
         found = [self._verdict(symbol) for symbol in presented]
-        beside = self._company.beside(presented, in_view, [verdict.outcome for verdict, _, _ in found])
-        for symbol, (verdict, moment, trust), several in zip(presented, found, beside, strict=True):
-            if several and verdict.outcome is Outcome.ACCEPT:
+        beside = self._company.beside(presented, in_view, [_in_company(one.verdict) for one in found])
+        for symbol, one, several in zip(presented, found, beside, strict=True):
+            if several and one.verdict.outcome is Outcome.ACCEPT:
                 # An accomplice's green must not stand beside a red: nobody is admitted until the code is alone.
-                verdict = refused(Reason.PRESENTATION_SEVERAL, verdict, details={})  # noqa: PLW2901
-            self._answer(symbol, verdict, (moment, trust), together=len(presented))
+                one.verdict = refused(Reason.PRESENTATION_SEVERAL, one.verdict, details={})
+            self._answer(symbol, one, together=len(presented))
 
     def _set_clock(self, symbol: Symbol) -> None:
         trust = self._trusted.snapshot
@@ -111,7 +134,7 @@ class Line:
             return
         if taken is Taken.REFUSED:
             refusal = unverified(Reason.CLOCK_CODE_REFUSED, trust)
-            self._answer(symbol, refusal, (self._clock.moment(trust), trust), together=1)
+            self._answer(symbol, _Found(refusal, self._clock.moment(trust), trust), together=1)
             return
         self._clock_set_at = time.monotonic()
         try:
@@ -120,45 +143,63 @@ class Line:
             # The right time holds all the same; what follows by it cannot be recorded either and is no accept.
             self.is_recording = False
 
-    def _verdict(self, symbol: Symbol) -> tuple[Verdict, Moment, TrustSnapshot | None]:
+    def _verdict(self, symbol: Symbol) -> "_Found":
+        trust, moment = self._now()
+        if trust is None:
+            return _Found(
+                examine(symbol.raw, Context(self._formats, None, moment, self.place, self._memory)), moment, None
+            )
+        self._memory.window_s = trust.policy.repeat_window_s
+        before = self._combination.held(trust.policy.rules.condition_window_s)
+        kinds = frozenset(one.kind for one in before)
+        verdict = examine(symbol.raw, Context(self._formats, trust, moment, self.place, self._memory, kinds))
+        token = self._token(verdict, moment)
+        return _Found(verdict, moment, trust, token, before, self._combination.take(verdict, token))
+
+    def _token(self, verdict: Verdict, moment: Moment) -> bytes | None:
+        presented = verdict.presentation
+        if presented is None or not verdict.is_authentic:
+            return None
+        return self._memory.token(presented.identity, moment)
+
+    def _now(self) -> tuple[TrustSnapshot | None, Moment]:
+        """Return the trust in force now: a policy may follow another by itself."""
         trust = self._trusted.snapshot
         moment = self._clock.moment(trust)
-        if trust is not None:
-            self._memory.window_s = trust.policy.repeat_window_s
-        context = Context(self._formats, trust, moment, self.place, self._memory)
-        return examine(symbol.raw, context), moment, trust
+        return (None if trust is None else trust.at(moment)), moment
 
-    def _answer(
-        self, symbol: Symbol, verdict: Verdict, under: tuple[Moment, TrustSnapshot | None], *, together: int
-    ) -> None:
-        moment, trust = under
+    def _answer(self, symbol: Symbol, found: "_Found", *, together: int) -> None:
+        if not completes(found.verdict, found.before):
+            found.verdict = unrecorded(found.verdict)
         try:
-            seq = self._record(verdict, symbol, moment)
+            seq = self._record(found, symbol)
             if seq and not self.is_recording:
                 self._resume()
         except LedgerError:
             # Verification goes on being shown, admission stops (law 3).
             self.is_recording = False
             seq = 0
-            verdict = unrecorded(verdict)
+            found.verdict = unrecorded(found.verdict)
+        verdict, moment = found.verdict, found.moment
         self.tally.add_verdict(verdict.outcome.name.lower(), str(verdict.reason))
         taken_ms = (time.monotonic_ns() - symbol.taken_ns) / 1e6 if symbol.taken_ns else None
         shown = Shown(seq, self.is_recording, moment.unix_ms, taken_ms, symbol.source, together)
-        self._publish(verdict_event(verdict, shown, trust))
+        self._publish(verdict_event(verdict, shown, found.trust))
 
-    def _record(self, verdict: Verdict, symbol: Symbol, moment: Moment) -> int:
+    def _record(self, found: "_Found", symbol: Symbol) -> int:
+        verdict, moment, token = found.verdict, found.moment, found.token
         facts = facts_of(verdict, symbol, moment)
         if not verdict.is_authentic:
             return self._count(facts)
-        presented = verdict.presentation
-        if not isinstance(presented, Credential):
-            raise TypeError("an authentic verdict without a credential")
-        token = self._memory.token(presented.identity, moment)
         seq = self._log.append(facts, token=token).seq
+        if found.held is not None:
+            found.held.is_recorded = True
         if verdict.outcome is Outcome.ACCEPT:
-            self._memory.admit(token, moment)
-            if token is not None:
-                self._admissions.add(seq, token, moment)
+            admitted = [one for one in (*(held.token for held in found.before), token) if one is not None]
+            for one in admitted:
+                self._memory.admit(one, moment)
+            if admitted:
+                self._admissions.add(seq, tuple(admitted), moment)
         return seq
 
     def _count(self, facts: Facts) -> int:
@@ -204,8 +245,7 @@ class Line:
             self._append_counted(self._counted(reason), reason, count)
 
     def _counted(self, reason: Reason) -> Facts:
-        trust = self._trusted.snapshot
-        moment = self._clock.moment(trust)
+        trust, moment = self._now()
         return facts_of(unverified(reason, trust), Symbol(b""), moment)
 
     def staff(self, facts: Facts) -> int:
@@ -214,8 +254,7 @@ class Line:
         Raises:
             LogUnwritable: It could not be made durable.
         """
-        trust = self._trusted.snapshot
-        moment = self._clock.moment(trust)
+        trust, moment = self._now()
         versions = (trust.versions.timestamp, trust.policy.version) if trust is not None else (0, 0)
         seq = self._log.append(
             replace(
@@ -247,7 +286,8 @@ class Line:
         if not admission.note:
             admission.note = self.staff(Facts(EntryType.NOTE, 0, refers_to=seq, note=NOT_SHOWN))
             # Only now: an admission that is forgotten and still stands in the log would admit two people unexplained.
-            self._memory.forget(admission.token, admission.at_ms)
+            for token in admission.tokens:
+                self._memory.forget(token, admission.at_ms)
         return admission.note
 
     @property
@@ -261,6 +301,11 @@ class Line:
         if time.monotonic() - self._clock_set_at < _SET_SHOWN_S:
             found.append(Finding("clock.set"))
         return found
+
+
+def _in_company(verdict: Verdict) -> Outcome:
+    # A pass that waits for another one hinders nobody: both may be held up at once.
+    return Outcome.ACCEPT if verdict.reason is Reason.CONDITION_PENDING else verdict.outcome
 
 
 def unrecorded(verdict: Verdict) -> Verdict:

@@ -28,7 +28,7 @@ from edge.identity.daykeys import load_day_keys
 from edge.model.finding import Finding, Severity
 from edge.model.moment import ClockQuality, Moment
 from edge.model.settings import Settings
-from edge.model.trust import Band
+from edge.model.trust import Band, TrustSnapshot
 from edge.policy.decide import Place
 from edge.scanlog.log import ScanLog
 from edge.scanner.scanner import Scanner
@@ -151,7 +151,9 @@ class ScannerPart:
 
     def _tend_sunset(self) -> None:
         trust = self._trusted.snapshot
-        self._sunset.tend(trust, self._clock.sure_ms(trust), self._moment())
+        sure_ms = self._clock.sure_ms(trust)
+        # A policy that follows for certain puts the end off for certain.
+        self._sunset.tend(_in_force(trust, Moment(sure_ms)), sure_ms, self._moment())
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop` is set."""
@@ -214,8 +216,8 @@ class ScannerPart:
         self._memory.take_up_new_keys()
         if self._enrolled.look():
             self._take_up_enrolment()
-        trust = self._trusted.snapshot
         moment = self._moment()
+        trust = _in_force(self._trusted.snapshot, moment)
         self._upkeep.tend(trust, moment)
         self._tend_sunset()
         self._clock.keep_if_due()
@@ -239,8 +241,8 @@ class ScannerPart:
         return self._state_of(self._findings())
 
     def _findings(self) -> list[Finding]:
-        trust = self._trusted.snapshot
-        moment = self._clock.moment(trust)
+        moment = self._moment()
+        trust = _in_force(self._trusted.snapshot, moment)
         findings = [
             *self._scanner.findings(),
             *self._line.findings(),
@@ -258,7 +260,7 @@ class ScannerPart:
         return findings
 
     def _state_of(self, findings: list[Finding]) -> dict[str, Any]:
-        trust = self._trusted.snapshot
+        moment = self._moment()
         standing = Standing(
             gate=self._enrolled.gate,
             place=self._enrolled.place,
@@ -268,7 +270,7 @@ class ScannerPart:
             frame_age_ms=self._scanner.frame_age_ms(),
             last_seq=self._line.last_seq,
         )
-        return state_event(standing, trust, self._clock.moment(trust))
+        return state_event(standing, _in_force(self._trusted.snapshot, moment), moment)
 
     def _report(self) -> dict[str, Any]:
         return {
@@ -280,6 +282,10 @@ class ScannerPart:
             "last_seq": self._line.last_seq,
             "state": self.state(),
         }
+
+
+def _in_force(trust: TrustSnapshot | None, moment: Moment) -> TrustSnapshot | None:
+    return None if trust is None else trust.at(moment)
 
 
 def clock_findings(quality: ClockQuality, question: str = "") -> list[Finding]:

@@ -117,6 +117,10 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "trust_version": verdict.trust_version,
         "details": dict(verdict.details),
         "warnings": [str(warning) for warning in verdict.warnings],
+        "ground": None
+        if verdict.ground is None
+        else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
+        "match": list(verdict.match),
     }
     if isinstance(presented, Credential):
         region = region_of(presented)

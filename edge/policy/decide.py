@@ -4,6 +4,7 @@
 `edge.policy.examine`, remembering who was here to the gate.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ from edge.model.credential import PassKind, Presentation, ServerToken, TravelCla
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Band, Issuer, MatrixRow, TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict, Verification
+from edge.policy import rules
 from edge.verify.verify import status_of
 
 
@@ -50,6 +52,10 @@ REFERRED: Final = frozenset(
         Reason.HEALTH_NONE,
         Reason.TRAVEL_LISTED_AREA,
         Reason.TRAVEL_WINDOW,
+        Reason.HOURS_CLOSED,
+        Reason.STATUS_NOT_ADMITTED,
+        Reason.TIME_TOO_OLD,
+        Reason.CONDITION_PENDING,
         Reason.REPEAT_RECENT,
         Reason.PRESENTATION_SEVERAL,
         Reason.LOG_UNWRITABLE,
@@ -66,14 +72,33 @@ _HEALTH: Final = {
 _HEALTH_REASONS: Final = frozenset((*_HEALTH.values(), Reason.HEALTH_UNKNOWN))
 
 
-def decide(verification: Verification, trust: TrustSnapshot, moment: Moment, *, place: Place) -> Verdict:
+def decide(
+    verification: Verification,
+    trust: TrustSnapshot,
+    moment: Moment,
+    *,
+    place: Place,
+    held: Collection[PassKind] = frozenset(),
+) -> Verdict:
     """Return the verdict on a verified credential nobody has seen before; the one maker of ACCEPT.
 
     The repeat rule comes after it (`repeated`): only what would pass can be a repetition.
+
+    Args:
+        verification: What the checks found.
+        trust: The trust in force.
+        moment: The time of the decision.
+        place: Where the gate stands.
+        held: Kinds of pass that were presented here just before, and hold.
     """
     reason, row, details = _reason(verification, trust, moment, place)
+    warnings = verification.warnings
+    if reason is Reason.OK:
+        reason, details = rules.combined(trust.policy.rules, {*held, verification.credential.kind})
+        warnings += rules.wishes(trust.policy.rules, {*held, verification.credential.kind})
+    is_ok = reason is Reason.OK
     return Verdict(
-        Outcome.ACCEPT if reason is Reason.OK else refused_outcome(reason, row),
+        Outcome.ACCEPT if is_ok else refused_outcome(reason, row),
         reason,
         verification.credential,
         verification.issuer,
@@ -83,7 +108,9 @@ def decide(verification: Verification, trust: TrustSnapshot, moment: Moment, *, 
         policy_version=trust.policy.version,
         trust_version=trust.versions.timestamp,
         details=details,
-        warnings=verification.warnings,
+        warnings=warnings,
+        ground=row.ground if row is not None and not is_ok else None,
+        match=rules.to_match(trust.policy.rules, verification.credential) if is_ok else (),
     )
 
 
@@ -112,11 +139,11 @@ def _reason(
         reason = verification.reason
     if reason is not Reason.OK:
         return reason, None, {}
-    reason = _admitted(verification, trust)
+    reason = _admitted(verification, trust, moment)
     if reason is not Reason.OK:
         return reason, None, {}
     row = matrix_row(verification, trust, place)
-    reason, details = _recognised(verification, trust, row)
+    reason, details = _recognised(verification, trust, row, moment)
     if reason is Reason.OK and _needs_revocation(verification, trust) and trust.band(moment.unix_s) is Band.STALE:
         reason = Reason.STATUS_STALE
     if reason is Reason.OK and moment.quality is ClockQuality.DOUBTFUL:
@@ -133,7 +160,11 @@ def _trust_reason(trust: TrustSnapshot, moment: Moment) -> Reason:
     return Reason.TRUST_TOO_OLD if trust.band(moment.unix_s) is Band.TOO_OLD else Reason.OK
 
 
-def _admitted(verification: Verification, trust: TrustSnapshot) -> Reason:
+def _admitted(verification: Verification, trust: TrustSnapshot, moment: Moment) -> Reason:
+    hours = trust.policy.rules.hours
+    # By a clock in doubt nobody can tell; what would pass is referred for the clock further on.
+    if hours is not None and moment.quality is not ClockQuality.DOUBTFUL and not hours.is_open(moment.unix_s):
+        return Reason.HOURS_CLOSED
     if verification.credential.format not in trust.policy.formats:
         return Reason.FORMAT_NOT_ADMITTED
     return Reason.OK if verification.credential.kind in trust.policy.kinds else Reason.KIND_NOT_ADMITTED
@@ -147,12 +178,17 @@ def matrix_row(verification: Verification, trust: TrustSnapshot, place: Place) -
 
 
 def _recognised(
-    verification: Verification, trust: TrustSnapshot, row: MatrixRow | None
+    verification: Verification, trust: TrustSnapshot, row: MatrixRow | None, moment: Moment
 ) -> tuple[Reason, dict[str, str | int]]:
     if row is None:
-        return Reason.MATRIX_UNLISTED, {}
+        return Reason.MATRIX_UNLISTED, _status_details(verification)
     if row.outcome != "accept":
         return _HEALTH.get(row.health, Reason.HEALTH_UNKNOWN), _status_details(verification)
+    if row.health not in trust.policy.rules.healths:
+        return Reason.STATUS_NOT_ADMITTED, _status_details(verification)
+    too_old = rules.too_old(trust.policy.rules, verification.credential, moment)
+    if too_old:
+        return Reason.TIME_TOO_OLD, too_old
     claims = verification.credential.claims
     if isinstance(claims, TravelClaims):
         return _travel(claims, trust)
@@ -182,7 +218,8 @@ def _needs_revocation(verification: Verification, trust: TrustSnapshot) -> bool:
 
 def repeated(verdict: Verdict, sighting: Sighting | None) -> Verdict:
     """Return the verdict after the repeat rule: what would pass but was admitted here just now is referred."""
-    if verdict.outcome is not Outcome.ACCEPT or sighting is None:
+    would_pass = verdict.outcome is Outcome.ACCEPT or verdict.reason is Reason.CONDITION_PENDING
+    if not would_pass or sighting is None:
         return verdict
     return refused(Reason.REPEAT_RECENT, verdict, details={"ago_s": sighting.ago_s})
 
@@ -201,6 +238,7 @@ def refused(reason: Reason, found: Verdict, *, details: dict[str, str | int]) ->
         trust_version=found.trust_version,
         details=details,
         warnings=found.warnings,
+        ground=found.ground,
     )
 
 

@@ -442,7 +442,7 @@ def test_weak_issuer_keys_are_refused_at_load(store: TrustStore, repository: Rep
 
 SIGNED_AND_WRONG = {
     "another issuer's file": ("issuers/44/keys.json", keys_document(issuer="61"), "issuer is not the issuer"),
-    "a newer schema": ("national/policy.json", document(**POLICY).replace(b'"schema": 1', b'"schema": 2'), "schema"),
+    "a newer schema": ("national/policy.json", document(**POLICY).replace(b'"schema": 1', b'"schema": 3'), "schema"),
     "a member missing": ("national/policy.json", document(version=1), "purpose is missing"),
     "a member of another type": ("national/policy.json", document(**{**POLICY, "travel_days": "14"}), "travel_days"),
     "true for a number": ("national/policy.json", document(**{**POLICY, "version": True}), "version"),
