@@ -139,7 +139,7 @@ def _reason(
         reason = verification.reason
     if reason is not Reason.OK:
         return reason, None, {}
-    reason = _admitted(verification, trust, moment)
+    reason = _admitted(verification, trust)
     if reason is not Reason.OK:
         return reason, None, {}
     row = matrix_row(verification, trust, place)
@@ -148,6 +148,10 @@ def _reason(
         reason = Reason.STATUS_STALE
     if reason is Reason.OK and moment.quality is ClockQuality.DOUBTFUL:
         reason = Reason.CLOCK_DOUBTFUL
+    hours = trust.policy.rules.hours
+    # Last: a closed gate softens no refusal. By a clock in doubt nobody can tell, and nothing is OK.
+    if reason is Reason.OK and hours is not None and not hours.is_open(moment.unix_s):
+        reason = Reason.HOURS_CLOSED
     return reason, row, details
 
 
@@ -160,11 +164,7 @@ def _trust_reason(trust: TrustSnapshot, moment: Moment) -> Reason:
     return Reason.TRUST_TOO_OLD if trust.band(moment.unix_s) is Band.TOO_OLD else Reason.OK
 
 
-def _admitted(verification: Verification, trust: TrustSnapshot, moment: Moment) -> Reason:
-    hours = trust.policy.rules.hours
-    # By a clock in doubt nobody can tell; what would pass is referred for the clock further on.
-    if hours is not None and moment.quality is not ClockQuality.DOUBTFUL and not hours.is_open(moment.unix_s):
-        return Reason.HOURS_CLOSED
+def _admitted(verification: Verification, trust: TrustSnapshot) -> Reason:
     if verification.credential.format not in trust.policy.formats:
         return Reason.FORMAT_NOT_ADMITTED
     return Reason.OK if verification.credential.kind in trust.policy.kinds else Reason.KIND_NOT_ADMITTED

@@ -219,7 +219,7 @@ class Document(Fields):
     __slots__ = ("schema", "version")
 
     def __init__(self, data: bytes, place: str) -> None:
-        super().__init__(_parsed(data, place), place, [])
+        super().__init__(parsed(data, place), place, [])
         self.schema = self.integer("schema", SCHEMA, NEWEST.get(place, SCHEMA))
         self.version = self.integer("version", 1, MAX_VERSION) if self.has("version") else 0
 
@@ -239,7 +239,16 @@ def iso(unix_s: int) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime(_TIME_FORM)
 
 
-def _parsed(data: bytes, place: str) -> Any:
+def parsed(data: bytes, place: str) -> Any:
+    """Return the value of a strict JSON text.
+
+    Args:
+        data: Its bytes.
+        place: Its name, for messages.
+
+    Raises:
+        TrustError: It is too long, holds a member twice or a fraction, or is no JSON.
+    """
     if len(data) > MAX_JSON_BYTES:
         raise TrustError(f"{place} is longer than {MAX_JSON_BYTES} bytes.")
     try:

@@ -4,6 +4,7 @@ A policy that contradicts itself is refused here, by gate and authority alike, w
 other documents is left to `edge.trust.coherence`.
 """
 
+import json
 import re
 from types import MappingProxyType
 from typing import Final
@@ -14,7 +15,8 @@ from edge.errors import EncodingRefused
 from edge.model.credential import PassKind
 from edge.model.rules import DAY_MIN, HEALTHS, Condition, Hours, Relay, Rules, Span
 from edge.model.trust import Policy
-from edge.trust.fields import MAX_VERSION, Document, Fields
+from edge.trust import paths
+from edge.trust.fields import MAX_VERSION, SCHEMA, Document, Fields, parsed
 from edge.trust.targets import KINDS, issuer_id, kinds, prefixes
 
 RULES_SCHEMA: Final = 2
@@ -45,6 +47,21 @@ def policy(document: Document) -> Policy:
     following = _policy(fields, effective_at=fields.time("effective_at"), has_rules=True)
     found = _policy(document, following=following, has_rules=True)
     _check_follows(fields, found, following)
+    return found
+
+
+def draft(data: bytes) -> Policy:
+    """Return the policy of a file that somebody writes: schema and version may be missing, everything else counts.
+
+    Raises:
+        TrustError: It is not of the form, contradicts itself, or holds a member that no reader knows.
+    """
+    members = parsed(data, paths.POLICY)
+    if isinstance(members, dict):
+        members = {"schema": RULES_SCHEMA if {"rules", "next"} & members.keys() else SCHEMA, "version": 1, **members}
+    document = Document(json.dumps(members).encode(), paths.POLICY)
+    found = policy(document)
+    document.refuse_unread()
     return found
 
 
