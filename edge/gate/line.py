@@ -268,6 +268,12 @@ class Line:
         self.tally.add_note(facts)
         return seq
 
+    def register(self) -> None:
+        """Answer a person without any code: registered by hand, a referral of its own, recorded before it is shown."""
+        trust, moment = self._now()
+        found = _Found(unverified(Reason.MANUAL_REGISTRATION, trust), moment, trust)
+        self._answer(Symbol(b"", engine="typed"), found, together=1)
+
     def take_back(self, seq: int) -> int | None:
         """Record that no page has shown an accept, then let its pass be shown again; asking twice changes nothing.
 

@@ -67,6 +67,8 @@ class Reason(StrEnum):
     PRESENTATION_SEVERAL = "presentation.several"
     LOG_UNWRITABLE = "log.unwritable"
     INTERNAL_FAULT = "internal.fault"
+    MANUAL_DOCUMENT = "manual.document"
+    MANUAL_REGISTRATION = "manual.registration"
     STAFF_NOT_HOLDER = "staff.not_holder"
     STAFF_OVERRIDE = "staff.override"
     STAFF_UNDO = "staff.undo"

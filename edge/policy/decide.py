@@ -4,8 +4,9 @@
 `edge.policy.examine`, remembering who was here to the gate.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from edge.model.credential import PassKind, Presentation, ServerToken, TravelClaims
@@ -59,10 +60,14 @@ REFERRED: Final = frozenset(
         Reason.REPEAT_RECENT,
         Reason.PRESENTATION_SEVERAL,
         Reason.LOG_UNWRITABLE,
+        Reason.MANUAL_DOCUMENT,
+        Reason.MANUAL_REGISTRATION,
     }
 )
 """Reasons that send a person to be looked at; every other reason but OK refuses."""
 
+UNSIGNED: Final = MappingProxyType({"document": Reason.MANUAL_DOCUMENT})
+"""What is said of a code that nobody signs, by its format; a live code unless said otherwise."""
 _HEALTH: Final = {
     "yellow": Reason.HEALTH_YELLOW,
     "red": Reason.HEALTH_RED,
@@ -172,7 +177,11 @@ def _admitted(verification: Verification, trust: TrustSnapshot) -> Reason:
 
 def matrix_row(verification: Verification, trust: TrustSnapshot, place: Place) -> MatrixRow | None:
     """Return the row of the recognition matrix for this issuer's status at this place: the most local one."""
-    rows = trust.matrix.get((verification.credential.issuer, status_of(verification.credential)), ())
+    return local_row(trust.matrix.get((verification.credential.issuer, status_of(verification.credential)), ()), place)
+
+
+def local_row(rows: Iterable[MatrixRow], place: Place) -> MatrixRow | None:
+    """Return the most local of some rows at a place, or None where none holds there."""
     local = [row for row in rows if place.region.startswith(row.area)]
     return max(local, key=lambda row: len(row.area), default=None)
 

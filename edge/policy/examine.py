@@ -13,7 +13,7 @@ from edge.model.credential import PassKind, ServerToken
 from edge.model.moment import Moment
 from edge.model.trust import TrustSnapshot
 from edge.model.verdict import Reason, Verdict
-from edge.policy.decide import Place, Sighting, decide, repeated, unverified
+from edge.policy.decide import UNSIGNED, Place, Sighting, decide, repeated, unverified
 from edge.verify.signatures import VERIFIERS, Verifier
 from edge.verify.verify import verify
 
@@ -82,7 +82,8 @@ def _examine(raw: bytes, context: Context) -> Verdict:
         return unverified(Reason.TRUST_MISSING, None, presentation=presented)
     if isinstance(presented, ServerToken):
         known = trust.issuers.get(presented.issuer)
-        return unverified(Reason.CREDENTIAL_SERVER_TOKEN, trust, presentation=presented, issuer=known)
+        reason = UNSIGNED.get(presented.format, Reason.CREDENTIAL_SERVER_TOKEN)
+        return unverified(reason, trust, presentation=presented, issuer=known)
     found = verify(presented, trust, context.moment, verifiers=context.verifiers)
     verdict = decide(found, trust, context.moment, place=context.place, held=context.held)
     return repeated(verdict, context.sightings.seen(presented.identity, context.moment))

@@ -39,6 +39,7 @@ _BY_FAMILY: Final = {
     "credential": "parse",
     "trust": "trust",
     "issuer": "key",
+    "manual": "key",
     "key": "key",
     "signature": "signature",
     "time": "time",

@@ -16,6 +16,7 @@ from tests.simulators.world import make_pass
 FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
+    "document": [b"11010519491231002X"],
     "hp1": [make_pass()],
     "server_token": [
         b'{"label":"yss"}',

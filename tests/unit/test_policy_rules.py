@@ -20,6 +20,7 @@ from edge.model.trust import MatrixRow
 from edge.model.verdict import Reason
 from edge.policy.decide import Place
 from edge.policy.examine import examine
+from edge.policy.grounds import count
 from edge.trust import policies
 from edge.trust.fields import Document
 from tests.simulators.world import DAY, ISSUED, KEY, NOW, TRUST, at, context, make_pass, person
@@ -260,6 +261,24 @@ def test_a_policy_that_contradicts_itself_is_refused_with_its_row(case):
 
 
 WRONG = (None, True, 1, -1, 1.5, "", "x", [], [1], [None], {}, {"a": 1}, [[]], "\x1b[2J", 10**30)
+
+
+def test_counts_by_class_come_from_what_the_log_states():
+    """Issuer and status are looked up in the matrix; accepts, other refusals and odd lines are passed over."""
+    ground = rules.Ground("contact", MappingProxyType({"zh": "某法", "en": "some law"}))
+    matrix = dict(TRUST.matrix) | {("44", 1): (MatrixRow("44", 1, "", "yellow", "refer", ground),)}
+    known = replace(TRUST, matrix=MappingProxyType(matrix))
+    lines = [
+        {"reason": "health.yellow", "issuer": "44", "status": 1, "count": 1},
+        {"reason": "health.yellow", "issuer": "44", "status": 1, "count": 4},
+        {"reason": "health.red", "issuer": "44", "status": 10, "count": 1},
+        {"reason": "ok", "issuer": "44", "status": 0, "count": 1},
+        {"reason": "status.revoked", "issuer": "44", "status": 1, "count": 1},
+        {"reason": None, "issuer": ["44"]},
+        {},
+    ]
+
+    assert count(lines, known, Place("440106")) == {"contact": {"44": 5}, "unnamed": {"44": 1}}
 
 
 @pytest.mark.parametrize(("member", "value"), list(product(RULED, WRONG)))
