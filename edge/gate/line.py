@@ -7,11 +7,12 @@ known signed are counted by the flood guard, so that nobody can fill the disk or
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from secrets import token_bytes
 from types import MappingProxyType
 from typing import Any, Final
 
 from edge.credentials.format import Format
-from edge.errors import LedgerError, LogUnwritable
+from edge.errors import LedgerError, LogUnwritable, TransportError
 from edge.gate.admissions import Admissions
 from edge.gate.clock import Clock
 from edge.gate.combination import Combination, Held, completes
@@ -27,6 +28,7 @@ from edge.model.scan import NOT_SHOWN, RESUMED, EntryType, Facts
 from edge.model.symbol import Symbol
 from edge.model.trust import TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict
+from edge.policy.ask import NONCE_BYTES, Ask, answered, ask, failed
 from edge.policy.decide import Place, refused, unverified
 from edge.policy.examine import Context, examine
 from edge.scanlog.flood import FloodGate
@@ -77,6 +79,7 @@ class Line:
         clock: The clock.
         publish: Called with each event; never blocks, never raises.
         hub_keys: Keys of the hub this gate was enrolled at, by key id (hex): they may sign time codes.
+        relay: Asks an operator and returns what came back, within its budget; raises nothing but `TransportError`.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Line:
         clock: Clock,
         publish: Callable[[dict[str, Any]], None],
         hub_keys: Mapping[str, bytes] = _NO_KEYS,
+        relay: Callable[[Ask], bytes] | None = None,
     ) -> None:
         self._formats = formats
         self.place = place
@@ -99,6 +103,7 @@ class Line:
         self._trusted = trusted
         self._clock = clock
         self._publish = publish
+        self._relay = relay
         self._flood = FloodGate()
         self._company = Company()
         self.timecodes = TimeCodes(clock, hub_keys)
@@ -152,9 +157,23 @@ class Line:
         self._memory.window_s = trust.policy.repeat_window_s
         before = self._combination.held(trust.policy.rules.condition_window_s)
         kinds = frozenset(one.kind for one in before)
-        verdict = examine(symbol.raw, Context(self._formats, trust, moment, self.place, self._memory, kinds))
+        context = Context(self._formats, trust, moment, self.place, self._memory, kinds)
+        verdict = self._asked(examine(symbol.raw, context), context)
         token = self._token(verdict, moment)
         return _Found(verdict, moment, trust, token, before, self._combination.take(verdict, token))
+
+    def _asked(self, verdict: Verdict, context: Context) -> Verdict:
+        """Return the verdict after asking an operator, where the policy names one for this live code."""
+        trust = context.trust
+        if self._relay is None or trust is None or verdict.reason is not Reason.CREDENTIAL_SERVER_TOKEN:
+            return verdict
+        wanted = ask(verdict.presentation, trust, context.moment, token_bytes(NONCE_BYTES))
+        if wanted is None:
+            return verdict
+        try:
+            return answered(wanted, self._relay(wanted), context)
+        except TransportError:
+            return failed(wanted, trust, Reason.RELAY_FAILED)
 
     def _token(self, verdict: Verdict, moment: Moment) -> bytes | None:
         presented = verdict.presentation

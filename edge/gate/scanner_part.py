@@ -30,6 +30,8 @@ from edge.model.moment import ClockQuality, Moment
 from edge.model.settings import Settings
 from edge.model.trust import Band, TrustSnapshot
 from edge.policy.decide import Place
+from edge.relay.client import RelayClient
+from edge.relay.question import FILE as RELAY_SOCKET
 from edge.scanlog.log import ScanLog
 from edge.scanner.scanner import Scanner
 from edge.trust.store import TrustStore
@@ -127,6 +129,7 @@ class ScannerPart:
             clock=self._clock,
             publish=self._bus.publish,
             hub_keys=self._enrolled.hub_keys,
+            relay=RelayClient(state / RELAY_SOCKET).ask,
         )
         self._day_ms = start_of_day_ms(self._moment())
         self._line.tally.load(self._log, self._day_ms)

@@ -67,6 +67,8 @@ class Reason(StrEnum):
     PRESENTATION_SEVERAL = "presentation.several"
     LOG_UNWRITABLE = "log.unwritable"
     INTERNAL_FAULT = "internal.fault"
+    RELAY_FAILED = "relay.failed"
+    RELAY_REFUSED = "relay.refused"
     MANUAL_DOCUMENT = "manual.document"
     MANUAL_REGISTRATION = "manual.registration"
     STAFF_NOT_HOLDER = "staff.not_holder"

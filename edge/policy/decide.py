@@ -60,6 +60,8 @@ REFERRED: Final = frozenset(
         Reason.REPEAT_RECENT,
         Reason.PRESENTATION_SEVERAL,
         Reason.LOG_UNWRITABLE,
+        Reason.RELAY_FAILED,
+        Reason.RELAY_REFUSED,
         Reason.MANUAL_DOCUMENT,
         Reason.MANUAL_REGISTRATION,
     }

@@ -40,6 +40,7 @@ _BY_FAMILY: Final = {
     "trust": "trust",
     "issuer": "key",
     "manual": "key",
+    "relay": "signature",
     "key": "key",
     "signature": "signature",
     "time": "time",
