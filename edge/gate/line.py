@@ -157,7 +157,7 @@ class Line:
         self._memory.window_s = trust.policy.repeat_window_s
         before = self._combination.held(trust.policy.rules.condition_window_s)
         kinds = frozenset(one.kind for one in before)
-        context = Context(self._formats, trust, moment, self.place, self._memory, kinds)
+        context = Context(self._formats, trust, moment, self.place, self._memory, held=kinds)
         verdict = self._asked(examine(symbol.raw, context), context)
         token = self._token(verdict, moment)
         return _Found(verdict, moment, trust, token, before, self._combination.take(verdict, token))

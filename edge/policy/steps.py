@@ -113,7 +113,7 @@ def _found(raw: bytes, context: Context) -> dict[str, dict[str, Value]]:
         "band": str(trust.band(context.moment.unix_s)),
     }
     if isinstance(presented, Credential):
-        found |= _verified(verify(presented, trust, context.moment), trust, context)
+        found |= _verified(verify(presented, trust, context.moment, verifiers=context.verifiers), trust, context)
     return found
 
 

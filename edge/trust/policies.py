@@ -23,6 +23,8 @@ RULES_SCHEMA: Final = 2
 """From this schema on a policy may hold `rules` and `next`; software before it keeps the trust it has."""
 TOKENS: Final = "server_token"
 """The format of live codes; a policy that names it lets operators be asked about them."""
+NUMBERS: Final = "document"
+"""The format of document numbers, which say nothing that could be accepted."""
 _DAY: Final = 86400
 _YEAR: Final = 366 * _DAY
 _MAX_CONDITIONS: Final = 16
@@ -102,6 +104,8 @@ def _with_rules(fields: Fields, found: Policy) -> Policy:
     for name in ("formats", "kinds"):
         if not getattr(found, name):
             raise fields.fault(name, "is empty, so nothing could ever be accepted")
+    if found.formats == {NUMBERS}:
+        raise fields.fault("formats", f"names {NUMBERS} alone, which admits nobody: nothing could ever be accepted")
     for area in found.listed_areas:
         wider = next((one for one in found.listed_areas if one != area and area.startswith(one)), None)
         if wider is not None:

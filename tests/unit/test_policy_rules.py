@@ -203,6 +203,7 @@ RELAY = {
 CONTRADICTIONS = {
     "no kind": ({"kinds": []}, "kinds is empty"),
     "no format": ({"formats": []}, "formats is empty"),
+    "document numbers alone": ({"formats": ["document"]}, "formats names document alone"),
     "areas that overlap": ({"listed_areas": ["6101", "61"]}, "listed_areas lists 6101, which lies in 61"),
     "no health": ({"rules": {"healths": []}}, "rules: healths is empty"),
     "an unknown health": ({"rules": {"healths": ["blue"]}}, "rules: healths may hold"),

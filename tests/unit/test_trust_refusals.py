@@ -454,6 +454,18 @@ SIGNED_AND_WRONG = {
         document(**{**POLICY, "ends_at": "2027-01-01T00:00:00+08:00"}),
         "ends_at",
     ),
+    "a policy that never opens": (
+        "national/policy.json",
+        document(**POLICY, rules={"hours": {"utc_offset": "+08:00", "open": []}}).replace(
+            b'"schema": 1', b'"schema": 2'
+        ),
+        "open is empty",
+    ),
+    "a policy no row can meet": (
+        "national/policy.json",
+        document(**POLICY, rules={"healths": ["red"]}).replace(b'"schema": 1', b'"schema": 2'),
+        "healths admits red",
+    ),
     "an unknown kind": ("national/policy.json", document(**{**POLICY, "kinds": ["pet"]}), "kinds"),
     "an unknown outcome": (
         "national/matrix.json",
