@@ -125,7 +125,7 @@ class Line:
                 self._set_clock(symbol)
         presented = [symbol for symbol in symbols if not TimeCodes.claims(symbol.raw)]
         found = [self._verdict(symbol) for symbol in presented]
-        beside = self._company.beside(presented, in_view, [_in_company(one.verdict) for one in found])
+        beside = self._company.beside(presented, in_view, [_hinders(one.verdict) for one in found])
         for symbol, one, several in zip(presented, found, beside, strict=True):
             if several and one.verdict.outcome is Outcome.ACCEPT:
                 # An accomplice's green must not stand beside a red: nobody is admitted until the code is alone.
@@ -328,9 +328,9 @@ class Line:
         return found
 
 
-def _in_company(verdict: Verdict) -> Outcome:
-    # A pass that waits for another one hinders nobody: both may be held up at once.
-    return Outcome.ACCEPT if verdict.reason is Reason.CONDITION_PENDING else verdict.outcome
+def _hinders(verdict: Verdict) -> bool:
+    """Whether nobody is admitted beside it; a pass that waits for another may be held up with it."""
+    return verdict.outcome is not Outcome.ACCEPT and verdict.reason is not Reason.CONDITION_PENDING
 
 
 def unrecorded(verdict: Verdict) -> Verdict:
