@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
-from edge.authority import registries
+from edge.authority import policies, registries
 from edge.authority.lists import read_back
 from edge.authority.roles import Roles
 from edge.errors import PublicationError, TrustError
 from edge.model.trust import IssuerKey, TrustSnapshot, TrustVersions
 from edge.trust import paths, snapshot
+from edge.trust.fields import Document
 from edge.trust.snapshot import Provenance
 
 
@@ -31,6 +32,7 @@ def check(files: Mapping[str, bytes], now: int, roles: Roles | None = None) -> T
     registries.check(trust)
     _check_keys(trust)
     _check_usage(trust, roles)
+    policies.check(trust, schema=Document(files[paths.POLICY], paths.POLICY).schema)
     for area in trust.policy.listed_areas:
         if not _is_known_prefix(area, trust):
             raise _wrong(paths.POLICY, f"lists area {area}, which is not in {paths.REGIONS}")

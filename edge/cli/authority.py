@@ -235,8 +235,12 @@ def _public(data: bytes) -> bytes:
 @authority.command("set-policy")
 @FOLDER
 @click.argument("file", type=click.Path(path_type=Path))
-def set_policy(folder: Path, file: Path) -> None:
-    """Put the policy in FILE in place (docs/formats.md); its version becomes one above the last."""
+@click.option("--effective-at", metavar="TIME", help="From when it holds (2026-12-01T00:00:00Z); gates switch offline.")
+def set_policy(folder: Path, file: Path, effective_at: str | None) -> None:
+    """Put the policy in FILE in place (docs/formats.md); its version becomes one above the last.
+
+    What it admits: edge policy explain FILE. What it changes: edge policy diff.
+    """
     from edge.authority.issuers import set_policy as put
 
     try:
@@ -245,7 +249,9 @@ def set_policy(folder: Path, file: Path) -> None:
         raise PublicationError(f"{file} is not JSON.", "See docs/formats.md for a policy with every member.") from error
     if not isinstance(members, dict):
         raise PublicationError(f"{file} is not a JSON object.", "See docs/formats.md for a policy with every member.")
-    click.echo(f"policy version {put(opened(folder), members, now())}")
+    since = None if effective_at is None else time_of(effective_at)
+    version = put(opened(folder), members, now(), effective_at=since)
+    click.echo(f"policy version {version}" + (f", in force from {effective_at}" if effective_at else ""))
     click.echo(f"Next: edge authority publish {folder}")
 
 

@@ -20,6 +20,7 @@ NOUNS: Final = {
     "demo": ("edge.cli.demo", "See a gate at work: people pass, the hub dies, comes back, and everything adds up."),
     "gate": ("edge.cli.gate", "Run a gate and show its settings."),
     "hub": ("edge.cli.hub", "Run the centre: receive scans, invite gates, pull the log."),
+    "policy": ("edge.cli.policy", "Say what a policy admits, try codes under a draft, compare two."),
     "provision": ("edge.cli.provision", "Give this device its key and enrol it at a hub."),
     "scanner": ("edge.cli.scanner", "Try out cameras and hand scanners, and measure what is read."),
     "scans": ("edge.cli.scans", "Look at this gate's scan log and verify it."),

@@ -1,8 +1,9 @@
-"""`edge scans list|verify|stats|export`: look at this gate's scan log, also while the gate runs; nothing is changed."""
+"""`edge scans list|verify|stats|grounds|export`: look at a gate's scan log, also while it runs; nothing is changed."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -94,6 +95,57 @@ def stats(state: Path | None, config: Path | None, as_json: bool) -> None:  # no
         click.echo(title)
         for name, count in found[title].items():
             click.echo(f"{count:>10}  {name}")
+
+
+@scans.command()
+@of_a_gate
+@click.option(
+    "--trust", type=click.Path(path_type=Path), help="Trust to look statuses up in.  [default: the gate's own]"
+)
+@click.option("--region", default="000000", show_default=True, help="GB/T 2260 code of the place the gates stand at.")
+@click.option(
+    "--from", "file", type=click.File("rb"), help="Lines of `export`, or of a hub's pull, not the log; - too."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def grounds(
+    *,
+    state: Path | None,
+    config: Path | None,
+    trust: Path | None,
+    region: str,
+    file: IO[bytes] | None,
+    as_json: bool,
+) -> None:
+    """Count who was not accepted for a status, by reason class and issuer: the counts to be published."""
+    from edge.gate.clock import now_ms
+    from edge.policy.decide import Place
+    from edge.policy.grounds import count
+    from edge.scanlog.lines import line, walk
+    from edge.trust.opening import open_trust
+
+    snapshot = open_trust(trust or state_of(config, state) / "trust", now_ms() // 1000)
+    read = _parsed(file) if file is not None else (line(entry, b"") for entry in walk(_reader(state, config)))
+    found = count(read, snapshot, Place(region))
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for class_, by_issuer in found.items():
+        click.echo(f"{sum(by_issuer.values()):>8}  {class_}")
+        for issuer, times in by_issuer.items():
+            click.echo(f"{times:>12}  {issuer}")
+
+
+def _parsed(file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    from edge.errors import SetupError
+
+    for number, text in enumerate(file, 1):
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise SetupError(f"Line {number} is no JSON object.", "Give the lines of `edge scans export` or a pull.")
+        yield found
 
 
 @scans.command()

@@ -39,8 +39,17 @@ class _Inputs(click.Command):
 )
 @click.option("--at", metavar="TIME", help="Decide as of TIME (2026-11-23T08:00:00Z, or Unix seconds).")
 @click.option("--region", default="000000", show_default=True, help="GB/T 2260 code of the place to decide for.")
+@click.option("--explain", "explains", is_flag=True, help="Print each step with what was found, and which decided.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
-def verify(inputs: tuple[str, ...], trust: Path | None, at: str | None, region: str, as_json: bool) -> None:  # noqa: FBT001
+def verify(
+    inputs: tuple[str, ...],
+    *,
+    trust: Path | None,
+    at: str | None,
+    region: str,
+    explains: bool,
+    as_json: bool,
+) -> None:
     """Give the verdict on each INPUT, offline, as a gate would.
 
     \b
@@ -58,9 +67,9 @@ def verify(inputs: tuple[str, ...], trust: Path | None, at: str | None, region: 
         click.echo(f"edge: {verifier.note}", err=True)
     accepted, answered = True, False
     for name, read in read_inputs(inputs, sys.stdin.buffer):
-        row = verifier.row(name, read)
+        row = verifier.explained(name, read) if explains else verifier.row(name, read)
         accepted, answered = accepted and row["outcome"] in {"accept", "genuine"}, True
-        click.echo(_json(row) if as_json else _words(row))
+        click.echo(_json(row) if as_json else told(row))
     if not answered:
         click.echo("edge: Standard input held no code. Give a code a line.", err=True)
     raise SystemExit(0 if accepted and answered else 1)
@@ -72,15 +81,28 @@ def _json(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def _words(row: dict[str, Any]) -> str:
+def told(row: dict[str, Any]) -> str:
+    """Return a row of a verdict as text, with its steps where it has them."""
     from edge.words.catalogue import reason_words
 
     words = reason_words("en", row["reason"], row["details"])
     if "slip" in row:
         return _slip(row, words.title)
+    steps = "".join(f"\n{_step(number, step)}" for number, step in enumerate(row.get("steps", ()), 1))
     issuer = f"  issuer {row['issuer']}" if row["issuer"] else ""
     verdict = f"{row['outcome'].upper():6}  {row['input']}  {row['reason']}{issuer}"
-    return f"{verdict}  {row['problem'] or f'{words.title}. {words.next_step}'}".rstrip()
+    return f"{verdict}  {row['problem'] or f'{words.title}. {words.next_step}'}".rstrip() + steps
+
+
+def _step(number: int, step: dict[str, Any]) -> str:
+    found = "  ".join(f"{name} {_value(value)}" for name, value in step.items() if name not in {"step", "state"})
+    return f"  {number:>2} {step['step']:<10} {step['state'].replace('_', ' '):<12} {found}".rstrip()
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "-"
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
 def _slip(row: dict[str, Any], title: str) -> str:

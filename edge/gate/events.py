@@ -58,6 +58,11 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
         "holder": None,
         "details": dict(verdict.details),
         "warnings": [str(warning) for warning in verdict.warnings],
+        "ground": None
+        if verdict.ground is None
+        else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
+        "match": list(verdict.match),
+        "policy_version": verdict.policy_version,
         "count": 1,
     }
     if isinstance(presented, ServerToken):

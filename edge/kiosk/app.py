@@ -42,6 +42,7 @@ _PAGE = re.compile(r"[0-9a-f]{32}\Z")
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}\Z", re.ASCII)
 _SLIP = re.compile(r"HS1:[0-9A-Z $%*+./:-]{1,1600}\Z")
+_MAX_NUMBER = 32
 _PIN_COMMANDS = frozenset({"override"})
 
 
@@ -369,6 +370,8 @@ def checked_command(body: Mapping[str, Any]) -> dict[str, Any] | None:
         body: What a page posted.
     """
     name, seq, note, pin = body.get("cmd"), body.get("seq"), body.get("note"), body.get("pin")
+    if name == "manual":
+        return _by_hand(body.get("way"), body.get("number", ""))
     if type(seq) is not int or not 0 < seq < 1 << 53:
         return None
     if name in ("not_holder", "undo"):
@@ -380,6 +383,12 @@ def checked_command(body: Mapping[str, Any]) -> dict[str, Any] | None:
     if name != "override" or not isinstance(pin, str) or not 1 <= len(pin) <= _MAX_PIN:
         return None
     return {"cmd": name, "seq": seq, "pin": pin, "note": note}
+
+
+def _by_hand(way: object, number: object) -> dict[str, Any] | None:
+    if way not in ("document", "registration") or not isinstance(number, str) or len(number) > _MAX_NUMBER:
+        return None
+    return {"cmd": "manual", "way": way, **({"number": number} if way == "document" else {})}
 
 
 def _healthz(desk: Desk) -> Response:

@@ -4,14 +4,16 @@ Built only by `edge.trust` from verified TUF targets (`docs/formats.md` gives ea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
 from edge.model.credential import PassKind
 from edge.model.live import LiveRule
+from edge.model.moment import ClockQuality, Moment
 from edge.model.registries import Registries
+from edge.model.rules import Ground, Rules
 
 # COSE algorithm numbers: RFC 9053, 2.1 and 2.2; RFC 8230, 2; RFC 8812, 2.
 ES256 = -7
@@ -154,6 +156,7 @@ class MatrixRow:
         area: GB/T 2260 prefix of the gate's region the row holds in (empty string: everywhere).
         health: The status in the national vocabulary (`green`, `yellow`, `red`, `popup`, `unknown`, `none`).
         outcome: `accept`, `refer` or `reject`.
+        ground: Reason class and legal basis of a status that is not green, or None where the row gives none.
     """
 
     issuer: str
@@ -161,6 +164,7 @@ class MatrixRow:
     area: str
     health: str
     outcome: str
+    ground: Ground | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,9 @@ class Policy:
         listed_areas: GB/T 2260 prefixes; a travel pass that visited one is referred.
         live: Whose passes must be shown live; the first that applies holds.
         live_window_s: How far the time that a phone signed may be from the gate's, seconds.
+        rules: What it demands besides.
+        effective_at: Unix seconds from which it holds; 0: from its publication.
+        following: The policy that takes its place by itself, or None.
     """
 
     version: int
@@ -198,6 +205,13 @@ class Policy:
     listed_areas: tuple[str, ...]
     live: tuple[LiveRule, ...] = ()
     live_window_s: int = 30
+    rules: Rules = Rules()
+    effective_at: int = 0
+    following: "Policy | None" = None
+
+    def under(self, rules: Rules) -> "Policy":
+        """Return it with other rules."""
+        return replace(self, rules=rules)
 
     def band(self, age_s: float) -> Band:
         """Return the band of trust data that is `age_s` seconds old."""
@@ -237,6 +251,7 @@ class TrustSnapshot:
         held_back: Why a list stays at its state of before although another was published, by the list's name.
         sunset: Unix seconds until which the root lets any policy run, or None where it sets no bound.
         registries: How complete the regions are, venues, names of statuses.
+        successor: The same under the policy that follows, or None.
     """
 
     versions: TrustVersions
@@ -255,6 +270,17 @@ class TrustSnapshot:
     held_back: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     sunset: int | None = None
     registries: Registries = Registries()
+    successor: "TrustSnapshot | None" = None
+
+    def at(self, moment: Moment) -> "TrustSnapshot":
+        """Return the view in force at `moment`: from the second its policy names, that of the policy that follows.
+
+        A clock in doubt brings no policy into force, as it ends none.
+        """
+        following = self.successor
+        if following is None or moment.quality is ClockQuality.DOUBTFUL:
+            return self
+        return following if moment.unix_s >= following.policy.effective_at else self
 
     @property
     def ends_at(self) -> int:

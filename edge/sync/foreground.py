@@ -78,12 +78,13 @@ class _Run:
         self._keys = {**view.believed.hub_keys, **identity.enrolment.hub_keys}
         self._transport = transport
         self._outbox = Outbox(store, ScanLogReader(state / SCANS), identity.key)
-        self._outbox.set_trust(view.believed.digest, view.believed.versions)
+        self._believed = view.believed
         session = Session(settings.sync, SystemRandom().random, was_online=store.was_online())
         session.urge()
         self._pusher = Pusher(session, self._outbox, identity.key, dict)
 
     def go(self, now_ms: Callable[[], int], report: Callable[[Progress], None]) -> Progress:
+        self._outbox.set_trust(self._believed.digest, self._believed.versions_at(now_ms() // 1000))
         began_with = self._outbox.standing().backlog
         until = time.monotonic() + PATIENCE_S
         while True:

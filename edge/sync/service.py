@@ -189,7 +189,7 @@ class Service:
 
     def _looked(self, view: View) -> None:
         self._view = view
-        self._outbox.set_trust(view.believed.digest, view.believed.versions)
+        self._outbox.set_trust(view.believed.digest, view.believed.versions_at(self._now_ms() // 1000))
 
     def _on_refreshed(self, outcome: Outcome) -> None:
         now = time.monotonic()

@@ -4,13 +4,13 @@ Nothing is verified here: `edge.trust.store` hands over bytes whose hashes a thr
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from edge.errors import TrustError
 from edge.model.trust import IssuerKey, StatusList, TrustSnapshot, TrustVersions
-from edge.trust import keyusage, paths, registries, status_list, targets
+from edge.trust import coherence, keyusage, paths, policies, registries, status_list, targets
 from edge.trust.fields import Document
 from edge.trust.large_lists import NO_LISTS, Cosigned, OpenedLists
 
@@ -63,7 +63,8 @@ def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists
     hub_keys = targets.hub_keys(documents[paths.HUBS]) if paths.HUBS in documents else _NO_HUBS
     auditor = targets.auditor(documents[paths.AUDITOR]) if paths.AUDITOR in documents else None
     keyusage.check_uses(keys, hub_keys.values(), auditor=auditor, roles=provenance.roles)
-    return TrustSnapshot(
+    policy = policies.policy(documents[paths.POLICY])
+    found = TrustSnapshot(
         versions=provenance.versions,
         digest=provenance.digest,
         issued_at=provenance.issued_at,
@@ -72,7 +73,7 @@ def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists
         keys=keys,
         status_lists=_status_lists(files, issuers, large.status_lists),
         matrix=targets.matrix(documents[paths.MATRIX]),
-        policy=targets.policy(documents[paths.POLICY]),
+        policy=policy,
         regions=registries.regions(documents[paths.REGIONS]),
         hub_keys=hub_keys,
         auditor_key=auditor,
@@ -81,6 +82,12 @@ def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists
         hash_lists=MappingProxyType(_of_issuers(large.hash_lists, issuers)),
         held_back=large.held_back,
     )
+    coherence.check(found)
+    if policy.following is None:
+        return found
+    successor = replace(found, policy=policy.following)
+    coherence.check(successor)
+    return replace(found, successor=successor)
 
 
 def _keys(files: Mapping[str, bytes], issuers: Container[str]) -> Mapping[tuple[str, bytes], tuple[IssuerKey, ...]]:

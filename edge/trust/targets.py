@@ -13,13 +13,12 @@ from edge.codec.sm2 import refuse_off_curve
 from edge.errors import EncodingRefused
 from edge.ledger.device import key_id
 from edge.model.credential import PassKind
-from edge.model.live import LiveRule
-from edge.model.trust import EDDSA, SM2, Issuer, IssuerKey, MatrixRow, Policy
+from edge.model.rules import GROUNDS, HEALTHS, Ground
+from edge.model.trust import EDDSA, SM2, Issuer, IssuerKey, MatrixRow
 from edge.trust import paths
-from edge.trust.fields import MAX_VERSION, Document, Fields
+from edge.trust.fields import Document, Fields
 
 KINDS: Final = MappingProxyType({kind.name.lower(): kind for kind in PassKind})
-HEALTHS: Final = ("green", "yellow", "red", "popup", "unknown", "none")
 OUTCOMES: Final = ("accept", "refer", "reject")
 MAX_KEYS_PER_ID: Final = 4
 """Keys of one issuer that may share a key id: a gate tries no more."""
@@ -32,15 +31,25 @@ MAX_REGION: Final = 999999
 LEAST_REGION: Final = 100000
 
 
-def _kinds(fields: Fields) -> frozenset[PassKind]:
-    found = fields.texts("kinds")
+def kinds(fields: Fields, member: str = "kinds") -> frozenset[PassKind]:
+    """Return a member that lists kinds of pass.
+
+    Raises:
+        TrustError: It is missing or names another kind.
+    """
+    found = fields.texts(member)
     for name in found:
         if name not in KINDS:
-            raise fields.fault("kinds", f"may hold {', '.join(KINDS)}")
+            raise fields.fault(member, f"may hold {', '.join(KINDS)}")
     return frozenset(KINDS[name] for name in found)
 
 
-def _prefixes(fields: Fields, name: str) -> tuple[str, ...]:
+def prefixes(fields: Fields, name: str) -> tuple[str, ...]:
+    """Return a member that lists GB/T 2260 prefixes.
+
+    Raises:
+        TrustError: It is missing or holds something else.
+    """
     found = fields.texts(name)
     for prefix in found:
         if not _is_prefix(prefix):
@@ -68,35 +77,6 @@ def issuer_id(fields: Fields, name: str) -> str:
     found = fields.text(name, 16)
     if not paths.is_issuer_id(found):
         raise fields.fault(name, "must be 2, 4 or 6 digits or a name of small letters")
-    return found
-
-
-def policy(document: Document) -> Policy:
-    """Return the policy of `national/policy.json`.
-
-    Raises:
-        TrustError: A member is missing, of another type or out of bounds, or the bands are not in order.
-    """
-    found = Policy(
-        version=document.integer("version", 1, MAX_VERSION),
-        purpose=document.words("purpose"),
-        ends_at=document.time("ends_at"),
-        formats=frozenset(document.texts("formats")),
-        kinds=_kinds(document),
-        repeat_window_s=document.integer("repeat_window_s", 0, _DAY),
-        short_lived_s=document.integer("short_lived_s", 0, _YEAR),
-        stale_after_s=document.integer("stale_after_s", 1, _YEAR),
-        too_old_after_s=document.integer("too_old_after_s", 1, _YEAR),
-        retention_s=document.integer("retention_s", 0, _YEAR),
-        travel_days=document.integer("travel_days", 0, 366),
-        listed_areas=_prefixes(document, "listed_areas"),
-        live=live_rules(document),
-        live_window_s=document.integer("live_window_s", 5, 300) if document.has("live_window_s") else 30,
-    )
-    if found.stale_after_s > found.too_old_after_s:
-        raise document.fault("stale_after_s", "must not be above too_old_after_s")
-    if "" in found.listed_areas:
-        raise document.fault("listed_areas", "must not list the whole country")
     return found
 
 
@@ -147,8 +127,8 @@ def _key(row: Fields, issuer: str) -> IssuerKey | None:
         key_id=row.data("kid", 1, 8),
         algorithm=algorithm or 0,
         public=public,
-        kinds=_kinds(row),
-        regions=_prefixes(row, "regions"),
+        kinds=kinds(row),
+        regions=prefixes(row, "regions"),
         max_validity_s=row.integer("max_validity_s", 1, 10 * _YEAR),
         not_before=row.time("not_before"),
         not_after=row.time("not_after"),
@@ -184,8 +164,15 @@ def matrix(document: Document) -> Mapping[tuple[str, int | None], tuple[MatrixRo
         rows = found.setdefault((issuer, status), [])
         if any(other.area == area for other in rows):
             raise row.fault("area", "stands twice for this issuer and status")
-        rows.append(MatrixRow(issuer, status, area, _choice(row, "health", HEALTHS), _choice(row, "outcome", OUTCOMES)))
+        health, outcome = _choice(row, "health", HEALTHS), _choice(row, "outcome", OUTCOMES)
+        rows.append(MatrixRow(issuer, status, area, health, outcome, _ground(row)))
     return MappingProxyType({key: tuple(rows) for key, rows in found.items()})
+
+
+def _ground(row: Fields) -> Ground | None:
+    if not row.has("class") and not row.has("basis"):
+        return None
+    return Ground(_choice(row, "class", GROUNDS), row.words("basis"))
 
 
 def hub_keys(document: Document) -> Mapping[str, bytes]:
@@ -221,24 +208,3 @@ def auditor(document: Document) -> bytes:
     except EncodingRefused as error:
         raise document.fault("public", f"is refused: {error.message}") from error
     return public
-
-
-def live_rules(document: Document) -> tuple[LiveRule, ...]:
-    """Return whose passes a policy wants shown live (docs/adr/0041-live-passes.md); none where it says nothing.
-
-    Raises:
-        TrustError: A row is wrong, two speak of the same issuer's same kind, or no live presentation would be admitted.
-    """
-    found: list[LiveRule] = []
-    for row in document.objects("live", 1000) if document.has("live") else []:
-        issuer = "" if row.text_or_empty("issuer", 16) == "" else issuer_id(row, "issuer")
-        kinds = _kinds(row)
-        if not kinds or PassKind.VENUE in kinds:
-            raise row.fault("kinds", "must hold kinds of pass that a person shows: a venue's poster is not live")
-        if any(rule.issuer == issuer and rule.kinds & kinds for rule in found):
-            raise row.fault("kinds", "has a kind that another row has for this issuer")
-        copied, unbound = _choice(row, "copied", ("refer", "reject")), _choice(row, "unbound", OUTCOMES)
-        found.append(LiveRule(issuer, kinds, copied, unbound, row.flag("nonce")))
-    if found and "hl1" not in document.texts("formats"):
-        raise document.fault("live", "needs hl1 among formats: no live pass would be admitted")
-    return tuple(found)

@@ -16,6 +16,7 @@ from tests.simulators.world import HOLDER, make_pass, shown_live
 FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
+    "document": [b"11010519491231002X"],
     "hp1": [make_pass()],
     "hl1": [shown_live(make_pass(holder=HOLDER))],
     "server_token": [

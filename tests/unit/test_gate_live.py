@@ -101,7 +101,7 @@ def test_a_code_that_a_phone_draws_anew_is_the_same_presentation(gate):
 
 def test_a_pass_that_was_away_is_a_repetition(gate, monkeypatch):
     """Somebody else with the same phone a little later is referred."""
-    monkeypatch.setattr("edge.gate.held.HELD_NS", -1)
+    monkeypatch.setattr("edge.gate.drawings.HELD_NS", -1)
     hold_up(gate, shown_live(BOUND, NOW))
 
     assert hold_up(gate, shown_live(BOUND, NOW + 5)) == [("refer", "repeat.recent")]

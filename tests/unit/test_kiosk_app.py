@@ -566,6 +566,16 @@ def test_a_refusal_reaches_the_page_as_a_code(
     assert post(client, {"cmd": "undo", "seq": 7}).json == answer
 
 
+def test_a_command_by_hand_carries_a_number_only_where_it_is_one_of_a_document() -> None:
+    """A page may say that somebody was registered, or type a number of bounded length; nothing else goes along."""
+    number = {"cmd": "manual", "way": "document", "number": "11010519491231002X"}
+
+    assert checked_command(number | {"pin": "1", "seq": 7}) == number
+    assert checked_command(number | {"way": "registration"}) == {"cmd": "manual", "way": "registration"}
+    for bad in ({"way": "visa"}, {"way": ["document"]}, {"number": 1}, {"number": "1" * 33}):
+        assert checked_command(number | bad) is None
+
+
 def test_a_pin_is_in_no_message_of_a_refused_command() -> None:
     """A command that is refused says nothing of what it held."""
     assert checked_command({"cmd": "override", "seq": 7, "pin": "13579", "note": "no such note"}) is None

@@ -18,7 +18,7 @@ from edge.model.trust import IssuerKey
 from edge.model.verdict import Outcome, Reason
 from edge.policy.decide import refused_outcome
 from edge.policy.examine import examine
-from edge.trust import targets
+from edge.trust import policies
 from edge.trust.fields import Document
 from edge.verify.live import UNSYNCED_S
 from tests.simulators import world
@@ -239,7 +239,7 @@ ROW = {"issuer": "44", "kinds": ["person"], "copied": "refer", "unbound": "accep
 
 
 def published(*rows, **members):
-    return targets.policy(
+    return policies.policy(
         Document(json.dumps({"schema": 1, **POLICY, "live": list(rows), **members}).encode(), "policy")
     )
 

@@ -97,7 +97,7 @@ BUILT = {
 }
 """Keys that code puts together; the open families below are looked up with `has_label` or fall back."""
 SAYERS = [*ROOT.glob("edge/kiosk/static/*.js"), *ROOT.glob("edge/*/templates/*.html")]
-OPEN = ("kind.", "health.", "family.", "failed.", "ceremony.")
+OPEN = ("kind.", "health.", "family.", "failed.", "ceremony.", "ground.", "match.", "list.", "policy.")
 
 
 def said_by_pages() -> set[str]:

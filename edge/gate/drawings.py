@@ -13,12 +13,12 @@ from typing import Final
 from edge.gate.company import HELD_NS
 from edge.model.credential import Credential
 from edge.model.symbol import Symbol
-from edge.model.verdict import Outcome, Reason, Verdict
+from edge.model.verdict import Reason, Verdict
 
 _MOST: Final = 64
 
 
-class Held:
+class Drawings:
     """Which passes were shown live and answered, and when each was last in view."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Held:
         for key in [key for key, (_, seen) in self._answered.items() if now - seen > HELD_NS]:
             del self._answered[key]
 
-    def before(self, verdict: Verdict) -> Outcome | None:
+    def before(self, verdict: Verdict) -> Verdict | None:
         """Return what the same presentation was answered while it has stayed in view, or None where this is news.
 
         An accept that was never recorded, or was taken back, would pass again: that is news. So is any other reason.
@@ -46,7 +46,7 @@ class Held:
         answered, _ = self._answered[key]
         is_admitted = answered.reason is Reason.OK and verdict.reason is Reason.REPEAT_RECENT
         is_same = answered.reason is verdict.reason and verdict.reason is not Reason.OK
-        return answered.outcome if is_admitted or is_same else None
+        return answered if is_admitted or is_same else None
 
     def note(self, symbol: Symbol, verdict: Verdict) -> None:
         """Take note of a drawing and what it was answered; of one that goes on, that it is another of the same."""
