@@ -22,7 +22,7 @@ from tests.simulators.recorder import LEFT
 pytestmark = pytest.mark.skipif(not disk.can_mount(), reason="needs root, loop devices and e2fsprogs")
 
 SIZE = 16 * disk.MIB
-CUTS_A_DISK = 50
+CUTS_A_DISK = 10
 
 
 class Recorder:
@@ -55,9 +55,10 @@ class Recorder:
     def stop(self) -> int:
         """Stop it wherever it is; return the last number it had acknowledged by then."""
         self._process.send_signal(signal.SIGSTOP)
-        ended = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED)
-        assert ended is not None
-        assert ended.si_status == signal.SIGSTOP, "the recorder ended by itself"
+        assert self._process.poll() is None, "the recorder ended by itself"
+        met = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED)
+        assert met is not None
+        assert met.si_status == signal.SIGSTOP, "the recorder ended by itself"
         *whole, self._rest = (self._rest + (self._out.read() or b"")).split(b"\n")
         self.acknowledged = int(whole[-1]) if whole else self.acknowledged
         return self.acknowledged
