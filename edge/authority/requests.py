@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from edge.authority.issue import PassRequest
 from edge.errors import PublicationError
-from edge.model.credential import PassKind
+from edge.model.credential import NATIONAL_KINDS
 
 MAX_LINE: Final = 16384
-_KINDS: Final = {kind.name.lower(): kind for kind in PassKind}
+_KINDS: Final = {kind.name.lower(): kind for kind in NATIONAL_KINDS}
 _WHOLE: Final = ("status", "region", "birth_year", "days", "issued_at")
 _TEXTS: Final = ("issuer", "surname", "id_tail", "name", "venue_name")
 _BYTES: Final = ("venue_id", "holder_key")

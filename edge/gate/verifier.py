@@ -11,7 +11,7 @@ from typing import IO, Any, Final, Self
 from edge.errors import ConfigError, SourceError
 from edge.gate.clock import now_ms
 from edge.gate.formats import load_formats
-from edge.model.credential import Credential
+from edge.model.credential import ServerToken
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import TrustSnapshot
 from edge.model.verdict import Reason, Verdict
@@ -118,7 +118,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "details": dict(verdict.details),
         "warnings": [str(warning) for warning in verdict.warnings],
     }
-    if isinstance(presented, Credential):
+    if presented is not None and not isinstance(presented, ServerToken):
         region = region_of(presented)
         row |= {
             "region": f"{region:06d}" if region else "",

@@ -7,10 +7,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from edge.model.credential import PassKind, Presentation, ServerToken, TravelClaims
+from edge.model.credential import ForeignCredential, PassKind, Presentation, ServerToken, TravelClaims
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Band, Issuer, MatrixRow, TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict, Verification
+from edge.verify.foreign import is_short_lived
 from edge.verify.verify import status_of
 
 
@@ -141,7 +142,9 @@ def _admitted(verification: Verification, trust: TrustSnapshot) -> Reason:
 
 def matrix_row(verification: Verification, trust: TrustSnapshot, place: Place) -> MatrixRow | None:
     """Return the row of the recognition matrix for this issuer's status at this place: the most local one."""
-    rows = trust.matrix.get((verification.credential.issuer, status_of(verification.credential)), ())
+    # Of a foreign credential our own id counts, not what it calls its issuer.
+    issuer = verification.issuer.id if verification.issuer is not None else ""
+    rows = trust.matrix.get((issuer, status_of(verification.credential)), ())
     local = [row for row in rows if place.region.startswith(row.area)]
     return max(local, key=lambda row: len(row.area), default=None)
 
@@ -175,6 +178,8 @@ def _travel(claims: TravelClaims, trust: TrustSnapshot) -> tuple[Reason, dict[st
 
 def _needs_revocation(verification: Verification, trust: TrustSnapshot) -> bool:
     credential = verification.credential
+    if isinstance(credential, ForeignCredential):
+        return not is_short_lived(credential, trust)
     if credential.kind is PassKind.VENUE:
         return False
     return credential.expires_at - credential.issued_at > trust.policy.short_lived_s

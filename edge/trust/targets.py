@@ -11,7 +11,7 @@ from typing import Final
 from edge.codec.ed25519 import refuse_weak_box_key, refuse_weak_point
 from edge.errors import EncodingRefused
 from edge.ledger.device import key_id
-from edge.model.credential import PassKind
+from edge.model.credential import NATIONAL_KINDS, PassKind
 from edge.model.trust import EDDSA, Issuer, IssuerKey, MatrixRow, Policy
 from edge.trust import paths
 from edge.trust.fields import MAX_VERSION, Document, Fields
@@ -30,11 +30,12 @@ MAX_REGION: Final = 999999
 LEAST_REGION: Final = 100000
 
 
-def _kinds(fields: Fields) -> frozenset[PassKind]:
+def _kinds(fields: Fields, of: frozenset[PassKind]) -> frozenset[PassKind]:
     found = fields.texts("kinds")
+    known = [name for name, kind in KINDS.items() if kind in of]
     for name in found:
-        if name not in KINDS:
-            raise fields.fault("kinds", f"may hold {', '.join(KINDS)}")
+        if name not in known:
+            raise fields.fault("kinds", f"may hold {', '.join(known)}")
     return frozenset(KINDS[name] for name in found)
 
 
@@ -80,7 +81,7 @@ def policy(document: Document) -> Policy:
         purpose=document.words("purpose"),
         ends_at=document.time("ends_at"),
         formats=frozenset(document.texts("formats")),
-        kinds=_kinds(document),
+        kinds=_kinds(document, frozenset(PassKind)),
         repeat_window_s=document.integer("repeat_window_s", 0, _DAY),
         short_lived_s=document.integer("short_lived_s", 0, _YEAR),
         stale_after_s=document.integer("stale_after_s", 1, _YEAR),
@@ -143,7 +144,7 @@ def _key(row: Fields, issuer: str) -> IssuerKey | None:
         key_id=row.data("kid", 1, 8),
         algorithm=algorithm or 0,
         public=public,
-        kinds=_kinds(row),
+        kinds=_kinds(row, NATIONAL_KINDS),
         regions=_prefixes(row, "regions"),
         max_validity_s=row.integer("max_validity_s", 1, 10 * _YEAR),
         not_before=row.time("not_before"),
