@@ -11,11 +11,13 @@ from edge.credentials.format import parse
 from edge.errors import CredentialError
 from edge.gate.formats import load_formats
 from edge.model.verdict import Reason
+from tests.simulators.foreign import make_hcert
 from tests.simulators.world import make_pass
 
 FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
+    "hcert": [make_hcert()],
     "hp1": [make_pass()],
     "server_token": [
         b'{"label":"yss"}',
@@ -48,6 +50,7 @@ def test_a_format_reads_its_own_codes_and_gives_equal_codes_equal_identities(kno
 @every_format
 @given(raw=st.binary(max_size=300))
 @example(raw=b"HP1:")
+@example(raw=b"HC1:" + b"A" * LARGEST)
 @example(raw=b"HP1:" + b"A" * LARGEST)
 @example(raw=b"{" * LARGEST)
 @example(raw=b'{"label":"yss"' + b"[" * LARGEST)

@@ -1,15 +1,19 @@
 """Another country's signer in memory: a key, its anchor and a trust snapshot that believes it."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
+import cbor2
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from edge.codec import base45
+from edge.codec.cose import to_be_signed
 from edge.model.credential import FOREIGN_KINDS, ForeignCredential, HashKind, PassKind
 from edge.model.trust import ES256, Anchor, Issuer, MatrixRow, TrustSnapshot
 from edge.trust.anchors import by_place
@@ -89,3 +93,37 @@ def credential(signer: Signer = SIGNER, signed: bytes = b"signed bytes", **chang
         EXPIRES + 300 * DAY,
     )
     return replace(made, **changes)
+
+
+UVCI = "URN:UVCI:01:AT:10807843F94AEE0EE5093FBC254BD813#B"
+VACCINATION: Mapping[str, Any] = {
+    "ver": "1.3.0",
+    "nam": {"fn": "Musterfrau-Gößinger", "fnt": "MUSTERFRAU<GOESSINGER", "gn": "Gabriele", "gnt": "GABRIELE"},
+    "dob": "1998-02-26",
+    "v": [{"tg": "840539006", "dn": 1, "sd": 2, "dt": "2021-02-18", "co": "AT", "ci": UVCI}],
+}
+
+
+def hcert_claims(certificate: Mapping[str, Any] = VACCINATION, **changes: Any) -> dict[int, Any]:
+    """Return the CWT claims of a health certificate; `changes` are exp and iat."""
+    times = {"exp": ISSUED + 300 * DAY, "iat": ISSUED, **changes}
+    return {1: "AT", 4: times["exp"], 6: times["iat"], -260: {1: dict(certificate)}}
+
+
+def hcert_message(
+    payload: bytes, *, protected: Any = MappingProxyType({1: ES256, 4: KEY_ID}), unprotected: Any = MappingProxyType({})
+) -> list[Any]:
+    """Return the four parts of a signed message."""
+    header = protected if isinstance(protected, bytes) else cbor2.dumps(dict(protected))
+    return [header, dict(unprotected), payload, SIGNER.sign(to_be_signed(header, payload))]
+
+
+def hcert_code(message: bytes) -> bytes:
+    """Return the code of a message's bytes."""
+    return b"HC1:" + base45.encode(zlib.compress(message, 9))
+
+
+def make_hcert(claims: Mapping[int, Any] | None = None, **headers: Any) -> bytes:
+    """Issue a health certificate."""
+    payload = cbor2.dumps(claims if claims is not None else hcert_claims())
+    return hcert_code(cbor2.dumps(cbor2.CBORTag(18, hcert_message(payload, **headers))))
