@@ -39,11 +39,11 @@ def check(files: Mapping[str, bytes], now: int, roles: Roles | None = None) -> T
         issuer = paths.keys_of(path) or paths.anchors_of(path)
         if issuer is not None and issuer not in trust.issuers:
             raise _wrong(path, f"stands for an issuer that is not in {paths.ISSUERS}")
-    _check_anchors(files, trust)
+    _check_anchors(files)
     return trust
 
 
-def _check_anchors(files: Mapping[str, bytes], trust: TrustSnapshot) -> None:
+def _check_anchors(files: Mapping[str, bytes]) -> None:
     """Foreign keys of every format, admitted or not, with the lists of hashes they are looked up in."""
     looked_up: set[tuple[str, int]] = set()
     for path in files:
@@ -52,9 +52,10 @@ def _check_anchors(files: Mapping[str, bytes], trust: TrustSnapshot) -> None:
             continue
         for anchor in anchors.anchors(Document(files[path], path), issuer):
             looked_up |= {(issuer, number) for number in anchor.hash_lists}
-    for place in sorted(looked_up - trust.hash_lists.keys()):
+    published = {found[1:3] for found in map(paths.list_file_of, files) if found and found[0] is paths.ListFile.HASHES}
+    for place in sorted(looked_up - published):
         raise _wrong(paths.anchors_path(place[0]), f"names list of hashes {place[1]}, which is not there")
-    for issuer, number in sorted(trust.hash_lists.keys() - looked_up):
+    for issuer, number in sorted(published - looked_up):
         if paths.anchors_path(issuer) in files:
             raise _wrong(paths.anchors_path(issuer), f"leaves out list of hashes {number}: nobody would look in it")
 

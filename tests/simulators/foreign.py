@@ -28,13 +28,13 @@ class Signer:
     """A P-256 key, the same for the same number."""
 
     def __init__(self, number: int = 1) -> None:
-        self._key = ec.derive_private_key(number + 1, ec.SECP256R1())
-        numbers = self._key.public_key().public_numbers()
+        self.key = ec.derive_private_key(number + 1, ec.SECP256R1())
+        numbers = self.key.public_key().public_numbers()
         self.public = b"\x04" + numbers.x.to_bytes(32) + numbers.y.to_bytes(32)
 
     def sign(self, data: bytes) -> bytes:
         """Return r||s over the data's SHA-256."""
-        r, s = decode_dss_signature(self._key.sign(data, ec.ECDSA(hashes.SHA256())))
+        r, s = decode_dss_signature(self.key.sign(data, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(32) + s.to_bytes(32)
 
 
