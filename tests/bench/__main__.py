@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 NAMES = (
-    *("verify", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication", "looks", "scanner"),
+    *("verify", "foreign", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication", "looks", "scanner"),
 )
 
 
