@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 NAMES = (
-    *("verify", "foreign", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication", "looks", "scanner"),
+    *("verify", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication", "looks", "scanner"),
+    "foreign",
 )
 
 
