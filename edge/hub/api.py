@@ -4,19 +4,18 @@ Answers to gates are signed (COSE) or a signed receipt in a CBOR list; every ref
 a next step. A gate lets go of nothing without a signature of ours, so none of the refusals can lose a scan.
 """
 
-import re
 from typing import Final
 
 from flask import Blueprint, Response, jsonify, request
 
-from edge.hub import access, guard, pull
+from edge.hub import access, asking, guard
 from edge.hub.admission import Admission
+from edge.hub.forms import FORMS
 from edge.hub.hub import Declined, Hub
 from edge.ledger import wire
 
 STATUS: Final = "/v1/status"
 PULLS_AT_ONCE: Final = 6
-_CURSOR: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 _NO_TOKEN: Final = Declined(401, "no_token", "A pull needs a token.", "Send Authorization: Bearer TOKEN.")
 _WRONG_TOKEN: Final = Declined(401, "wrong_token", "The token is not one of this hub's.", "Check the token file.")
@@ -74,14 +73,18 @@ class Api:
         reader = _reader(self._hub)
         if isinstance(reader, Declined):
             return self._turned_away(reader, peer)
-        asked = _asked()
-        if isinstance(asked, Declined):
-            return guard.declined(asked)
+        wanted = asking.parse(request.args)
+        if isinstance(wanted, Declined):
+            return guard.declined(wanted)
+        form, asked = wanted
         with self._pulls.entered() as slot_s:
             if slot_s:
                 return guard.declined(_FULL, retry_after_s=slot_s)
-            page = self._hub.page(reader, peer, *asked)
-        return Response(page.lines(), content_type=wire.NDJSON_TYPE)
+            page = self._hub.page(reader, peer, asked)
+        response = Response(FORMS[form].page(page), content_type=FORMS[form].content_type)
+        for name, value in ((wire.CURSOR, page.cursor), (wire.TOP, page.top), (wire.ROWS, len(page.rows))):
+            response.headers[name] = str(value)
+        return response
 
     def status(self) -> Response:
         """Say how the hub is."""
@@ -120,22 +123,3 @@ def _reader(hub: Hub) -> access.Reader | Declined:
     if reader is None:
         return _WRONG_TOKEN
     return reader if reader.role in access.PULLERS else _WRONG_ROLE
-
-
-def _asked() -> tuple[int, int] | Declined:
-    """Return cursor and page size of a pull."""
-    known = {"after", "limit", "format"}
-    if not set(request.args) <= known:
-        return _bad("There is a parameter a pull does not have.", "Use after, limit and format.")
-    if request.args.get("format", "ndjson") != "ndjson":
-        return _bad("Only format=ndjson is served.", "Ask for format=ndjson.")
-    after, limit = request.args.get("after", "0"), request.args.get("limit", str(pull.DEFAULT))
-    if not (_CURSOR.fullmatch(after) and _CURSOR.fullmatch(limit)):
-        return _bad("after and limit are whole numbers.", "Pass the hub_seq of the last line you have.")
-    if not 1 <= int(limit) <= pull.MOST:
-        return _bad(f"limit is between 1 and {pull.MOST}.", "Ask for less at once.")
-    return int(after), int(limit)
-
-
-def _bad(message: str, next_step: str) -> Declined:
-    return Declined(400, "bad_request", message, next_step)

@@ -233,16 +233,16 @@ class Hub:
             answers += self._take_some(pieces[start : start + _TOGETHER])
         return cbor.encode(answers)
 
-    def page(self, reader: access.Reader, peer: str, after: int, limit: int) -> pull.Page:
+    def page(self, reader: access.Reader, peer: str, asked: pull.Asked) -> pull.Page:
         """Return a page of scans, its reading on record.
 
         Raises:
             LedgerError: The database cannot be used.
         """
         with self.store.reader() as connection:
-            page = pull.read(connection, after, limit)
+            page = pull.read(connection, asked)
         now_ms = self.clock()
-        self.writer.do(lambda connection: pull.record(connection, reader, peer, after, page, now_ms))
+        self.writer.do(lambda connection: pull.record(connection, reader, peer, asked.after, page, now_ms))
         return page
 
     def status(self) -> dict[str, Any]:

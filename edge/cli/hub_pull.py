@@ -1,0 +1,187 @@
+"""`edge hub pull, audit, token`: what central operations read, and who may."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from edge.cli import answers
+from edge.errors import ConfigError, EdgeError, TransportError
+
+if TYPE_CHECKING:
+    from edge.hub.client import Fetched, Query, Source
+    from edge.hub.outfile import OutFile, ParquetFolder
+
+_DIR = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+_JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for scripts.")
+_TOKEN_FILE_ENV = "EDGE_HUB_TOKEN_FILE"  # noqa: S105 - the name of a variable that names a file
+_HUB = click.option("--hub", "url", help="Address of the hub, e.g. http://127.0.0.1:8090")
+_TOKEN_FILE = click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar=_TOKEN_FILE_ENV,
+    show_envvar=True,
+    help="File with an operator or auditor token.",
+)
+_HERE = click.option(
+    "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Folder of a hub here."
+)
+_POLL_S = 2.0
+_RETRY_S = 10.0
+_FILTERS: Final = ("gate", "site", "outcome", "reason", "type", "since", "before")
+_FORMATS: Final = ("ndjson", "csv", "cloudevents", "parquet")
+
+
+@click.command()
+@_HUB
+@_TOKEN_FILE
+@_HERE
+@click.option("--after", type=click.IntRange(0), help="Cursor to go on behind; with --out where that ends, else 0.")
+@click.option("--until", type=click.IntRange(1), help="Last hub_seq wanted.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), default="ndjson", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Append to a file (parquet: a folder); else print.")
+@click.option("--limit", type=click.IntRange(1), help="Most lines to pull; all there are if not given.")
+@click.option("--follow", is_flag=True, help="Wait for new scans until Ctrl-C.")
+@click.option("--gate", help="Only of this gate: its id in hex, or the beginning of it.")
+@click.option("--site", help="Only of this site.")
+@click.option("--outcome", help="Only accept, refer, reject or none.")
+@click.option("--reason", help="Only with this reason code.")
+@click.option("--type", help="Only entries of this type, e.g. scan.")
+@click.option("--since", help="Only entries whose gate's time is not before, e.g. 2026-11-24T08:00:00Z.")
+@click.option("--before", help="Only entries whose gate's time is before.")
+def pull(url: str | None, out: Path | None, *, follow: bool, **asked: Any) -> None:
+    """Pull scans after a cursor, a line a scan; the cursor is the last line's hub_seq.
+
+    The same command again goes on where the last one ended, whatever broke off in between. Times only filter: a gate
+    may come back after weeks with old entries.
+    """
+    from contextlib import ExitStack
+
+    from edge.hub.client import Query
+
+    if follow and not (asked["limit"] is None and asked["until"] is None):
+        raise click.UsageError("--follow has no end, so it takes no --limit and no --until.")
+    if asked["form"] == "parquet" and out is None:
+        raise click.UsageError("Parquet goes to a folder: give --out FOLDER.")
+    source = _source(url, asked["token_file"], asked["directory"])
+    with ExitStack() as stack:
+        sink = _sink(out, asked["form"]) if out else None
+        if sink:
+            stack.enter_context(sink)
+        query = Query(
+            after=asked["after"] if asked["after"] is not None else (sink.last if sink else 0),
+            limit=asked["limit"],
+            until=asked["until"],
+            form="ndjson" if asked["form"] == "parquet" else asked["form"],
+            filters={name: asked[name] for name in _FILTERS if asked[name] is not None},
+        )
+        _pull_all(source, query, sink, follow=follow)
+
+
+def _sink(out: Path, form: str) -> "OutFile | ParquetFolder":
+    from edge.hub.outfile import OutFile, ParquetFolder
+
+    return ParquetFolder(out) if form == "parquet" else OutFile(out, form)
+
+
+@click.command()
+@_DIR
+@_JSON
+def audit(directory: Path, *, as_json: bool) -> None:
+    """Show who pulled what, the newest first."""
+    from edge.hub.desk import Desk
+
+    found = Desk(directory).pulls(1000)
+    if as_json:
+        answers.print_json(found)
+        return
+    names = ("at", "role", "token", "peer", "after", "rows", "last", "times")
+    answers.table(names, [tuple(one[name] for name in names) for one in found])
+
+
+@click.command()
+@_DIR
+@click.option("--role", required=True, type=click.Choice(["operator", "auditor", "technician"]))
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write it to.")
+def token(directory: Path, role: str, out: Path) -> None:
+    """Make a token for somebody: operators and auditors pull, technicians see the page."""
+    from edge.hub.desk import Desk
+
+    answers.write_secret(out, Desk(directory).new_token(role).encode() + b"\n")
+    click.echo(f"A token for the role {role} is in {out}. The hub keeps only its hash.")
+
+
+def _source(url: str | None, token_file: Path | None, directory: Path | None) -> "Source":
+    from edge.hub import client, folder
+
+    if directory is not None:
+        url = url or folder.load(directory).config.url
+        token_file = token_file or directory / folder.OPERATOR
+    if not url or token_file is None:
+        raise ConfigError(
+            "This needs the hub's address and a token file.",
+            f"Give --dir DIR, or --hub URL and --token-file FILE (or {_TOKEN_FILE_ENV}).",
+        )
+    folder.check_url("--hub", url)
+    if not client.is_private(url):
+        click.echo("Warning: http:// to another machine shows the token to the network; use https://.", err=True)
+    return client.Source(url, client.read_token(token_file))
+
+
+def _pull_all(source: "Source", query: "Query", sink: "OutFile | ParquetFolder | None", *, follow: bool) -> None:
+    import time
+    from dataclasses import replace
+
+    from edge.hub import client
+    from edge.hub.outfile import Progress
+
+    hub = client.Client(source)
+    progress = Progress(sink.take if sink else _Printed(query.form).take, _tell_progress, query.after)
+
+    def catch_up() -> None:
+        for page in hub.pages(replace(query, after=progress.cursor)):
+            progress.take(page)
+
+    try:
+        catch_up()
+        while follow:
+            try:
+                time.sleep(_POLL_S)
+                catch_up()
+            except TransportError as failed:
+                if not client.is_passing(failed):
+                    raise
+                _tell(failed)
+                time.sleep(getattr(failed, "retry_after_s", None) or _RETRY_S)
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+    finally:
+        click.echo(f"{progress.lines} lines; go on with --after {progress.cursor}", err=True)
+
+
+class _Printed:
+    """Standard output, with the header of the form before the first page."""
+
+    def __init__(self, form: str) -> None:
+        from edge.hub.forms import FORMS
+
+        self._header = FORMS[form].header
+
+    def take(self, page: "Fetched") -> None:
+        sys.stdout.buffer.write(self._header + b"".join(page.lines))
+        sys.stdout.buffer.flush()
+        self._header = b""
+
+
+def _tell(failed: EdgeError) -> None:
+    click.echo(f"edge: {failed.message} Trying again.", err=True)
+
+
+def _tell_progress(lines: int, cursor: int, top: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r{lines} lines, cursor {cursor} of {top} ", nl=False, err=True)
+
+
+COMMANDS: Final = (pull, audit, token)
