@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from edge.cli import answers
-from edge.errors import ConfigError, EdgeError, TransportError
+from edge.errors import ConfigError, EdgeError, LogDamaged, TransportError
 
 if TYPE_CHECKING:
     from edge.hub.client import Fetched, Query, Source
@@ -28,6 +28,8 @@ _HERE = click.option(
     "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Folder of a hub here."
 )
 _POLL_S = 2.0
+_KEY_BYTES = 32
+_EVERY = 20
 _RETRY_S = 10.0
 _FILTERS: Final = ("gate", "site", "outcome", "reason", "type", "since", "before")
 _FORMATS: Final = ("ndjson", "csv", "cloudevents", "parquet")
@@ -112,6 +114,93 @@ def token(directory: Path, role: str, out: Path) -> None:
     click.echo(f"A token for the role {role} is in {out}. The hub keeps only its hash.")
 
 
+@click.command()
+@_DIR
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the export.")
+@click.option("--day", "days", multiple=True, help="Only this day of receipt (UTC), e.g. 2026-11-24; again for more.")
+@click.option("--view", "views", multiple=True, type=click.Choice(["ndjson", "csv", "parquet"]), help="Tables to make.")
+@_JSON
+def export(directory: Path, out: Path, days: tuple[str, ...], views: tuple[str, ...], *, as_json: bool) -> None:
+    """Write the ledger of the hub in DIR to a folder that anybody can verify (edge hub verify FOLDER).
+
+    Signed batches as the gates sent them, without private parts, tables of the same scans by day, and a manifest the
+    hub signs. The same command goes on where it broke off, and adds what is new.
+    """
+    from edge.hub import export as exports
+    from edge.hub.desk import Desk
+
+    made = Desk(directory).export_ledger(exports.Task(out, days, views or ("ndjson", "csv")), _tell_batches)
+    if as_json:
+        answers.print_json(answers.fields_of(made))
+        return
+    click.echo(f"{made.scans} scans in {made.batches} batches of {made.days} days, {made.written} days written.")
+    click.echo(f"Check it: edge hub verify {out}")
+
+
+@click.command()
+@click.argument("path", metavar="EXPORT", type=click.Path(path_type=Path, exists=True))
+@click.option("--hub-key", "hub_keys", multiple=True, metavar="HEX", help="Public key of the hub, as init printed it.")
+@click.option("--trust", type=click.Path(path_type=Path, file_okay=False), help="Trust folder that names the hubs.")
+@_JSON
+def verify(path: Path, hub_keys: tuple[str, ...], trust: Path | None, *, as_json: bool) -> None:
+    """Check an export, with no hub and no network: signatures, chains, hashes and every row of every table.
+
+    Without --hub-key or --trust it says that the folder is whole and which key signed it, not whose key that is.
+    """
+    from edge.hub import proof
+
+    report = proof.verify(path, _hub_keys(hub_keys, trust), _tell_batches)
+    if as_json:
+        told = answers.fields_of(report) | {"faults": [answers.fields_of(fault) for fault in report.faults]}
+        answers.print_json({"holds": not report.count, **told})
+    else:
+        click.echo(f"{report.scans} scans in {report.batches} batches of {report.days} days")
+        if report.destroyed:
+            click.echo(f"{report.destroyed} batches whose facts were destroyed; their signed headers are in the chain.")
+        _tell_signer(report.hub_key, is_pinned=report.is_pinned)
+        for line in report.unchecked:
+            click.echo(f"not compared: {line}", err=True)
+        for fault in report.faults:
+            click.echo(str(fault), err=True)
+    if report.count:
+        raise LogDamaged(f"{path} does not hold in {report.count} places.", "Export it again, or ask who changed it.")
+
+
+def _hub_keys(given: tuple[str, ...], trust: Path | None) -> dict[str, bytes] | None:
+    """Return the keys of trusted hubs by key id, None where nobody named any."""
+    import time
+
+    from edge.ledger import device
+
+    found: dict[str, bytes] = {}
+    if trust is not None:
+        from edge.trust.opening import open_trust
+
+        now = int(time.time())  # noqa: TID251  # a command, outside the gate's processes
+        found |= open_trust(trust, now).hub_keys
+    for text in given:
+        try:
+            public = bytes.fromhex(text)
+        except ValueError:
+            public = b""
+        if len(public) != _KEY_BYTES:
+            raise ConfigError("--hub-key is no public key of 64 hex digits.", "Copy it from edge hub init.")
+        found[device.key_id(public).hex()] = public
+    return found if given or trust is not None else None
+
+
+def _tell_signer(key: str, *, is_pinned: bool) -> None:
+    if is_pinned:
+        click.echo("Signed by a hub you trust.")
+    else:
+        click.echo(f"Signed by the key {key}; nobody said whose it is (--hub-key or --trust).", err=True)
+
+
+def _tell_batches(day: str, done: int, total: int) -> None:
+    if sys.stderr.isatty() and (done == total or done % _EVERY == 0):
+        click.echo(f"\r{day}: {done} of {total} batches ", nl=done == total, err=True)
+
+
 def _source(url: str | None, token_file: Path | None, directory: Path | None) -> "Source":
     from edge.hub import client, folder
 
@@ -184,4 +273,4 @@ def _tell_progress(lines: int, cursor: int, top: int) -> None:
         click.echo(f"\r{lines} lines, cursor {cursor} of {top} ", nl=False, err=True)
 
 
-COMMANDS: Final = (pull, audit, token)
+COMMANDS: Final = (pull, export, verify, audit, token)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from edge.errors import ConfigError, EnrolmentError
 from edge.hub import access, fleet, folder, incidents, pull, roster
+from edge.hub.export import Export, Say, Summary, Task
 from edge.hub.folder import HubConfig, HubFolder
 from edge.hub.hub import SILENT_BEATS, system_clock
 from edge.hub.roster import Place
@@ -170,6 +171,15 @@ class Desk:
         except OSError as failed:
             raise ConfigError(f"{target} cannot be written: {failed.strerror}.", "Choose another folder.") from failed
         return count
+
+    def export_ledger(self, task: Task, say: Say) -> Summary:
+        """Bring an export of the ledger up to date (`edge.hub.export`).
+
+        Raises:
+            SetupError: The folder cannot be written, is another's, or Parquet is not to be had here.
+            LedgerError: The database cannot be read, or does not verify.
+        """
+        return Export(self.home, task, say).run(self._store, self._clock())
 
     def retire(self, start: str) -> bytes:
         """Retire the one gate whose id begins so, and return its id.
