@@ -12,6 +12,7 @@ from edge.errors import ConfigError, EdgeError, LogDamaged, TransportError
 if TYPE_CHECKING:
     from edge.hub.client import Fetched, Query, Source
     from edge.hub.outfile import OutFile, ParquetFolder
+    from edge.hub.proof import Report
 
 _DIR = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for scripts.")
@@ -138,32 +139,85 @@ def export(directory: Path, out: Path, days: tuple[str, ...], views: tuple[str, 
 
 
 @click.command()
-@click.argument("path", metavar="EXPORT", type=click.Path(path_type=Path, exists=True))
+@click.argument("path", metavar="PATH", type=click.Path(path_type=Path, exists=True))
 @click.option("--hub-key", "hub_keys", multiple=True, metavar="HEX", help="Public key of the hub, as init printed it.")
 @click.option("--trust", type=click.Path(path_type=Path, file_okay=False), help="Trust folder that names the hubs.")
 @_JSON
 def verify(path: Path, hub_keys: tuple[str, ...], trust: Path | None, *, as_json: bool) -> None:
-    """Check an export, with no hub and no network: signatures, chains, hashes and every row of every table.
+    """Check an export or a coverage, with no hub and no network: signatures, chains, hashes and every row.
 
     Without --hub-key or --trust it says that the folder is whole and which key signed it, not whose key that is.
     """
     from edge.hub import proof
 
-    report = proof.verify(path, _hub_keys(hub_keys, trust), _tell_batches)
+    keys = _hub_keys(hub_keys, trust)
+    if path.is_file():
+        report, said = proof.verify_statement(path, keys)
+    else:
+        report, said = proof.verify(path, keys, _tell_batches), None
     if as_json:
         told = answers.fields_of(report) | {"faults": [answers.fields_of(fault) for fault in report.faults]}
         answers.print_json({"holds": not report.count, **told})
     else:
-        click.echo(f"{report.scans} scans in {report.batches} batches of {report.days} days")
-        if report.destroyed:
-            click.echo(f"{report.destroyed} batches whose facts were destroyed; their signed headers are in the chain.")
-        _tell_signer(report.hub_key, is_pinned=report.is_pinned)
-        for line in report.unchecked:
-            click.echo(f"not compared: {line}", err=True)
-        for fault in report.faults:
-            click.echo(str(fault), err=True)
+        _tell_report(report, said)
     if report.count:
         raise LogDamaged(f"{path} does not hold in {report.count} places.", "Export it again, or ask who changed it.")
+
+
+@click.command()
+@click.argument("day", metavar="DAY")
+@_HUB
+@_TOKEN_FILE
+@_HERE
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the signed statement to a file.")
+@_JSON
+def coverage(day: str, url: str | None, out: Path | None, *, as_json: bool, **asked: Any) -> None:
+    """Say for every gate whether its scans of DAY (UTC) are complete, outstanding or in dispute.
+
+    The hub signs it; the file of --out is checked anywhere by: edge hub verify FILE
+    """
+    import json
+
+    from edge.disk import durable
+    from edge.hub import statement
+    from edge.hub.client import Client
+    from edge.hub.coverage import bounds
+    from edge.hub.desk import Desk
+
+    bounds(day)
+    if url is None and asked["directory"] is not None:
+        text = Desk(asked["directory"]).coverage(day)
+    else:
+        said = Client(_source(url, asked["token_file"], asked["directory"])).coverage(day)
+        text = (json.dumps(said, ensure_ascii=False, indent=1) + "\n").encode()
+    content = statement.opened(statement.COVERAGE, text, None)
+    if out is not None:
+        try:
+            durable.write(out, text)
+        except OSError as failed:
+            raise ConfigError(f"{out} cannot be written: {failed.strerror}.", "Choose another --out.") from failed
+    if as_json:
+        click.echo(text.decode(), nl=False)
+    else:
+        _tell_coverage(content)
+
+
+def _tell_coverage(said: dict[str, Any]) -> None:
+    states = ", ".join(f"{count} {state}" for state, count in said["states"].items())
+    click.echo(f"{said['day']}: {said['scans']} scans; {states}; made {said['made_at']}")
+    rows = [
+        (
+            one["state"],
+            one["site"],
+            one["lane"],
+            one["gate"][:8],
+            one["scans"],
+            one["missing"],
+            " ".join(one["reasons"]),
+        )
+        for one in said["gates"]
+    ]
+    answers.table(("state", "site", "lane", "gate", "scans", "missing", "why"), rows)
 
 
 def _hub_keys(given: tuple[str, ...], trust: Path | None) -> dict[str, bytes] | None:
@@ -187,6 +241,20 @@ def _hub_keys(given: tuple[str, ...], trust: Path | None) -> dict[str, bytes] | 
             raise ConfigError("--hub-key is no public key of 64 hex digits.", "Copy it from edge hub init.")
         found[device.key_id(public).hex()] = public
     return found if given or trust is not None else None
+
+
+def _tell_report(report: "Report", said: dict[str, Any] | None) -> None:
+    if said is None:
+        click.echo(f"{report.scans} scans in {report.batches} batches of {report.days} days")
+    elif said:
+        _tell_coverage(said)
+    if report.destroyed:
+        click.echo(f"{report.destroyed} batches whose facts were destroyed; their signed headers are in the chain.")
+    _tell_signer(report.hub_key, is_pinned=report.is_pinned)
+    for line in report.unchecked:
+        click.echo(f"not compared: {line}", err=True)
+    for fault in report.faults:
+        click.echo(str(fault), err=True)
 
 
 def _tell_signer(key: str, *, is_pinned: bool) -> None:
@@ -273,4 +341,4 @@ def _tell_progress(lines: int, cursor: int, top: int) -> None:
         click.echo(f"\r{lines} lines, cursor {cursor} of {top} ", nl=False, err=True)
 
 
-COMMANDS: Final = (pull, export, verify, audit, token)
+COMMANDS: Final = (pull, export, verify, coverage, audit, token)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import ConfigError, EnrolmentError
-from edge.hub import access, fleet, folder, incidents, pull, roster
+from edge.hub import access, coverage, fleet, folder, incidents, pull, roster, statement
 from edge.hub.export import Export, Say, Summary, Task
 from edge.hub.folder import HubConfig, HubFolder
 from edge.hub.hub import SILENT_BEATS, system_clock
@@ -180,6 +180,16 @@ class Desk:
             LedgerError: The database cannot be read, or does not verify.
         """
         return Export(self.home, task, say).run(self._store, self._clock())
+
+    def coverage(self, day: str) -> bytes:
+        """Return the signed statement about a UTC day, like 2026-11-24 (`edge.hub.coverage`).
+
+        Raises:
+            ConfigError: It is no day.
+            LedgerError: The database cannot be read.
+        """
+        with self._store.reader() as connection:
+            return statement.make(statement.COVERAGE, coverage.of_day(connection, day, self._clock()), self.home.key)
 
     def retire(self, start: str) -> bytes:
         """Retire the one gate whose id begins so, and return its id.

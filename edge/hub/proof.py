@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from edge.codec import cbor
 from edge.errors import BatchRefused, ConfigError, EncodingRefused, LedgerError
-from edge.hub import export, statement
+from edge.hub import coverage, export, statement
 from edge.hub.pull import Page
 from edge.hub.views import Place, View, opened_view
 from edge.ledger import batch, chain, device
@@ -123,6 +123,34 @@ def verify(folder: Path, hub_keys: Mapping[str, bytes] | None, say: Say) -> Repo
             f"{failed.filename or folder} cannot be read: {failed.strerror}.", "Copy it anew."
         ) from failed
     return report
+
+
+def verify_statement(path: Path, hub_keys: Mapping[str, bytes] | None) -> tuple[Report, dict[str, Any]]:
+    """Check a coverage of a day; returns the report and what the statement says.
+
+    Raises:
+        ConfigError: It is none, or it cannot be read.
+    """
+    report = Report(is_pinned=hub_keys is not None)
+    try:
+        with path.open("rb") as file:
+            text = file.read(statement.MAX_TEXT)
+    except OSError as failed:
+        raise ConfigError(f"{path} cannot be read: {failed.strerror}.", "Name an export or a coverage.") from failed
+    if statement.kind_of(text) != statement.COVERAGE:
+        raise ConfigError(f"{path} is neither an export nor a coverage.", "Name an export's folder or a coverage.")
+    try:
+        said = statement.opened(statement.COVERAGE, text, hub_keys)
+        report.hub_key = said["hub_key"]
+        if found := coverage.inconsistency(said):
+            report.add(path.name, "", found)
+    except LedgerError as bad:
+        report.add(path.name, "", bad.message)
+        return report, {}
+    except _BROKEN:
+        report.add(path.name, "", "is not of its form")
+        return report, {}
+    return report, said
 
 
 def _unsigned(text: bytes) -> dict[str, Any]:
