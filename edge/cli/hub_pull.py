@@ -99,20 +99,60 @@ def audit(directory: Path, *, as_json: bool) -> None:
     if as_json:
         answers.print_json(found)
         return
-    names = ("at", "role", "token", "peer", "after", "rows", "last", "times")
+    names = ("at", "what", "role", "token", "peer", "after", "rows", "last", "times")
     answers.table(names, [tuple(one[name] for name in names) for one in found])
 
 
-@click.command()
+@click.group()
+def token() -> None:
+    """Say who may read: operators and auditors pull, technicians see the page."""
+
+
+@token.command()
 @_DIR
 @click.option("--role", required=True, type=click.Choice(["operator", "auditor", "technician"]))
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write it to.")
-def token(directory: Path, role: str, out: Path) -> None:
-    """Make a token for somebody: operators and auditors pull, technicians see the page."""
+@click.option("--name", default="", help="What to call it in lists, e.g. who gets it.")
+@click.option("--valid-days", type=float, help="How long it is valid; for ever if not given.")
+def make(directory: Path, role: str, out: Path, name: str, valid_days: float | None) -> None:
+    """Make a token for somebody."""
     from edge.hub.desk import Desk
 
-    answers.write_secret(out, Desk(directory).new_token(role).encode() + b"\n")
+    made = Desk(directory).new_token(role, name=name, days=valid_days)
+    answers.write_secret(out, made.encode() + b"\n")
     click.echo(f"A token for the role {role} is in {out}. The hub keeps only its hash.")
+
+
+@token.command("list")
+@_DIR
+@_JSON
+def list_(directory: Path, *, as_json: bool) -> None:
+    """List the tokens that were handed out, by name and the beginning of their hash, never themselves."""
+    from edge.hub.desk import Desk
+    from edge.hub.pull import iso
+
+    found = [
+        (one.token, one.name, one.role, iso(one.created_ms), iso(one.expires_ms), iso(one.revoked_ms))
+        for one in Desk(directory).tokens()
+    ]
+    names = ("token", "name", "role", "created", "expires", "revoked")
+    if as_json:
+        answers.print_json([dict(zip(names, row, strict=True)) for row in found])
+    else:
+        answers.table(names, found)
+
+
+@token.command()
+@_DIR
+@click.argument("named", metavar="NAME")
+def revoke(directory: Path, named: str) -> None:
+    """Let nobody in any more by the tokens called NAME, or the one whose hash begins with those eight characters."""
+    from edge.hub.desk import Desk
+
+    count = Desk(directory).revoke(named)
+    if not count:
+        raise ConfigError(f"No valid token is called {named!r}.", f"See them: edge hub token list {directory}")
+    click.echo(f"{count} tokens revoked; pages that are logged in with them stay open for up to eight hours.")
 
 
 @click.command()

@@ -4,12 +4,16 @@ Answers to gates are signed (COSE) or a signed receipt in a CBOR list; every ref
 a next step. A gate lets go of nothing without a signature of ours, so none of the refusals can lose a scan.
 """
 
+import sqlite3
+from collections.abc import Callable
 from typing import Final
 
 from flask import Blueprint, Response, jsonify, request
 
+from edge.errors import ConfigError
 from edge.hub import access, asking, guard
 from edge.hub.admission import Admission
+from edge.hub.coverage import bounds
 from edge.hub.forms import FORMS
 from edge.hub.hub import Declined, Hub
 from edge.ledger import wire
@@ -46,6 +50,9 @@ class Api:
         routes.post(wire.BATCHES)(self.batches)
         routes.get(wire.SCANS)(self.scans)
         routes.get(STATUS)(self.status)
+        routes.get(wire.GATES)(self.gates)
+        routes.get(wire.INCIDENTS)(self.incidents)
+        routes.get(f"{wire.COVERAGE}/<day>")(self.coverage)
         return routes
 
     def enrol(self) -> Response:
@@ -86,6 +93,33 @@ class Api:
             response.headers[name] = str(value)
         return response
 
+    def gates(self) -> Response:
+        """Say how every gate is."""
+        return self._document("gates", self._hub.told_gates)
+
+    def incidents(self) -> Response:
+        """Say what went wrong and is not dealt with."""
+        return self._document("incidents", self._hub.told_incidents)
+
+    def coverage(self, day: str) -> Response:
+        """Say for every gate whether its scans of a day are here, signed."""
+        try:
+            bounds(day)
+        except ConfigError as bad:
+            return guard.declined(Declined(400, "bad_request", bad.message, bad.next_step))
+        return self._document(f"coverage {day}", lambda connection: self._hub.told_coverage(connection, day))
+
+    def _document(self, what: str, tell: Callable[[sqlite3.Connection], tuple[bytes, int]]) -> Response:
+        peer = guard.peer_of(request)
+        reader = _reader(self._hub)
+        if isinstance(reader, Declined):
+            return self._turned_away(reader, peer)
+        with self._pulls.entered() as slot_s:
+            if slot_s:
+                return guard.declined(_FULL, retry_after_s=slot_s)
+            text = self._hub.tell(reader, peer, what, tell)
+        return Response(text, content_type="application/json")
+
     def status(self) -> Response:
         """Say how the hub is."""
         return jsonify(self._hub.status())
@@ -119,7 +153,7 @@ def _reader(hub: Hub) -> access.Reader | Declined:
     if not token:
         return _NO_TOKEN
     with hub.store.reader() as connection:
-        reader = access.find(connection, token)
+        reader = access.find(connection, token, hub.clock())
     if reader is None:
         return _WRONG_TOKEN
     return reader if reader.role in access.PULLERS else _WRONG_ROLE

@@ -172,33 +172,23 @@ class Client:
 
     def gates(self) -> Any:
         """Return the state of every gate (`/v1/gates`)."""
-        return self.document("/v1/gates")
+        return self.document(wire.GATES)
 
     def incidents(self) -> Any:
         """Return what went wrong and is not dealt with (`/v1/incidents`)."""
-        return self.document("/v1/incidents")
+        return self.document(wire.INCIDENTS)
 
     def coverage(self, day: str) -> Any:
         """Return the signed statement about a UTC day, like 2026-11-24 (`edge.hub.coverage`)."""
-        return self.document(f"/v1/coverage/{day}")
+        return self.document(f"{wire.COVERAGE}/{day}")
 
-    def token_query(self, token: str, second: str) -> Any:
-        """Return when and at which gates a privacy token was shown within 48 hours.
-
-        Args:
-            token: The token, 16 hex digits.
-            second: A token of the other role: operator and auditor ask together.
-        """
-        body = json.dumps({"token": token}).encode()
-        return self.document(wire.TOKEN_QUERY, body, {wire.SECOND: second})
-
-    def document(self, path: str, body: bytes | None = None, headers: Mapping[str, str] = _NO_FILTERS) -> Any:
+    def document(self, path: str) -> Any:
         """Return one JSON document of the hub.
 
         Raises:
             TransportError: The hub cannot be reached or refuses.
         """
-        return self._patiently(lambda: _document(self.source, path, body, headers))
+        return self._patiently(partial(_document, self.source, path))
 
     def _patiently(self, ask: Callable[[], _Result]) -> _Result:
         for tried in range(1, self._tries + 1):
@@ -269,8 +259,8 @@ def _count(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdecimal() else None
 
 
-def _document(source: Source, path: str, body: bytes | None, headers: Mapping[str, str]) -> Any:
-    with _opened(source, path, "application/json", (body, headers)) as answer:
+def _document(source: Source, path: str) -> Any:
+    with _opened(source, path, "application/json") as answer:
         try:
             text = answer.read(MAX_DOCUMENT + 1)
             if len(text) > MAX_DOCUMENT:
@@ -281,20 +271,12 @@ def _document(source: Source, path: str, body: bytes | None, headers: Mapping[st
 
 
 @contextmanager
-def _opened(
-    source: Source,
-    path: str,
-    content_type: str,
-    more: tuple[bytes | None, Mapping[str, str]] = (None, _NO_FILTERS),
-) -> Iterator[Any]:
+def _opened(source: Source, path: str, content_type: str) -> Iterator[Any]:
     """Give the answer of the hub, of the type asked for; failures become ours."""
-    body, headers = more
     wanted = content_type.partition(";")[0]
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked with the address
         f"{source.url.rstrip('/')}{path}",
-        data=body,
-        headers={"Authorization": f"Bearer {source.token}", "Accept": wanted, "Content-Type": "application/json"}
-        | dict(headers),
+        headers={"Authorization": f"Bearer {source.token}", "Accept": wanted},
     )
     # No proxies and no redirects: either would carry the token to somebody else.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)

@@ -236,7 +236,7 @@ def record(connection: sqlite3.Connection, reader: Reader, peer: str, after: int
     if not page.rows:
         waited = connection.execute(
             "UPDATE pulls SET last_ms = ?, times = times + 1 WHERE id = "
-            "(SELECT max(id) FROM pulls WHERE token = ? AND peer = ?) AND rows = 0 AND after = ?",
+            "(SELECT max(id) FROM pulls WHERE token = ? AND peer = ?) AND rows = 0 AND after = ? AND what = 'scans'",
             (now_ms, reader.token, peer, after),
         )
         if waited.rowcount:
@@ -248,13 +248,22 @@ def record(connection: sqlite3.Connection, reader: Reader, peer: str, after: int
     )
 
 
+def record_other(connection: sqlite3.Connection, reader: Reader, peer: str, what: tuple[str, int], now_ms: int) -> None:
+    """Put on record that something else than scans was read, by its name and how many rows it had."""
+    connection.execute(
+        "INSERT INTO pulls(at_ms, last_ms, times, role, token, peer, after, rows, last, what) "
+        "VALUES (?, ?, 1, ?, ?, ?, 0, ?, 0, ?)",
+        (now_ms, now_ms, reader.role, reader.token, peer, what[1], what[0]),
+    )
+
+
 def recorded(connection: sqlite3.Connection, most: int) -> list[dict[str, Any]]:
     """Return the audit trail of pulls, the newest first."""
     rows = connection.execute(
-        "SELECT at_ms, last_ms, times, role, token, peer, after, rows, last FROM pulls ORDER BY id DESC LIMIT ?",
+        "SELECT at_ms, last_ms, times, role, token, peer, after, rows, last, what FROM pulls ORDER BY id DESC LIMIT ?",
         (most,),
     )
-    names = ("at", "last_at", "times", "role", "token", "peer", "after", "rows", "last")
+    names = ("at", "last_at", "times", "role", "token", "peer", "after", "rows", "last", "what")
     return [dict(zip(names, (iso(at), iso(until), *rest), strict=True)) for at, until, *rest in rows]
 
 

@@ -9,7 +9,6 @@ SCANS: Final = "/v1/scans"
 GATES: Final = "/v1/gates"
 INCIDENTS: Final = "/v1/incidents"
 COVERAGE: Final = "/v1/coverage"
-TOKEN_QUERY: Final = "/v1/token-query"  # noqa: S105 - a path
 
 CBOR_TYPE: Final = "application/cbor"
 COSE_TYPE: Final = "application/cose"
@@ -21,9 +20,6 @@ TOP: Final = "Edge-Top"
 """Header of a page: the last hub sequence number there was; a page whose cursor is there is the end."""
 ROWS: Final = "Edge-Rows"
 """Header of a page: how many scans it holds."""
-
-SECOND: Final = "Edge-Second-Token"
-"""Header of a request that two roles make together: the token of the second."""
 
 MAX_POST: Final = 8 * 1024 * 1024
 """Largest body of a POST, bytes: a CBOR sequence (RFC 8742) of batches."""

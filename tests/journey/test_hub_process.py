@@ -222,7 +222,7 @@ def test_what_is_handed_out_is_for_its_owner_only(path: Path, tmp_path: Path) ->
     out, png, token = tmp_path / "code", tmp_path / "code.png", tmp_path / "token"
 
     edge("hub", "invite", path, "--site", "a", "--lane", "b", "--out", out, "--png", png)
-    edge("hub", "token", path, "--role", "auditor", "--out", token)
+    edge("hub", "token", "make", path, "--role", "auditor", "--out", token)
 
     assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in (out, png, token)}
 
