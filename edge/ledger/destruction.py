@@ -8,7 +8,6 @@ really gone, and who holds a role, is left to the caller.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import pairwise
 from typing import Any, Final
 
@@ -292,8 +291,3 @@ def _is_signer(signer: Signer) -> bool:
 
 def _signer_order(signer: Signer) -> tuple[str, bytes]:
     return signer.role, signer.public
-
-
-def receipt_hash(wire: bytes) -> bytes:
-    """Return what a certificate names a receipt by."""
-    return sha256(wire).digest()

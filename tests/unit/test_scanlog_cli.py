@@ -23,7 +23,7 @@ from edge.model.verdict import Outcome
 from edge.scanlog.lines import line
 from edge.scanlog.log import ScanLog
 from edge.scanlog.retention import Retention
-from tests.simulators.ledger import GATE, HUB_KEYS, START_MS, entries, fill, head_at, receipt, scan, token
+from tests.simulators.ledger import DEVICE, GATE, HUB_KEYS, START_MS, entries, fill, head_at, receipt, scan, token
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_verify_says_where_the_log_stands(tmp_path: Path, log: ScanLog) -> None:
 
 def test_verify_says_what_has_gone(tmp_path: Path, log: ScanLog) -> None:
     """A purged log is whole from where it begins."""
-    log.purge([receipt(head_at(log, 12))], Retention(GATE, HUB_KEYS, 0), Moment(START_MS + 10**9))
+    log.purge([receipt(head_at(log, 12))], Retention(GATE, HUB_KEYS, 0), Moment(START_MS + 10**9), key=DEVICE)
 
     assert "22 entries, 13 to 34. 12 earlier ones went under the hub's receipts." in run(tmp_path, "verify")
 
