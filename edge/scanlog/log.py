@@ -132,6 +132,26 @@ class ScanLog:
         self._unsaved += 1
         return Entry(seq, body, head, token, sealed)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all entries that are appended inside durable with one sync, when the block ends: all of them or none.
+
+        Until then nothing of them may be shown as recorded.
+
+        Raises:
+            LogUnwritable: They could not be made durable. The log is as it was before the block.
+        """
+        before = self.head
+        with self._translating(connection.unwritable):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._stand_at(before)
+                self._roll_back()
+                raise
+
     def _stand_at(self, head: Head) -> None:
         self._seq, self._top = head.seq, head.head
 
@@ -247,9 +267,7 @@ class ScanLog:
         return Span(rule.gate, old.epoch, old.purged_seq + 1, last.seq, old.purged_head, last.head)
 
     def _remove(self, meta: schema.Meta, stated: Facts, signed: Destruction) -> None:
-        before = self.head
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self.together():
             seq = self.append(stated).seq
             self._db.execute("INSERT INTO certificate (seq, wire) VALUES (?, ?)", (seq, signed.wire))
             if signed.count > stated.count:
@@ -258,11 +276,6 @@ class ScanLog:
                 )
             schema.write_meta(self._db, meta)
             self._db.execute("DELETE FROM scan WHERE seq <= ?", (meta.purged_seq,))
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._stand_at(before)
-            self._roll_back()
-            raise
         self._meta = meta
 
     def checkpoint(self) -> None:
