@@ -149,6 +149,16 @@ def private_of(wire: bytes) -> bytes:
     return b"" if packing.is_withheld(hidden) else hidden
 
 
+def has_facts(wire: bytes) -> bool:
+    """Whether the facts part of a batch is there, unverified.
+
+    Raises:
+        BatchRefused: `malformed`.
+    """
+    facts = _parts(wire)[1]
+    return bool(facts) and not packing.is_withheld(facts)
+
+
 def without_private(wire: bytes) -> bytes:
     """Return the batch with its private part destroyed; it still verifies.
 

@@ -89,6 +89,7 @@ def test_a_batch_without_facts_proves_its_heads_and_says_no_more() -> None:
 
     for whole in ("v1-three", "v2-three"):
         left = batch.without_facts(wires[whole])
+        assert (batch.has_facts(wires[whole]), batch.has_facts(left)) == (True, False)
         assert batch.open_header(left, public) == batch.open_header(wires[whole], public)
         with pytest.raises(BatchRefused) as refused:
             batch.open_batch(left, public)
