@@ -11,10 +11,10 @@ from typing import Any, Final
 from edge.authority.issue import PassRequest
 from edge.codec.ed25519 import refuse_weak_point
 from edge.errors import EncodingRefused, PublicationError
-from edge.model.credential import PassKind
+from edge.model.credential import NATIONAL_KINDS
 
 MAX_LINE: Final = 16384
-_KINDS: Final = {kind.name.lower(): kind for kind in PassKind}
+_KINDS: Final = {kind.name.lower(): kind for kind in NATIONAL_KINDS}
 _HOLDER_KEY: Final = "holder_key"
 _WHOLE: Final = ("status", "region", "birth_year", "days", "issued_at")
 _TEXTS: Final = ("issuer", "surname", "id_tail", "name", "venue_name")

@@ -23,7 +23,7 @@ from edge.gate.nonces import Nonces
 from edge.gate.sightings import Memory
 from edge.gate.tally import Tally
 from edge.gate.timecodes import Taken, TimeCodes
-from edge.model.credential import Credential
+from edge.model.credential import ServerToken, SignedCredential
 from edge.model.finding import Finding, Severity
 from edge.model.moment import Moment
 from edge.model.scan import NOT_SHOWN, RESUMED, EntryType, Facts
@@ -285,8 +285,9 @@ class Line:
         Raises:
             LogUnwritable: It could not be made durable.
         """
-        for reason, count in self._flood.drain():
-            self._append_counted(self._counted(reason), reason, count)
+        with self._log.together():
+            for reason, count in self._flood.drain():
+                self._append_counted(self._counted(reason), reason, count)
 
     def _counted(self, reason: Reason) -> Facts:
         trust, moment = self._now()
@@ -365,10 +366,15 @@ def unrecorded(verdict: Verdict) -> Verdict:
     return refused(Reason.LOG_UNWRITABLE, verdict, details={})
 
 
+def _authentic(verdict: Verdict) -> SignedCredential | None:
+    presented = verdict.presentation
+    return None if not verdict.is_authentic or isinstance(presented, ServerToken) else presented
+
+
 def facts_of(verdict: Verdict, symbol: Symbol, moment: Moment) -> Facts:
     """Return what the log states of a verdict: nothing personal, and of an unauthentic code only that it was one."""
     presented = verdict.presentation
-    authentic = presented if isinstance(presented, Credential) and verdict.is_authentic else None
+    authentic = _authentic(verdict)
     duration_ms = (time.monotonic_ns() - symbol.taken_ns) // 1_000_000 if symbol.taken_ns else 0
     return Facts(
         EntryType.SCAN,
@@ -377,7 +383,7 @@ def facts_of(verdict: Verdict, symbol: Symbol, moment: Moment) -> Facts:
         outcome=int(verdict.outcome),
         reason=str(verdict.reason),
         format=presented.format if presented is not None else "",
-        issuer=authentic.issuer if authentic is not None else "",
+        issuer=verdict.issuer.id if authentic is not None and verdict.issuer is not None else "",
         kind=int(authentic.kind) if authentic is not None else None,
         status=status_of(authentic) if authentic is not None else None,
         region=region_of(authentic) if authentic is not None else 0,

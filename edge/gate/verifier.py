@@ -13,7 +13,7 @@ from edge.gate.clock import now_ms
 from edge.gate.formats import load_formats
 from edge.gate.sm2 import verifiers
 from edge.ledger import slip
-from edge.model.credential import Credential
+from edge.model.credential import ServerToken
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Policy, TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict
@@ -155,7 +155,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
         "match": list(verdict.match),
     }
-    if isinstance(presented, Credential):
+    if presented is not None and not isinstance(presented, ServerToken):
         region = region_of(presented)
         row |= {
             "region": f"{region:06d}" if region else "",

@@ -9,14 +9,14 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from edge.codec import cbor
 from edge.disk.lockfile import LockFile
 from edge.errors import BatchRefused, EncodingRefused, EnrolmentError, LedgerError
-from edge.hub import access, fleet, folder, incidents, intake, projection, pull, roster
+from edge.hub import access, coverage, fleet, folder, incidents, intake, projection, pull, roster, statement
 from edge.hub.admission import Admission, Allowance
 from edge.hub.folder import HubConfig, HubFolder, TokenSeed
 from edge.hub.store import Store
@@ -233,17 +233,51 @@ class Hub:
             answers += self._take_some(pieces[start : start + _TOGETHER])
         return cbor.encode(answers)
 
-    def page(self, reader: access.Reader, peer: str, after: int, limit: int) -> pull.Page:
+    def page(self, reader: access.Reader, peer: str, asked: pull.Asked) -> pull.Page:
         """Return a page of scans, its reading on record.
 
         Raises:
             LedgerError: The database cannot be used.
         """
         with self.store.reader() as connection:
-            page = pull.read(connection, after, limit)
+            page = pull.read(connection, asked)
         now_ms = self.clock()
-        self.writer.do(lambda connection: pull.record(connection, reader, peer, after, page, now_ms))
+        self.writer.do(lambda connection: pull.record(connection, reader, peer, asked.after, page, now_ms))
         return page
+
+    def tell(
+        self,
+        reader: access.Reader,
+        peer: str,
+        what: str,
+        tell: Callable[[sqlite3.Connection], tuple[bytes, int]],
+    ) -> bytes:
+        """Return a document, its reading on record before a byte of it leaves.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        with self.store.reader() as connection:
+            text, rows = tell(connection)
+        now_ms = self.clock()
+        self.writer.do(lambda connection: pull.record_other(connection, reader, peer, (what, rows), now_ms))
+        return text
+
+    def told_gates(self, connection: sqlite3.Connection) -> tuple[bytes, int]:
+        """Return the state of every gate as JSON, and how many there are."""
+        found = fleet.gates(connection, self.clock(), self.silent_s)
+        return statement.canonical([{**asdict(one), "gate": one.gate.hex()} for one in found]), len(found)
+
+    def told_incidents(self, connection: sqlite3.Connection) -> tuple[bytes, int]:
+        """Return the open incidents as JSON, and how many there are."""
+        found = incidents.listed(connection, most=1000, is_open=True)
+        told = [{**asdict(one), "gate": one.gate.hex(), "params": dict(one.params)} for one in found]
+        return statement.canonical(told), len(found)
+
+    def told_coverage(self, connection: sqlite3.Connection, day: str) -> tuple[bytes, int]:
+        """Return the signed statement about a day, and how many gates it speaks of."""
+        content = coverage.of_day(connection, day, self.clock())
+        return statement.make(statement.COVERAGE, content, self.home.key), len(content["gates"])
 
     def status(self) -> dict[str, Any]:
         """Return the hub's health in numbers, with nothing secret in them; counted anew once a second at most.

@@ -101,7 +101,7 @@ class Pages:
         if not self._sessions.is_form(nonce, request.form.get("form", "")):
             return self._form(400, _wording()("login.again"))
         with self._hub.store.reader() as connection:
-            reader = access.find(connection, request.form.get("token", "").strip())
+            reader = access.find(connection, request.form.get("token", "").strip(), self._hub.clock())
         if reader is None:
             return self._refused(guard.peer_of(request))
         response = redirect(url_for("pages.index", lang=_wording().language), 303)

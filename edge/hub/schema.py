@@ -90,3 +90,11 @@ def first_tables(db: Database) -> None:
     """Make the tables of the first release."""
     for statement in _FIRST:
         db.conn.execute(statement)
+
+
+@MIGRATIONS()
+def pull_tokens(db: Database) -> None:
+    """Give tokens a name, an end and a revocation; say on record what was read."""
+    for column in ("name TEXT NOT NULL DEFAULT ''", "expires_ms INTEGER", "revoked_ms INTEGER"):
+        db.conn.execute(f"ALTER TABLE access ADD COLUMN {column}")
+    db.conn.execute("ALTER TABLE pulls ADD COLUMN what TEXT NOT NULL DEFAULT 'scans'")

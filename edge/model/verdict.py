@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-from edge.model.credential import Credential, PassKind, Presentation
+from edge.model.credential import PassKind, Presentation, SignedCredential
 from edge.model.rules import Ground
-from edge.model.trust import Issuer, IssuerKey
+from edge.model.trust import Anchor, Issuer, IssuerKey
 
 
 class Outcome(IntEnum):
@@ -96,10 +96,10 @@ class Verification:
         warnings: Checks that could not be decided and were downgraded.
     """
 
-    credential: Credential
+    credential: SignedCredential
     reason: Reason
     issuer: Issuer | None = None
-    key: IssuerKey | None = None
+    key: IssuerKey | Anchor | None = None
     warnings: tuple[Reason, ...] = ()
 
     @property

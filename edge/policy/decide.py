@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from edge.model.credential import PassKind, Presentation, ServerToken, TravelClaims
+from edge.model.credential import ForeignCredential, PassKind, Presentation, ServerToken, TravelClaims
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Band, Issuer, MatrixRow, TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict, Verification
 from edge.policy import live, rules
+from edge.verify.foreign import is_short_lived
 from edge.verify.verify import status_of
 
 
@@ -187,7 +188,9 @@ def _admitted(verification: Verification, trust: TrustSnapshot) -> Reason:
 
 def matrix_row(verification: Verification, trust: TrustSnapshot, place: Place) -> MatrixRow | None:
     """Return the row of the recognition matrix for this issuer's status at this place: the most local one."""
-    return local_row(trust.matrix.get((verification.credential.issuer, status_of(verification.credential)), ()), place)
+    # Of a foreign credential our own id counts, not what it calls its issuer.
+    issuer = verification.issuer.id if verification.issuer is not None else ""
+    return local_row(trust.matrix.get((issuer, status_of(verification.credential)), ()), place)
 
 
 def local_row(rows: Iterable[MatrixRow], place: Place) -> MatrixRow | None:
@@ -230,6 +233,8 @@ def _travel(claims: TravelClaims, trust: TrustSnapshot) -> tuple[Reason, dict[st
 
 def _needs_revocation(verification: Verification, trust: TrustSnapshot) -> bool:
     credential = verification.credential
+    if isinstance(credential, ForeignCredential):
+        return not is_short_lived(credential, trust)
     if credential.kind is PassKind.VENUE:
         return False
     return credential.expires_at - credential.issued_at > trust.policy.short_lived_s

@@ -12,7 +12,7 @@ from edge.codec.ed25519 import refuse_weak_box_key, refuse_weak_point
 from edge.codec.sm2 import refuse_off_curve
 from edge.errors import EncodingRefused
 from edge.ledger.device import key_id
-from edge.model.credential import PassKind
+from edge.model.credential import NATIONAL_KINDS, PassKind
 from edge.model.rules import GROUNDS, HEALTHS, Ground
 from edge.model.trust import EDDSA, SM2, Issuer, IssuerKey, MatrixRow
 from edge.trust import paths
@@ -31,16 +31,19 @@ MAX_REGION: Final = 999999
 LEAST_REGION: Final = 100000
 
 
-def kinds(fields: Fields, member: str = "kinds") -> frozenset[PassKind]:
+def kinds(
+    fields: Fields, member: str = "kinds", *, of: frozenset[PassKind] = frozenset(PassKind)
+) -> frozenset[PassKind]:
     """Return a member that lists kinds of pass.
 
     Raises:
-        TrustError: It is missing or names another kind.
+        TrustError: It is missing or names a kind that is not one of `of`.
     """
     found = fields.texts(member)
+    known = [name for name, kind in KINDS.items() if kind in of]
     for name in found:
-        if name not in KINDS:
-            raise fields.fault(member, f"may hold {', '.join(KINDS)}")
+        if name not in known:
+            raise fields.fault(member, f"may hold {', '.join(known)}")
     return frozenset(KINDS[name] for name in found)
 
 
@@ -127,7 +130,7 @@ def _key(row: Fields, issuer: str) -> IssuerKey | None:
         key_id=row.data("kid", 1, 8),
         algorithm=algorithm or 0,
         public=public,
-        kinds=kinds(row),
+        kinds=kinds(row, of=NATIONAL_KINDS),
         regions=prefixes(row, "regions"),
         max_validity_s=row.integer("max_validity_s", 1, 10 * _YEAR),
         not_before=row.time("not_before"),

@@ -11,12 +11,14 @@ from edge.credentials.format import parse
 from edge.errors import CredentialError
 from edge.gate.formats import load_formats
 from edge.model.verdict import Reason
+from tests.simulators.foreign import make_hcert
 from tests.simulators.world import HOLDER, make_pass, shown_live
 
 FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
     "document": [b"11010519491231002X"],
+    "hcert": [make_hcert()],
     "hp1": [make_pass()],
     "hl1": [shown_live(make_pass(holder=HOLDER))],
     "server_token": [
@@ -52,6 +54,7 @@ def test_a_format_reads_its_own_codes_and_gives_equal_codes_equal_identities(kno
 @example(raw=b"HP1:")
 @example(raw=b"HL1:")
 @example(raw=b"HL1:" + b"A" * LARGEST)
+@example(raw=b"HC1:" + b"A" * LARGEST)
 @example(raw=b"HP1:" + b"A" * LARGEST)
 @example(raw=b"{" * LARGEST)
 @example(raw=b'{"label":"yss"' + b"[" * LARGEST)

@@ -15,9 +15,10 @@ import pytest
 from edge.codec import cbor
 from edge.errors import AnswerRefused, ConfigError, PortInUse, SetupError, TransportError
 from edge.hub import client, folder, store
-from edge.hub.client import OutFile, Progress, Source
+from edge.hub.client import Client, Query, Source
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub
+from edge.hub.outfile import OutFile, Progress
 from edge.hub.roster import Place
 from edge.hub.serve import listen
 from edge.ledger import wire
@@ -293,7 +294,7 @@ def test_pages_together_are_the_ledger(hub: Hub, gate: Device, url: str, token: 
 
     for limit in (1, 2, 5, 23, 10_000):
         seqs: list[int] = []
-        while lines := client.fetch(source, seqs[-1] if seqs else 0, limit):
+        while lines := client.fetch(source, Query(seqs[-1] if seqs else 0, limit)).lines:
             seqs += [json.loads(line)["hub_seq"] for line in lines]
         assert seqs == list(range(1, 24))
 
@@ -308,7 +309,7 @@ def test_a_line_says_everything_in_words(hub: Hub, gate: Device, url: str, token
     )
     post(hub, [gate.batch(1, 4)])
 
-    lines = [json.loads(line) for line in client.fetch(Source(url, token), 0, 10)]
+    lines = [json.loads(line) for line in client.fetch(Source(url, token), Query(0, 10)).lines]
 
     assert lines[0] == {
         "hub_seq": 1,
@@ -355,7 +356,7 @@ def test_hostile_texts_stay_one_line_each(hub: Hub, desk: Desk, url: str, token:
     gate.append(fact(0, issuer=hostile, note=hostile))
     post(hub, [gate.batch(1, 1)])
 
-    lines = client.fetch(Source(url, token), 0, 10)
+    lines = client.fetch(Source(url, token), Query(0, 10)).lines
 
     assert len(lines) == 1
     assert hostile == json.loads(lines[0])["issuer"]
@@ -364,7 +365,7 @@ def test_hostile_texts_stay_one_line_each(hub: Hub, desk: Desk, url: str, token:
 def test_junk_in_the_query_is_refused(caller: Caller, token: str) -> None:
     """With what would be right."""
     queries = ["after=-1", "after=x", "after=1e3", "after=%D9%A1", "after=99999999999999999999", "after=1;drop"]
-    queries += ["limit=0", "limit=10001", "limit=", "limit=1.5", "format=csv", "from=1"]
+    queries += ["limit=0", "limit=10001", "limit=", "limit=1.5", "format=xlsx", "from=1"]
 
     answers = [caller.get(f"{wire.SCANS}?{query}", Authorization=bearer(token)) for query in queries]
 
@@ -509,7 +510,7 @@ def test_two_pulls_do_not_share_a_file(tmp_path: Path) -> None:
 def test_what_is_no_list_of_scans_is_refused(answer: bytes) -> None:
     """A captive portal, a redirect, a broken answer: one sentence, and the token goes nowhere else."""
     with _saying(answer) as url, pytest.raises(TransportError) as met:
-        client.fetch(Source(url, "t"), 0, 10)
+        client.fetch(Source(url, "t"), Query(0, 10))
 
     assert met.value.message
     assert met.value.next_step
@@ -521,7 +522,7 @@ def test_whole_lines_before_a_break_are_kept() -> None:
     said = b'HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n{"hub_seq":1}\n{"hub_seq":2}\n{"hub'
 
     with _saying(said) as url:
-        lines = client.fetch(Source(url, "t"), 0, 10)
+        lines = client.fetch(Source(url, "t"), Query(0, 10)).lines
 
     assert lines == [b'{"hub_seq":1}\n', b'{"hub_seq":2}\n']
 
@@ -531,7 +532,7 @@ def test_a_line_without_an_end_is_not_read_without_one() -> None:
     said = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n" + b"1" * (2 * client.MAX_LINE)
 
     with _saying(said) as url, pytest.raises(AnswerRefused):
-        client.fetch(Source(url, "t"), 0, 10)
+        client.fetch(Source(url, "t"), Query(0, 10))
 
 
 def test_a_port_in_use_is_said_with_another() -> None:
@@ -590,7 +591,9 @@ def test_a_message_in_an_answer_is_short(hub: Hub, gate: Device) -> None:
 
 def _pull_into(out: Path, source: Source) -> None:
     with OutFile(out) as file:
-        client.pull(source, Progress(file.write, lambda _lines, _cursor: None, file.last), None)
+        progress = Progress(file.take, lambda _lines, _cursor, _top: None, file.last)
+        for page in Client(source).pages(Query(file.last)):
+            progress.take(page)
 
 
 @contextlib.contextmanager
