@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge.cli import hub_ledger
 from edge.errors import ConfigError, EdgeError, LogDamaged, TransportError
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ _SHOW_ANEW_S = 5.0
 @click.group()
 def hub() -> None:
     """Receive the scans of many gates, and hand them to central operations."""
+
+
+hub.add_command(hub_ledger.import_)
 
 
 @hub.command()

@@ -80,13 +80,26 @@ _Item = intake.Parcel | BatchRefused
 _Stranger = tuple[bytes, bytes, BatchRefused]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one batch.
+
+    Attributes:
+        gate: The gate it concerns, or `incidents.NOBODY`.
+        result: What the hub holds now, or why it was refused.
+    """
+
+    gate: bytes
+    result: intake.Held | BatchRefused
+
+
 class Hub:
     """One hub on one folder; `open` it, `close` it.
 
     Args:
         home: The folder.
         store: Its database, migrated.
-        lock: What keeps a second hub out of the folder; closed at the end.
+        lock: What keeps a second hub out of the folder, closed at the end; None beside a hub that serves it.
         clock: Unix milliseconds.
         monotonic: Seconds that never go back.
     """
@@ -95,7 +108,7 @@ class Hub:
         self,
         home: HubFolder,
         store: Store,
-        lock: LockFile,
+        lock: LockFile | None,
         *,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
@@ -132,6 +145,21 @@ class Hub:
             raise
         return cls(home, store, lock, clock=clock)
 
+    @classmethod
+    def beside(cls, path: Path, *, clock: Clock = system_clock) -> "Hub":
+        """Open the hub in a folder to take in and answer, whether another process serves it or not.
+
+        SQLite's own lock keeps the commits of the two apart; a serving hub sees what was taken in with its next read.
+
+        Raises:
+            ConfigError: It is no hub folder, or a file in it is damaged.
+            LedgerError: The database is missing, damaged or cannot be written.
+        """
+        home = folder.load(path)
+        store = Store(home.database)
+        store.migrate()
+        return cls(home, store, None, clock=clock)
+
     @property
     def config(self) -> HubConfig:
         """What `hub.toml` says."""
@@ -145,7 +173,8 @@ class Hub:
     def close(self) -> None:
         """Finish what waits, close the database and let go of the folder; blocks."""
         self.writer.close()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def enrol(self, body: bytes) -> bytes | Declined:
         """Answer a request for enrolment; the signed answer, or why there is none.
@@ -230,8 +259,45 @@ class Hub:
             return Declined(413, "too_many", "The post holds too many batches.", f"Send at most {MAX_BATCHES}.")
         answers: list[list[Any]] = []
         for start in range(0, len(pieces), _TOGETHER):
-            answers += self._take_some(pieces[start : start + _TOGETHER])
+            answers += [self._answer(one.result) for one in self.take_pieces(pieces[start : start + _TOGETHER])]
         return cbor.encode(answers)
+
+    def take_pieces(self, pieces: list[tuple[bytes, Any]]) -> list[Taken]:
+        """Take in batches in one commit and return what became of each.
+
+        Args:
+            pieces: The bytes of each and the CBOR item in them, None where there is none; all held in memory opened.
+
+        Raises:
+            LedgerError: The database cannot be used; nothing of them was kept.
+        """
+        now_ms = self.clock()
+        items: list[_Item] = []
+        claims: list[bytes] = []
+        strangers: list[_Stranger] = []
+        with self.store.reader() as connection:
+            for piece, value in pieces:
+                item, claimed = _opened(connection, piece, value, now_ms)
+                items.append(item)
+                claims.append(claimed)
+                if isinstance(item, BatchRefused) and self._strangers.take():
+                    strangers.append((claimed, piece, item))
+        if strangers or any(isinstance(item, intake.Parcel) for item in items):
+            taken = self.writer.do(lambda connection: _written(connection, items, strangers, now_ms))
+        else:
+            taken = [item for item in items if isinstance(item, BatchRefused)]
+        _log_refusals(items, taken)
+        return [Taken(*pair) for pair in zip(claims, taken, strict=True)]
+
+    def receipt_of(self, gate: bytes, epoch: bytes) -> bytes:
+        """Return the signed receipt for all that the hub holds of a log, no bytes where that is nothing.
+
+        Raises:
+            LedgerError: The database cannot be read.
+        """
+        with self.store.reader() as connection:
+            log = intake.log_named(connection, gate, epoch)
+        return self._receipt(intake.Held(gate, epoch, log.last, log.head, log.hub_seq)) if log.row else b""
 
     def page(self, reader: access.Reader, peer: str, after: int, limit: int) -> pull.Page:
         """Return a page of scans, its reading on record.
@@ -274,27 +340,14 @@ class Hub:
             "has_trust_root": bool(self.home.root()),
         }
 
-    def _take_some(self, pieces: list[tuple[bytes, Any]]) -> list[list[Any]]:
-        now_ms = self.clock()
-        items: list[_Item] = []
-        strangers: list[_Stranger] = []
-        with self.store.reader() as connection:
-            for piece, value in pieces:
-                item, claimed = _opened(connection, piece, value, now_ms)
-                items.append(item)
-                if isinstance(item, BatchRefused) and self._strangers.take():
-                    strangers.append((claimed, piece, item))
-        if not strangers and not any(isinstance(item, intake.Parcel) for item in items):
-            return [self._answer(item, now_ms) for item in items if isinstance(item, BatchRefused)]
-        taken = self.writer.do(lambda connection: _written(connection, items, strangers, now_ms))
-        _log_refusals(items, taken)
-        return [self._answer(item, now_ms) for item in taken]
-
-    def _answer(self, taken: intake.Held | BatchRefused, now_ms: int) -> list[Any]:
+    def _answer(self, taken: intake.Held | BatchRefused) -> list[Any]:
         if isinstance(taken, BatchRefused):
             return [0, taken.kind, str(taken)[:_MAX_MESSAGE]]
-        said = Receipt(taken.gate, taken.epoch, taken.last, taken.head, taken.hub_seq, now_ms, "", b"")
-        return [1, receipt.make(said, self.home.key).wire]
+        return [1, self._receipt(taken)]
+
+    def _receipt(self, held: intake.Held) -> bytes:
+        said = Receipt(held.gate, held.epoch, held.last, held.head, held.hub_seq, self.clock(), "", b"")
+        return receipt.make(said, self.home.key).wire
 
     def _tidy(self, connection: sqlite3.Connection) -> None:
         now_ms = self.clock()
@@ -333,7 +386,7 @@ def _opened(connection: sqlite3.Connection, piece: bytes, value: Any, now_ms: in
     """Open one batch under its gate's key; with a refusal comes the gate that it concerns, or `NOBODY`."""
     try:
         # Shape and signer first, without a hash or a signature spent on a stranger.
-        named = device.signer_of(value[0]) if _is_batch(value) else None
+        named = device.signer_of(value[0]) if is_batch(value) else None
     except LedgerError:
         named = None
     if named is None:
@@ -349,7 +402,8 @@ def _opened(connection: sqlite3.Connection, piece: bytes, value: Any, now_ms: in
         return refused, gate.gate
 
 
-def _is_batch(value: Any) -> bool:
+def is_batch(value: Any) -> bool:
+    """Whether a CBOR item has the shape of a batch."""
     return isinstance(value, list) and len(value) == _PARTS and all(isinstance(part, bytes) for part in value)
 
 

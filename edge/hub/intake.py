@@ -52,6 +52,7 @@ class Held:
         last: Its sequence number.
         head: The chain hash there.
         hub_seq: Its hub sequence number.
+        written: Entries written for it; 0 where all were held before.
     """
 
     gate: bytes
@@ -59,6 +60,7 @@ class Held:
     last: int
     head: bytes
     hub_seq: int
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,12 @@ def log_of(connection: sqlite3.Connection, gate: int, epoch: bytes) -> Log:
         "SELECT id, last, head, hub_seq FROM logs WHERE gate = ? AND epoch = ?", (gate, epoch)
     ).fetchone()
     return Log(*found) if found else Log(0, 0, chain.GENESIS, 0)
+
+
+def log_named(connection: sqlite3.Connection, gate: bytes, epoch: bytes) -> Log:
+    """Return how far the hub holds the log of a gate id."""
+    found = connection.execute("SELECT id FROM gates WHERE gate = ?", (gate,)).fetchone()
+    return log_of(connection, found[0] if found else 0, epoch)
 
 
 def _place(connection: sqlite3.Connection, parcel: Parcel) -> Held:
@@ -217,7 +225,7 @@ def _append(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> Held:
     connection.execute(
         "UPDATE gates SET contact_ms = max(contact_ms, ?) WHERE id = ?", (parcel.received_ms, parcel.gate)
     )
-    return Held(header.gate, header.epoch, header.last, header.head, hub_last)
+    return Held(header.gate, header.epoch, header.last, header.head, hub_last, hub_last - hub_first + 1)
 
 
 def _entry_ms(parcel: Parcel) -> int:
