@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge.cli import hub_ledger
-from edge.errors import ConfigError, EdgeError, LogDamaged, TransportError
+from edge.errors import ConfigError, EdgeError, TransportError
 
 if TYPE_CHECKING:
     from edge.hub.client import OutFile, Source
@@ -32,7 +32,8 @@ def hub() -> None:
     """Receive the scans of many gates, and hand them to central operations."""
 
 
-hub.add_command(hub_ledger.import_)
+for command in (hub_ledger.import_, hub_ledger.check, hub_ledger.rebuild):
+    hub.add_command(command)
 
 
 @hub.command()
@@ -265,33 +266,6 @@ def token(directory: Path, role: str, out: Path) -> None:
 
     _write_secret(out, Desk(directory).new_token(role).encode() + b"\n")
     click.echo(f"A token for the role {role} is in {out}. The hub keeps only its hash.")
-
-
-@hub.command()
-@_DIR
-@click.option("--rebuild", is_flag=True, help="Make the rows that are pulled again from the signed batches.")
-@_JSON
-def check(directory: Path, *, rebuild: bool, as_json: bool) -> None:
-    """Verify the whole ledger: every signature, chain and row."""
-    from edge.hub import folder, inspection
-    from edge.hub.store import Store
-
-    store = Store(folder.load(directory).database)
-    store.migrate()
-    if rebuild:
-        inspection.rebuild(store)
-    report = inspection.inspect(store)
-    if as_json:
-        _print_json({"batches": report.batches, "entries": report.entries, "problems": list(report.problems)})
-    else:
-        click.echo(f"{report.entries} entries in {report.batches} batches")
-        for problem in report.problems:
-            click.echo(problem, err=True)
-    if report.problems:
-        raise LogDamaged(
-            f"The ledger in {directory} does not hold in {len(report.problems)} places.",
-            "Keep hub.db as it is, restore the last backup; gates keep what was not receipted.",
-        )
 
 
 def _source(url: str | None, token_file: Path | None, directory: Path | None) -> "Source":

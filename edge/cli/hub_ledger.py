@@ -1,4 +1,4 @@
-"""`edge hub import`: what is done to the ledger by hand, beside a hub that may be serving."""
+"""`edge hub import`, `check` and `rebuild`: what is done to the ledger by hand, beside a hub that may be serving."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edge.errors import LedgerError
+from edge.errors import LedgerError, LogDamaged
 
 if TYPE_CHECKING:
     from edge.hub.imports import Import, OfGate, Summary
@@ -53,6 +53,53 @@ def import_(directory: Path, paths: tuple[str, ...], receipts: Path | None, *, a
             "Not everything was taken in; nothing of it is lost at the gates.",
             f"See why: edge hub incidents {directory}",
         )
+
+
+@click.command()
+@_DIR
+@_JSON
+def check(directory: Path, *, as_json: bool) -> None:
+    """Verify the whole ledger: every signature, chain and row."""
+    from edge.hub import folder, inspection
+    from edge.hub.store import Store
+
+    store = Store(folder.load(directory).database)
+    store.migrate()
+    report = inspection.inspect(store)
+    if as_json:
+        told = {"batches": report.batches, "entries": report.entries, "problems": list(report.problems)}
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        click.echo(f"{report.entries} entries in {report.batches} batches")
+        for problem in report.problems:
+            click.echo(problem, err=True)
+    if report.problems:
+        raise LogDamaged(
+            f"The ledger in {directory} does not hold in {len(report.problems)} places.",
+            "Keep hub.db as it is, restore the last backup; gates keep what was not receipted.",
+        )
+
+
+@click.command()
+@_DIR
+def rebuild(directory: Path) -> None:
+    """Make the rows that are pulled again from the signed batches; works while the hub serves.
+
+    What broke off goes on with the same command.
+    """
+    from edge.hub import folder
+    from edge.hub.rebuild import rebuild as make_again
+    from edge.hub.store import Store
+
+    store = Store(folder.load(directory).database)
+    store.migrate()
+    rows = make_again(store, _tell_rows)
+    click.echo(f"{rows} rows made again from the ledger.")
+
+
+def _tell_rows(reached: int, newest: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{reached} of {newest} entries", nl=reached == newest, err=True)
 
 
 def _take(work: "Import", paths: tuple[str, ...]) -> None:

@@ -34,6 +34,7 @@ TOKENS_MS: Final = 48 * 3_600_000
 """How long privacy tokens are kept."""
 _STATUS_S: Final = 1.0
 _FLOW_HOURS: Final = 40 * 24
+_SETTLED_STEPS: Final = 64
 _TOGETHER: Final = 16
 """Batches handed to the writer at once: bounds what one request holds opened in memory."""
 _PARTS: Final = 3
@@ -119,7 +120,7 @@ class Hub:
         self.clock = clock
         self.monotonic = monotonic
         self.admission = Admission(monotonic)
-        self.writer = GroupCommit(store, self._tidy)
+        self.writer = GroupCommit(store, self._tidy, background=projection.step)
         self._seed = TokenSeed(home.path)
         # Anybody may ask: what is counted over all gates is not counted for each who does.
         self._counted: tuple[float, dict[str, Any]] = (-math.inf, {})
@@ -299,12 +300,26 @@ class Hub:
             log = intake.log_named(connection, gate, epoch)
         return self._receipt(intake.Held(gate, epoch, log.last, log.head, log.hub_seq)) if log.row else b""
 
+    def settle(self) -> None:
+        """Project what the ledger holds and no row shows yet, a bounded part of it where that is much.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        for _ in range(_SETTLED_STEPS):
+            with self.store.reader() as connection:
+                reached, newest = projection.reach(connection)
+            if reached >= newest:
+                return
+            self.writer.do(projection.step)
+
     def page(self, reader: access.Reader, peer: str, after: int, limit: int) -> pull.Page:
         """Return a page of scans, its reading on record.
 
         Raises:
             LedgerError: The database cannot be used.
         """
+        self.settle()
         with self.store.reader() as connection:
             page = pull.read(connection, after, limit)
         now_ms = self.clock()

@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -150,6 +151,8 @@ def _live(hub: Hub) -> dict[str, Any]:
     """Return everything the templates show, from now."""
     words = _wording()
     now_ms = hub.clock()
+    with suppress(LedgerError):
+        hub.settle()
     with hub.store.reader() as connection:
         seen = fleet.overview(connection, now_ms, hub.silent_s)
         opened = incidents.listed(connection, most=INCIDENTS_SHOWN, is_open=True)

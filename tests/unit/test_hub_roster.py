@@ -214,6 +214,7 @@ def test_a_known_device_at_a_new_place_goes_on(hub: Hub, desk: Desk, gate: Devic
     enrol(hub, desk, gate, site="South", lane="9")
     post(hub, [gate.batch(3, 4)])
 
+    hub.settle()
     with hub.store.reader() as connection:
         rows = connection.execute(
             "SELECT seq, site FROM scans JOIN places ON places.id = place ORDER BY hub_seq"
