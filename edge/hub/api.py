@@ -14,8 +14,9 @@ from edge.errors import ConfigError
 from edge.hub import access, asking, guard
 from edge.hub.admission import Admission
 from edge.hub.coverage import bounds
+from edge.hub.declined import Declined
 from edge.hub.forms import FORMS
-from edge.hub.hub import Declined, Hub
+from edge.hub.hub import Hub
 from edge.ledger import wire
 
 STATUS: Final = "/v1/status"
