@@ -285,8 +285,9 @@ class Line:
         Raises:
             LogUnwritable: It could not be made durable.
         """
-        for reason, count in self._flood.drain():
-            self._append_counted(self._counted(reason), reason, count)
+        with self._log.together():
+            for reason, count in self._flood.drain():
+                self._append_counted(self._counted(reason), reason, count)
 
     def _counted(self, reason: Reason) -> Facts:
         trust, moment = self._now()

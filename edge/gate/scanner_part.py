@@ -146,7 +146,7 @@ class ScannerPart:
             report=self._report,
             slip=slips.code,
         )
-        self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolled.whole)
+        self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolled.identity)
         self._sunset = Sunset(
             state, self._log, self._memory, enrolment=self._enrolled.enrolment, record=self._line.staff
         )
@@ -240,7 +240,7 @@ class ScannerPart:
     def _take_up_enrolment(self) -> None:
         self._line.place = Place(self._enrolled.place.region)
         self._line.timecodes.hub_keys = self._enrolled.hub_keys
-        self._upkeep = Upkeep(self._log, self._state / "sync.db", self._enrolled.whole)
+        self._upkeep = Upkeep(self._log, self._state / "sync.db", self._enrolled.identity)
         self._sunset.enrolment = self._enrolled.enrolment
 
     def _turn_day(self, moment: Moment) -> None:

@@ -9,7 +9,6 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
-from edge.codec import cbor
 from edge.errors import BatchRefused, LogDamaged
 from edge.hub import incidents, projection
 from edge.ledger import batch as batches
@@ -235,7 +234,7 @@ def _new_log(connection: sqlite3.Connection, parcel: Parcel) -> int:
 
 
 def _keep_private(connection: sqlite3.Connection, parcel: Parcel, row: int, hub_first: int, skip: int) -> None:
-    private = cbor.decode(parcel.batch.wire)[2]
+    private = batches.private_of(parcel.batch.wire)
     if private:
         connection.execute("INSERT INTO private VALUES (?, ?, ?)", (row, parcel.received_ms, private))
     sealed = [(hub_seq, entry.sealed) for hub_seq, entry in enumerate(parcel.batch.entries[skip:], hub_first)]

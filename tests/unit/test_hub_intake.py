@@ -303,7 +303,7 @@ def test_a_batch_of_a_later_version_is_refused_as_such(hub: Hub, gate: Device) -
     """The gate keeps it until the hub is updated."""
     gate.scan(1)
     parts = cbor.decode(gate.batch(1, 1))
-    header = device.opened("batch", parts[0], gate.public) | {1: 2}
+    header = device.opened("batch", parts[0], gate.public) | {1: 3}
     parts[0] = device.sign("batch", header, gate.key)
 
     assert post(hub, [cbor.encode(parts)]) == ["version"]
