@@ -9,8 +9,8 @@ from edge.errors import SetupError
 from edge.model.scan import Head
 from edge.scanlog.reader import ScanLogReader
 from edge.sync.link import LinkState, read_link
+from edge.sync.opening import SCANS
 from edge.sync.outbox import NO_LOG, standing_of
-from edge.sync.service import SCANS
 from edge.sync.session import Link
 from edge.sync.store import FILE, Kept, SyncStore, Taken
 
