@@ -192,6 +192,9 @@ def _words(found: dict[str, Any]) -> list[str]:
         )
     lines.append(f"last push     {_time(found['last_push_ms'])}")
     lines.append(f"last refresh  {_time(found['last_refresh_ms'])}")
+    if found["clock_ahead_ms"] is not None:
+        ahead, unsure = found["clock_ahead_ms"], found["clock_unsure_ms"]
+        lines.append(f"clock         {ahead / _MILLI:+.1f} s against the hub's, within {unsure / _MILLI:.1f} s")
     lines += [_parked(batch) for batch in found["parked"]]
     return lines
 

@@ -21,6 +21,8 @@ from edge.sync.store import Kept, Mark, SyncStore
 
 UNANSWERED: Final = "unanswered"
 """Kind of a batch that never got an answer while the hub answered everything else."""
+LEAST_HALVED: Final = 4096
+"""Whatever refuses less than this for its size, bytes, means something else."""
 NO_LOG: Final = Head(bytes(8), 0, chain.GENESIS)
 
 
@@ -81,6 +83,7 @@ class Outbox:
         """Gate id, 16 bytes."""
         self._trust: tuple[bytes, tuple[int, int]] = (b"", (0, 0))
         self._is_ours = False
+        self._most_bytes = batch.MAX_WIRE
 
     def set_trust(self, digest: bytes, versions: tuple[int, int]) -> None:
         """Name the trust snapshot that batches cut from now on were made under."""
@@ -232,6 +235,35 @@ class Outbox:
                 self.store.set_mark(receipt.epoch, Mark(receipt.last, receipt.head))
             return any(other.kind == "gap" and other.epoch == receipt.epoch for other in self.store.batches())
 
+    def halve(self, kept: Kept) -> bool:
+        """Cut a batch that is too large for the way to the hub in two, from its own bytes; later ones are cut smaller.
+
+        The hub finds by the chain what it may hold of it already.
+
+        Returns:
+            Whether it was cut; False where it is too small for that, or not ours to sign.
+
+        Raises:
+            LedgerError: `sync.db` cannot be read or written.
+        """
+        with self.store.writing():
+            wire = self.store.wire(kept.number)
+            if wire is None or len(wire) < LEAST_HALVED or kept.first == kept.last:
+                return False
+            try:
+                whole = batch.open_batch(wire, self._key.verify_key.encode())
+            except BatchRefused:
+                # Another key's, or of a later version.
+                return False
+            self._most_bytes = min(self._most_bytes, len(wire) // 2 + LEAST_HALVED)
+            self.store.drop(kept.number)
+            head, middle = whole.header.previous_head, (len(whole.entries) + 1) // 2
+            for part in (whole.entries[:middle], whole.entries[middle:]):
+                cut = Cut(self.gate, kept.epoch, head, whole.header.trust_digest, whole.header.trust_versions)
+                head = part[-1].head
+                self.store.keep(kept.epoch, part[0].seq, Mark(part[-1].seq, head), batch.make(part, cut, self._key))
+        return True
+
     def learn(self, watermark: Watermark) -> str:
         """Take in how far the hub says it holds the log.
 
@@ -313,7 +345,7 @@ class Outbox:
             )
         cut = Cut(self.gate, head.epoch, at.head, *self._trust)
         wire = batch.make(entries, cut, self._key)
-        while len(wire) > batch.MAX_WIRE:
+        while len(wire) > self._most_bytes and len(entries) > 1:
             entries = entries[: (len(entries) + 1) // 2]
             wire = batch.make(entries, cut, self._key)
         return self.store.keep(head.epoch, entries[0].seq, Mark(entries[-1].seq, entries[-1].head), wire)

@@ -54,6 +54,8 @@ class Overview:
             "parked": [_parked(kept) for kept in self.parked],
             "last_push_ms": self.last_push_ms,
             "last_refresh_ms": self.link.last_refresh_ms if self.link is not None else None,
+            "clock_ahead_ms": self.link.clock_ahead_ms if self.link is not None else None,
+            "clock_unsure_ms": self.link.clock_unsure_ms if self.link is not None else None,
         }
 
 

@@ -20,6 +20,7 @@ from edge.model.settings import Settings
 from edge.scanlog.reader import ScanLogReader
 from edge.sync.carrier import Visit, visit
 from edge.sync.errands import Errands, Inbox
+from edge.sync.health import health_of
 from edge.sync.link import LinkFile, LinkState
 from edge.sync.network import ways_out
 from edge.sync.opening import SCANS, TRUST, open_store
@@ -230,6 +231,7 @@ class Service:
             _LOG.warning("stick: %s", found.params["message"])
 
     def _show(self, now: float) -> None:
+        offset = self._pusher.offset
         state = LinkState(
             self._session.link,
             self._now_ms(),
@@ -237,6 +239,8 @@ class Service:
             self._said[0],
             self._link.shown.last_refresh_ms,
             tuple(self._findings()),
+            offset.ahead_ms if offset is not None else None,
+            offset.unsure_ms if offset is not None else None,
         )
         try:
             self._link.show(state, now)
@@ -268,10 +272,11 @@ class Service:
 
     def _health(self) -> Mapping[str, int | str]:
         believed: Believed = self._view.believed
-        if not believed.issued_at:
-            return {}
-        age_s = max(0, self._now_ms() // 1000 - believed.issued_at)
-        return {"trust_version": believed.versions[0], "trust_age_s": age_s}
+        found = health_of(Path(self._settings.state), self._log)
+        if believed.issued_at:
+            age_s = max(0, self._now_ms() // 1000 - believed.issued_at)
+            found |= {"trust_version": believed.versions[0], "trust_age_s": age_s}
+        return found
 
 
 def _type_of(entry: Entry) -> EntryType | None:

@@ -37,6 +37,8 @@ def test_the_file_has_the_documented_form(tmp_path: Path) -> None:
         "backlog": 3,
         "last_push_ms": None,
         "last_refresh_ms": None,
+        "clock_ahead_ms": None,
+        "clock_unsure_ms": None,
         "findings": [{"code": "hub.refused", "severity": "warning", "params": {"kind": "fork"}}],
     }
 
