@@ -2,66 +2,22 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edge.errors import Unreachable
 from edge.hub.hub import Declined, Hub
-from edge.ledger import batch, wire
 from edge.model.settings import SyncSettings
 from edge.sync.stick import export, take_receipts
-from edge.sync.transport import Answer, Question
-from tests.simulators.hub import ModelHub
 from tests.simulators.hub_gates import Clock, begin
+from tests.simulators.real_hub import DirectHub, enrol, held
 from tests.simulators.stick_import import files_on, import_stick
 from tests.simulators.sync_gate import AT_MS, SyncGate
 
 SETTINGS = SyncSettings(push_at=3, push_after_s=5.0)
 WAYS = ("there", "dropped", "answer lost", "twice")
-
-
-class RealHub(ModelHub):
-    """The hub as it ships, in this process, behind a way that drops, loses and doubles.
-
-    Args:
-        hub: The hub.
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        super().__init__(hub.home.key)
-        self.real = hub
-        self.way = "there"
-        self.sent: list[bytes] = []
-
-    def exchange(self, question: Question) -> Answer:
-        """Ask the hub over the way."""
-        if self.way == "dropped":
-            raise Unreachable("dropped")
-        if question.path == wire.BATCHES:
-            self.sent.append(question.body)
-        for _ in range(2 if self.way == "twice" else 1):
-            answer = (self.real.take if question.path == wire.BATCHES else self.real.heartbeat)(question.body)
-        if self.way == "answer lost":
-            raise Unreachable("the answer was lost")
-        return Answer(403, b"") if isinstance(answer, Declined) else Answer(200, answer)
-
-    def held(self, gate: bytes) -> list[tuple[int, bytes]]:
-        """Return number and chain hash of every entry held of a gate, in the order of the hub's numbers."""
-        with self.real.store.reader() as connection:
-            rows = connection.execute(
-                "SELECT b.wire, b.hub_first, b.hub_last, g.public FROM batches AS b "
-                "JOIN logs AS l ON l.id = b.log JOIN gates AS g ON g.id = l.gate WHERE g.gate = ? ORDER BY b.hub_first",
-                (gate,),
-            ).fetchall()
-        found: list[tuple[int, bytes]] = []
-        for data, first, last, public in rows:
-            entries = batch.open_batch(data, public).entries
-            found += [(entry.seq, entry.head) for entry in entries[len(entries) - (last - first + 1) :]]
-        return found
 
 
 class Mixture(RuleBasedStateMachine):
@@ -73,13 +29,13 @@ class Mixture(RuleBasedStateMachine):
         desk = begin(self.folder / "hub", Clock(AT_MS))
         hub = Hub.open(self.folder / "hub", clock=Clock(AT_MS))
         # Deaths of processes are what is played here, not power cuts.
-        self.hub = RealHub(hub)
+        self.hub = DirectHub(hub)
         self.gate = SyncGate(self.hub, self.folder / "sync.db", SETTINGS)
         self.gate.tick = 0.5
         self.stick = self.folder / "stick"
         self.stick.mkdir()
         self.copies: list[Path] = []
-        enrol_key(hub, desk.invite, self.gate)
+        enrol(hub.enrol, desk, self.gate)
 
     @rule(count=st.integers(1, 6))
     def scan(self, count: int) -> None:
@@ -150,16 +106,21 @@ class Mixture(RuleBasedStateMachine):
     @invariant()
     def the_hub_holds_the_beginning_of_the_log(self) -> None:
         """Every entry once, in order, and none that the gate did not record."""
-        held = self.hub.held(self.gate.id)
+        at_hub = self.held
 
-        assert held == [(entry.seq, entry.head) for entry in self.gate.log.all[: len(held)]]
+        assert at_hub == [(entry.seq, entry.head) for entry in self.gate.log.all[: len(at_hub)]]
 
     @invariant()
     def nothing_is_let_go_that_the_hub_lacks(self) -> None:
         """A receipt never covers more than the hub holds."""
         taken = self.gate.store.taken(self.gate.log.epoch)
 
-        assert taken is None or taken.last <= len(self.hub.held(self.gate.id))
+        assert taken is None or taken.last <= len(self.held)
+
+    @property
+    def held(self) -> list[tuple[int, bytes]]:
+        """What the hub holds of the gate."""
+        return held(self.folder / "hub" / "hub.db", self.gate.id)
 
     def post(self, body: bytes) -> bytes:
         """Post as the importer does."""
@@ -174,24 +135,13 @@ class Mixture(RuleBasedStateMachine):
             self.gate.log.add(1)
             self.gate.run(700, until=lambda: self.gate.waiting == 0)
 
-            assert len(self.hub.held(self.gate.id)) == len(self.gate.log.all)
+            assert len(self.held) == len(self.gate.log.all)
             assert self.gate.store.batches() == []
             self.the_hub_holds_the_beginning_of_the_log()
         finally:
             self.gate.store.close()
             self.hub.real.close()
             shutil.rmtree(self.folder)
-
-
-def enrol_key(hub: Hub, invite: Callable[..., object], gate: SyncGate) -> None:
-    """Make a simulated gate one of the real hub's."""
-    from edge.hub.roster import Place
-    from edge.ledger import enrolment
-
-    code = invite(Place("North", "1", 610100), 24).code  # type: ignore[attr-defined]  # a desk's invitation
-    token = enrolment.open_invitation(code.encode()).token
-    request = enrolment.make_request(enrolment.EnrolmentRequest(token, gate.key.verify_key.encode(), AT_MS), gate.key)
-    assert isinstance(hub.enrol(request), bytes)
 
 
 TestMixture = Mixture.TestCase
