@@ -22,7 +22,7 @@ from edge.sync.carrier import Visit, visit
 from edge.sync.errands import Errands, Inbox
 from edge.sync.health import health_of
 from edge.sync.link import LinkFile, LinkState
-from edge.sync.network import ways_out
+from edge.sync.network import is_cut_off, ways_out
 from edge.sync.opening import SCANS, TRUST, open_store
 from edge.sync.outbox import NO_LOG, Outbox, Standing
 from edge.sync.pusher import Job, Pusher, Result, perform
@@ -133,6 +133,9 @@ class Service:
         self._standing_at = now
         ways = ways_out()
         if ways != self._ways:
+            if is_cut_off(ways) and not is_cut_off(self._ways):
+                # Seen at once, not at the end of a time-out; a hub on this machine answers the heartbeat that follows.
+                self._session.on_failure(now)
             self._ways = ways
             self._session.on_network_changed(now)
             if self._hub.is_idle:
