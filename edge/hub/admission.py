@@ -14,7 +14,7 @@ BEATS_AT_ONCE: Final = 4
 """Most heartbeats in work: when every gate comes back, they must not push the posts aside, nor wait until nobody
 listens any more. Who finds no place gets one in the row of the posts."""
 MOST_S: Final = 900
-_FIRST_PACE_S: Final = 0.008
+_FIRST_PACE_S: Final = 0.002
 """Believed until posts have shown another: rather too fast, for who comes too early is only sent to the row's end."""
 _LEAST_PACE_S: Final = 0.0005
 _FASTER: Final = 0.1

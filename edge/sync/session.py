@@ -144,7 +144,7 @@ class Session:
             slot_s: How long a backlog is to wait for its turn.
         """
         self._has_slot = False
-        slot_at = now + _clamped(slot_s, (0, _MOST_ASKED_S))
+        slot_at = now + _clamped(slot_s, (0, _MOST_ASKED_S)) + (self._random() if slot_s > 0 else 0)
         if self.link is not Link.ONLINE:
             # A link that returns starts the push, however little waits.
             self._is_draining = True
@@ -223,7 +223,8 @@ class Session:
         if retry_after_s is None:
             wait_s = self._jitter(RETRY_CAP_S, self._failures)
         else:
-            wait_s = _clamped(retry_after_s, (_LEAST_BUSY_S, _MOST_ASKED_S))
+            # A slot is in whole seconds: within its second nobody comes with the others.
+            wait_s = _clamped(retry_after_s, (_LEAST_BUSY_S, _MOST_ASKED_S)) + self._random()
         self._has_slot = retry_after_s is not None
         self._failures = 0 if self._has_slot else self._failures
         self._quiet_until = now + wait_s
