@@ -157,7 +157,7 @@ def test_a_slot_does_not_outlive_many_silences() -> None:
     """Whoever said it is gone: a heartbeat finds out whether anybody is there."""
     made = Session(SyncSettings(), random.Random(1).random, was_online=True)
     made.on_busy(0, 10.0)
-    for minute in range(1, 7):
+    for minute in range(1, 9):
         made.on_failure(60 * minute)
 
     assert made.next(600, WAITING).action is Action.BEAT
