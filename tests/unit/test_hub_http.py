@@ -206,7 +206,7 @@ def test_a_full_hub_gives_slots_in_a_row(caller: Caller, hub: Hub, gate: Device)
     with contextlib.ExitStack() as stack:
         while stack.enter_context(hub.admission.entered()) == 0:
             pass
-        answers = [caller.post(wire.BATCHES, gate.batch(1, 1)) for _ in range(200)]
+        answers = [caller.post(wire.BATCHES, gate.batch(1, 1)) for _ in range(1500)]
 
     slots = [int(answer.headers["Retry-After"]) for answer in answers]
     assert {503} == {answer.status for answer in answers}
