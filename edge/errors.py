@@ -133,7 +133,17 @@ class BatchRefused(LedgerError):  # noqa: N818
 
 
 class ReceiptRefused(LedgerError):  # noqa: N818
-    """An answer is not a receipt of our hub for our log."""
+    """An answer is not a receipt of our hub for our log.
+
+    Args:
+        message: What was met.
+        next_step: What to do.
+        kind: Stable word: `forged`, `other_gate`, `other_log`, `other_head`, `short`, `old`.
+    """
+
+    def __init__(self, message: str, next_step: str = "", *, kind: str = "forged") -> None:
+        super().__init__(message, next_step)
+        self.kind = kind
 
 
 class TransportError(EdgeError):

@@ -50,7 +50,7 @@ FINDINGS = {
         "part.restarted",
     ),
     "signature.unsupported",
-    *("web.clients_full", "disk.low", "sync.failed", "sync.db_replaced"),
+    *("web.clients_full", "disk.low", "sync.failed", "sync.stick", "sync.stick_receipt", "sync.db_replaced"),
     *("source.waiting", "source.empty", "source.missing"),
     *("gate.enrolment_damaged", "gate.key_damaged", "gate.other_key"),
     *("camera.setting_refused", "camera.too_dark", "camera.glare", "camera.out_of_focus", "code.too_small"),
