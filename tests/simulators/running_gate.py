@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -79,12 +80,20 @@ class RunningGate:
             raise AssertionError("the gate does not run")
         self._process.stdin.write(code.encode() + b"\n")
         self._process.stdin.flush()
+        return self.until(lambda event: event["type"] == "verdict")
+
+    def until(self, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return the next event that is asked for.
+
+        Raises:
+            ConnectionError: The gate died before.
+        """
         end = time.monotonic() + 20
         while time.monotonic() < end:
             for event in self._events():
-                if event["type"] == "verdict":
+                if is_it(event):
                     return event
-        raise AssertionError("the gate gave no verdict")
+        raise AssertionError("the gate did not say it")
 
     def show_until_accepted(self, codes: list[str]) -> dict[str, Any]:
         """Hold up one code after the other, ten a second, until one is accepted or there are none left."""
