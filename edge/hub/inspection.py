@@ -45,7 +45,7 @@ def inspect(store: Store) -> Report:
     """
     problems: list[str] = []
     count = entries = 0
-    with store.reader() as connection:
+    with store.its_form(), store.reader() as connection:
         connection.execute("BEGIN")
         problems += [f"SQLite: {row[0]}" for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
         walk = _Walk(connection)

@@ -62,15 +62,15 @@ class Store:
         """
         if not self.file.exists():
             raise LogDamaged(f"The hub's database {self.file} is missing.", "Restore it from your backup.")
-        with self._its_form(), self.reader() as connection:
+        with self.its_form(), self.reader() as connection:
             # A file cut to nothing must not become a fresh ledger that every gate seems to contradict.
             if not MIGRATIONS.applied(Database(connection)):
                 raise LogDamaged(f"The hub's database {self.file} is empty.", "Restore it from your backup.")
-        with self.errors(), self._its_form(), closing(self._connect("rw")) as connection:
+        with self.errors(), self.its_form(), closing(self._connect("rw")) as connection:
             self._migrate(connection)
 
     @contextmanager
-    def _its_form(self) -> Iterator[None]:
+    def its_form(self) -> Iterator[None]:
         """Blame the file where it lacks a table or column it says it has, or has one it says it lacks."""
         try:
             yield
