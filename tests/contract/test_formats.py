@@ -12,6 +12,7 @@ from edge.errors import CredentialError
 from edge.gate.formats import load_formats
 from edge.model.verdict import Reason
 from tests.simulators.foreign import make_hcert
+from tests.simulators.nzcp import make_nzcp
 from tests.simulators.world import make_pass
 
 FORMATS = load_formats()
@@ -19,6 +20,7 @@ LARGEST = 4296
 GOOD = {
     "hcert": [make_hcert()],
     "hp1": [make_pass()],
+    "nzcp": [make_nzcp()],
     "server_token": [
         b'{"label":"yss"}',
         b"0" * 64,
