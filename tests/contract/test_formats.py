@@ -13,6 +13,7 @@ from edge.gate.formats import load_formats
 from edge.model.verdict import Reason
 from tests.simulators.foreign import make_hcert
 from tests.simulators.nzcp import make_nzcp
+from tests.simulators.shc import make_shc
 from tests.simulators.world import make_pass
 
 FORMATS = load_formats()
@@ -21,6 +22,7 @@ GOOD = {
     "hcert": [make_hcert()],
     "hp1": [make_pass()],
     "nzcp": [make_nzcp()],
+    "shc": [make_shc()],
     "server_token": [
         b'{"label":"yss"}',
         b"0" * 64,
@@ -57,6 +59,8 @@ def test_a_format_reads_its_own_codes_and_gives_equal_codes_equal_identities(kno
 @example(raw=b"{" * LARGEST)
 @example(raw=b'{"label":"yss"' + b"[" * LARGEST)
 @example(raw=b"\xff" * LARGEST)
+@example(raw=b"shc:/" + b"5" * LARGEST)
+@example(raw=b"NZCP:/1/" + b"A" * LARGEST)
 def test_a_format_refuses_in_its_own_words_and_raises_nothing_else(known, raw):
     """Any bytes: a presentation, or a refusal with a reason that never accepts."""
     assert isinstance(known.recognises(raw), bool)
