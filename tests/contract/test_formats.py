@@ -11,6 +11,7 @@ from edge.credentials.format import parse
 from edge.errors import CredentialError
 from edge.gate.formats import load_formats
 from edge.model.verdict import Reason
+from tests.simulators.claim169 import make_id
 from tests.simulators.foreign import make_hcert
 from tests.simulators.nzcp import make_nzcp
 from tests.simulators.shc import make_shc
@@ -19,6 +20,7 @@ from tests.simulators.world import make_pass
 FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
+    "claim169": [make_id()],
     "hcert": [make_hcert()],
     "hp1": [make_pass()],
     "nzcp": [make_nzcp()],
@@ -59,6 +61,7 @@ def test_a_format_reads_its_own_codes_and_gives_equal_codes_equal_identities(kno
 @example(raw=b"{" * LARGEST)
 @example(raw=b'{"label":"yss"' + b"[" * LARGEST)
 @example(raw=b"\xff" * LARGEST)
+@example(raw=b"6BF" + b"A" * LARGEST)
 @example(raw=b"shc:/" + b"5" * LARGEST)
 @example(raw=b"NZCP:/1/" + b"A" * LARGEST)
 def test_a_format_refuses_in_its_own_words_and_raises_nothing_else(known, raw):

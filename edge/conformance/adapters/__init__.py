@@ -6,7 +6,7 @@ An adapter takes a case by its members alone, and judges it with the functions a
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from edge.conformance.adapters import hcert, nzcp, shc, signatures, status_list
+from edge.conformance.adapters import claim169, hcert, nzcp, shc, signatures, status_list
 from edge.conformance.cases import Case
 
 Judged = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -28,6 +28,7 @@ class Adapter(Protocol):
 
 
 ADAPTERS: Final[tuple[Adapter, ...]] = (
+    claim169.ADAPTER,
     hcert.ADAPTER,
     nzcp.ADAPTER,
     shc.ADAPTER,
