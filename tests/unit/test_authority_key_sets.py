@@ -2,16 +2,31 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.authority import key_sets, key_sources
+from edge.authority.authority import Authority
+from edge.authority.card_revocation import digests
 from edge.authority.key_sources import Wish
+from edge.cli.authority import authority as authority_command
+from edge.cli.authority_ceremony import now
+from edge.credentials import nzcp, shc
 from edge.errors import PublicationError
+from edge.model.verdict import Outcome, Reason
+from edge.policy.examine import examine
+from edge.trust import paths
+from edge.trust.fetchers import FolderFetcher
+from edge.trust.store import TrustStore
 from tests.simulators.foreign import SIGNER, Signer
+from tests.simulators.nzcp import make_nzcp, nzcp_claims
+from tests.simulators.shc import KID, make_shc, shc_claims
+from tests.simulators.world import DAY, at, context
 
 ISSUER = "https://shc.example/issuer"
 DID = "did:web:nzcp.example"
@@ -175,3 +190,92 @@ def test_any_document_is_read_or_refused(document):
         except PublicationError:
             continue
         assert all(one.row is None for one in found)
+
+
+CRL = {"kid": KID, "method": "rid", "ctr": 1, "rids": ["abc", "def.1636977600"]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kid": None},
+        {"kid": "a.b"},
+        {"method": "other"},
+        {"method": None},
+        {"rids": None},
+        {"rids": ["a.b"]},
+        {"rids": [5]},
+        {"rids": ["a" * 25]},
+        {"rids": [""]},
+        {"rids": ["abc", "a\n"]},
+    ],
+    ids=str,
+)
+def test_a_card_revocation_list_that_is_none_is_refused_by_name(changes):
+    """Never half of it in silence."""
+    with pytest.raises(PublicationError, match=r"list\.json"):
+        list(digests(json.dumps({**CRL, **changes}).encode(), "list.json"))
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"5", b"[" * 5000, b"\xff"])
+def test_a_file_that_is_no_card_revocation_list_is_refused_by_name(data):
+    """Whatever it holds."""
+    with pytest.raises(PublicationError, match=r"list\.json"):
+        list(digests(data, "list.json"))
+
+
+def run(*args, **more):
+    """`edge authority ...`, which must succeed."""
+    done = CliRunner().invoke(authority_command, [*map(str, args)], **more)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def country(folder, place, formats, kinds):
+    """What a new gate of a country that admits these formats believes after a publication."""
+    sources = Authority.open(folder).sources
+    policy = sources.members(paths.POLICY)
+    sources.write(paths.POLICY, {**policy, "formats": ["hp1", *formats], "kinds": [*policy["kinds"], *kinds]})
+    run("publish", folder)
+    store = TrustStore.init(place, (folder / "publication/metadata/1.root.json").read_bytes())
+    store.refresh(FolderFetcher(folder / "publication"), now())
+    return store.load()
+
+
+def test_a_gate_accepts_a_card_of_a_key_set_until_its_issuer_revokes_it(tmp_path):
+    """From the published key set and revocation list to the verdict."""
+    folder = tmp_path / "authority"
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [jwk()]}))
+    (tmp_path / "crl.json").write_text(json.dumps(CRL))
+    run("init", folder)
+    names = ("--name-zh", "卡", "--name-en", "Cards", "--outcome", "accept", "--hash-list", 1)
+    run(*("anchors", "add", folder, tmp_path / "jwks.json", "--issuer", "shc", "--format", "shc"), *names,
+        *("--claimed", ISSUER, "--kind", "vaccination"))  # fmt: skip
+    hashes = run("anchors", "revoked", tmp_path / "crl.json")
+    run("set-hashes", folder, "--issuer", "shc", "--kind", "identifier", "--from", "-", input=hashes)
+    trust = country(folder, tmp_path / "gate", ["shc"], ["vaccination"])
+    shown = replace(context(at(now()), trust), formats=(shc.FORMAT,))
+
+    said = {rid: examine(make_shc(shc_claims(nbf=now() - 10, vc={"rid": rid})), shown) for rid in ("abc", "def", "ghi")}
+
+    assert [said[rid].reason for rid in said] == [Reason.STATUS_REVOKED, Reason.STATUS_REVOKED, Reason.OK]
+    assert said["ghi"].outcome is Outcome.ACCEPT
+
+
+def test_a_gate_accepts_a_pass_of_a_did_document(tmp_path):
+    """From the published document to the verdict."""
+    folder = tmp_path / "authority"
+    key = {name: value for name, value in jwk().items() if name in {"kty", "crv", "x", "y"}}
+    method = {"id": f"{DID}#key-1", "controller": DID, "type": "JsonWebKey2020", "publicKeyJwk": key}
+    document = {"id": DID, "verificationMethod": [method], "assertionMethod": [f"{DID}#key-1"]}
+    (tmp_path / "did.json").write_text(json.dumps(document))
+    run("init", folder)
+    names = ("--name-zh", "新西兰", "--name-en", "New Zealand", "--outcome", "accept")
+    run(*("anchors", "add", folder, tmp_path / "did.json", "--issuer", "nzcp", "--format", "nzcp"), *names,
+        *("--kind", "health"))  # fmt: skip
+    trust = country(folder, tmp_path / "gate", ["nzcp"], ["health"])
+    shown = replace(context(at(now()), trust), formats=(nzcp.FORMAT,))
+
+    verdict = examine(make_nzcp({**nzcp_claims(), 5: now() - 10, 4: now() + DAY}), shown)
+
+    assert (verdict.outcome, verdict.reason, verdict.issuer.id) == (Outcome.ACCEPT, Reason.OK, "nzcp")
