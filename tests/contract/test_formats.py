@@ -15,14 +15,16 @@ from tests.simulators.claim169 import make_id
 from tests.simulators.foreign import make_hcert
 from tests.simulators.nzcp import make_nzcp
 from tests.simulators.shc import make_shc
-from tests.simulators.world import make_pass
+from tests.simulators.world import HOLDER, make_pass, shown_live
 
 FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
     "claim169": [make_id()],
+    "document": [b"11010519491231002X"],
     "hcert": [make_hcert()],
     "hp1": [make_pass()],
+    "hl1": [shown_live(make_pass(holder=HOLDER))],
     "nzcp": [make_nzcp()],
     "shc": [make_shc()],
     "server_token": [
@@ -56,6 +58,8 @@ def test_a_format_reads_its_own_codes_and_gives_equal_codes_equal_identities(kno
 @every_format
 @given(raw=st.binary(max_size=300))
 @example(raw=b"HP1:")
+@example(raw=b"HL1:")
+@example(raw=b"HL1:" + b"A" * LARGEST)
 @example(raw=b"HC1:" + b"A" * LARGEST)
 @example(raw=b"HP1:" + b"A" * LARGEST)
 @example(raw=b"{" * LARGEST)
