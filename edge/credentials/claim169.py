@@ -27,6 +27,8 @@ _PARTS: Final = (5, 6, 7)
 _ALGORITHMS: Final = frozenset((-7, -8))
 # The two bytes that begin a zlib stream at each level, as Base45 spells them.
 _STARTS: Final = frozenset(base45.encode(bytes((0x78, level))) for level in (0x01, 0x5E, 0x9C, 0xDA))
+_ENCRYPTED: Final = (b"\xd0\x83", b"\xd8\x3d\xd0\x83")
+"""COSE_Encrypt0, as a CWT or not."""
 _COSE: Final = (b"\xd2\x84", b"\xd0\x83", b"\x84", b"\xd8\x3d")
 """COSE_Sign1, COSE_Encrypt0, an untagged COSE_Sign1, a CWT."""
 _LOOKED_AT: Final = 300
@@ -101,10 +103,13 @@ class Claim169:
         """Return the credential.
 
         Raises:
-            CredentialError: `credential.malformed`.
+            CredentialError: `credential.encrypted`, or `credential.malformed`.
         """
         try:
-            return _credential(open_sign1(inflate(base45.decode(raw))))
+            message = inflate(base45.decode(raw))
+            if message.startswith(_ENCRYPTED):
+                raise CredentialError(Reason.CREDENTIAL_ENCRYPTED)
+            return _credential(open_sign1(message))
         except EncodingRefused:
             raise CredentialError(Reason.CREDENTIAL_MALFORMED) from None
 

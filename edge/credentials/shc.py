@@ -24,6 +24,7 @@ _ES256: Final = -7
 _CARD: Final = "https://smarthealth.cards#health-card"
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RID: Final = re.compile(r"[A-Za-z0-9_-]{1,24}")
+_PART: Final = re.compile(rb"shc:/[0-9]{1,4}/[0-9]{1,4}/")
 _DONE: Final = {
     "Immunization": (PassKind.VACCINATION, frozenset(("completed",))),
     "Observation": (PassKind.TEST, frozenset(("final", "amended", "corrected"))),
@@ -43,7 +44,6 @@ _CHARACTERS: Final = bytes(
 
 def _jws(digits: bytes) -> list[bytes]:
     if not digits.isdigit() or len(digits) % 2:
-        # A card in several codes has slashes here.
         raise EncodingRefused("not pairs of digits")
     parts = bytes.fromhex(digits.decode()).translate(_CHARACTERS).split(b".")
     if len(parts) != 3:  # RFC 7515, 7.1
@@ -149,8 +149,10 @@ class Shc:
         """Return the credential.
 
         Raises:
-            CredentialError: `credential.malformed`.
+            CredentialError: `credential.partial` for one of several codes, else `credential.malformed`.
         """
+        if _PART.match(raw):
+            raise CredentialError(Reason.CREDENTIAL_PARTIAL)
         try:
             return _credential(*_jws(raw[len(PREFIX) :]))
         except EncodingRefused:

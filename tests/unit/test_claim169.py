@@ -157,7 +157,7 @@ def test_an_encrypted_code_is_refused():
     raw = packed(cbor2.CBORTag(16, [cbor2.dumps({1: 3}), {5: bytes(12)}, bytes(80)]))
 
     assert claim169.FORMAT.recognises(raw)
-    assert verdict(raw).reason is Reason.CREDENTIAL_MALFORMED
+    assert verdict(raw).reason is Reason.CREDENTIAL_ENCRYPTED
 
 
 # The attack table

@@ -199,10 +199,17 @@ def test_a_header_of_another_form(header):
     assert is_malformed(make_shc(header=header))
 
 
-@pytest.mark.parametrize("parts", [b"1/1/", b"1/2/", b"2/2/", b"3/2/", b"/", b"0"])
-def test_a_card_in_several_codes_is_refused(parts):
+@pytest.mark.parametrize("parts", [b"1/1/", b"1/2/", b"2/2/", b"3/2/", b"12/17/"])
+def test_a_card_in_several_codes_is_refused_by_name(parts):
     """Deprecated since 1.3.0; one part of one, too."""
-    assert is_malformed(b"shc:/" + parts + GOOD[5:])
+    assert verdict(b"shc:/" + parts + GOOD[5:]).reason is Reason.CREDENTIAL_PARTIAL
+    assert verdict(b"shc:/" + parts).outcome is Outcome.REJECT
+
+
+@pytest.mark.parametrize("before", [b"/", b"0", b"1/", b"1/2", b"a/2/"])
+def test_digits_with_something_before_them(before):
+    """Neither a card nor a part of one."""
+    assert is_malformed(b"shc:/" + before + GOOD[5:])
 
 
 # The attack table
