@@ -1,7 +1,7 @@
 """JSON (RFC 8259) as other systems write it: bounded and unambiguous.
 
 White space and the order of members are as they come. What two readers could read differently, or one could choke on,
-is refused: repeated members, a byte order mark, numbers that are not finite, deep nesting.
+is refused: repeated members, a byte order mark, numbers that are not finite, deep nesting, too many elements.
 """
 
 import json
@@ -12,6 +12,8 @@ from edge.errors import EncodingRefused
 
 MAX_DEPTH: Final = 32
 """FHIR nests deeper than any COSE message."""
+MAX_ELEMENTS: Final = 8192
+"""Arrays, objects and what follows a comma: a card in one code has some hundred."""
 _NESTED: Final = frozenset((dict, list))
 
 
@@ -21,6 +23,9 @@ def decode(data: bytes) -> Any:
     Raises:
         EncodingRefused: It is no such JSON.
     """
+    # Counted before anything is built, those within texts as well.
+    if sum(map(data.count, (b"{", b"[", b","))) > MAX_ELEMENTS:
+        raise EncodingRefused("the JSON value has too many elements")
     try:
         value = _DECODER.decode(data.decode())
     except (ValueError, RecursionError):

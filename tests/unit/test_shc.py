@@ -237,6 +237,12 @@ def test_json_depth_and_numbers_beyond_bounds(value):
     assert is_malformed(make_shc(packed(shc_claims())[:-1] + b',"x":' + value.encode() + b"}"))
 
 
+@pytest.mark.parametrize("item", [b"{}", b"[]", b"1"])
+def test_json_of_more_elements_than_any_card(item):
+    """Refused before it is built."""
+    assert is_malformed(make_shc(packed(shc_claims())[:-1] + b',"x":[' + b",".join([item] * 9000) + b"]}"))
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
 def test_json_numbers_that_are_not_finite(number):
     """As a time or anywhere."""
