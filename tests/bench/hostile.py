@@ -14,6 +14,8 @@ from edge.gate.formats import load_formats
 from edge.policy.examine import examine
 from tests.bench.timing import row
 from tests.simulators import foreign, world
+from tests.simulators.claim169 import id_claims, make_id
+from tests.simulators.shc import make_shc, packed, shc_claims
 
 LARGEST = 4296
 ROUNDS = 30
@@ -49,6 +51,9 @@ def inputs() -> dict[str, bytes]:
     claims = foreign.hcert_claims()
     found["HC1: signed, as many items as are read"] = foreign.make_hcert({**claims, 99: [0] * 4000})
     found["HC1: signed, as long as is inflated"] = foreign.make_hcert({**claims, 99: bytes(65_000)})
+    items = b'"x":[' + b",".join([b"{}"] * 4000) + b"]}"
+    found["shc: signed, as many items as are read"] = make_shc(packed(shc_claims())[:-1] + b"," + items)
+    found["claim169: signed, as many items as are read"] = make_id({**id_claims(), 99: [0] * 4000})
     for prefix in (b"HP1:", b"HL1:", b"HC1:", b"HS1:", b"HT1:", b"NZCP:/1/", b"shc:/"):
         name = prefix.decode()
         found |= {
