@@ -7,10 +7,14 @@ changed into another possible one is not found here.
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from hashlib import sha256
 from typing import Final
 
+from sqlite_utils import Database
+
 from edge.errors import BatchRefused
+from edge.hub.schema import MIGRATIONS
 from edge.ledger import batch
 
 _IN_THE_LEDGER: Final = frozenset(("batches", "scans", "private", "evidence"))
@@ -23,6 +27,10 @@ _PRIVATE: Final = (
 
 def problems(connection: sqlite3.Connection) -> Iterator[str]:
     """Give what does not hold, one sentence each."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        MIGRATIONS.apply(Database(model))
+        for name, _ in sorted(_definitions(connection) ^ _definitions(model)):
+            yield f"table or index {name} is not the one this program makes"
     for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall():
         if name not in _IN_THE_LEDGER:
             yield from _unreadable(connection, name)
@@ -34,6 +42,14 @@ def problems(connection: sqlite3.Connection) -> Iterator[str]:
     ):
         if sha256(wire).digest() != digest:
             yield f"piece of evidence {row} ({kind}) is not the one that was filed"
+
+
+def _definitions(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Return names and texts of tables and indexes; those that sqlite-utils makes for itself are its own affair."""
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT LIKE '%sqlite%'"
+    )
+    return {(name, sql) for name, sql in rows}
 
 
 def _unreadable(connection: sqlite3.Connection, table: str) -> Iterator[str]:

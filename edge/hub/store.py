@@ -78,6 +78,9 @@ class Store:
             if is_of_the_file(error):
                 raise
             raise self._damaged(error) from error
+        except KeyError as error:
+            # sqlite-utils asks the rows of its own table for columns by name.
+            raise self._damaged(error) from error
 
     def open_writer(self) -> sqlite3.Connection:
         """Return a connection that commits durably; its errors are foreign (`errors`).

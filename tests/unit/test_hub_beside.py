@@ -56,6 +56,14 @@ def test_what_lies_beside_the_ledger_is_checked_too(path: Path, sql: str, says: 
     assert says in found
 
 
+def test_a_table_that_is_not_ours_is_named(path: Path) -> None:
+    """A column of another name would be met only by the next pull that is put on record."""
+    with closing(sqlite3.connect(path)) as stranger, stranger:
+        stranger.execute("ALTER TABLE pulls RENAME COLUMN rows TO rowz")
+
+    assert set(problems(path)) == {"table or index pulls is not the one this program makes"}
+
+
 def test_an_index_that_lost_a_row_is_named(path: Path) -> None:
     """A gate that its index does not find is a gate whose scans are refused."""
     with closing(sqlite3.connect(path)) as stranger, stranger:
@@ -76,6 +84,7 @@ def test_an_index_that_lost_a_row_is_named(path: Path) -> None:
     [
         "UPDATE _sqlite_migrations SET name = 'pull_tokenz' WHERE name = 'pull_tokens'",
         "ALTER TABLE _sqlite_migrations RENAME COLUMN migration_set TO migration_sat",
+        "ALTER TABLE _sqlite_migrations RENAME COLUMN applied_at TO applied_as",
     ],
 )
 def test_a_file_that_errs_about_its_own_form_is_damaged(path: Path, sql: str) -> None:
