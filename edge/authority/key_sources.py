@@ -115,15 +115,35 @@ def _listed(row: Mapping[str, Any], wish: Wish, place: str) -> Found:
 def _of_der(der: bytes, wish: Wish, place: str, *, kid: bytes | None = None, country: str | None = None) -> Found:
     try:
         found = certificates.read(der)
-        return Found(place, _row(found, wish, kid or found.key_id, country or found.country))
+        named = _BINDINGS.get(wish.format, _as_health)(found)
+        return Found(place, _row(found, wish, kid or named[1], country or named[0]))
     except PublicationError as error:
         return Found(place, problem=error.message)
+
+
+def _as_health(found: Certificate) -> tuple[str, bytes]:
+    return found.country, found.key_id
+
+
+_BINDINGS: Final[Mapping[str, Callable[[Certificate], tuple[str, bytes]]]] = {
+    # The CSCA is named by the key id in its signers' certificates; its country has three letters there: give it.
+    "vdsnc": lambda found: ("", found.subject_key_id),
+    # A 2D-DOC names its signer's authority and its certificate by their common names.
+    "twoddoc": lambda found: (found.issuer_name, found.common_name.encode()),
+    # These name no key at all.
+    "aadhaar": lambda _: ("", b""),
+    "pretix": lambda _: ("", b""),
+}
+"""By format: claimed issuer and key id, as its credentials name the signer of a certificate (ADR 0048)."""
 
 
 def _row(found: Certificate, wish: Wish, kid: bytes, country: str) -> Row:
     algorithm = wish.algorithm or found.key.algorithms[0]
     if algorithm not in found.key.algorithms:
         raise PublicationError(f"Its key is for {', '.join(found.key.algorithms)}, not {algorithm}.")
+    if wish.format == "vdsnc" and not wish.claimed:
+        # Without it, one country's authority could seal for every other.
+        raise PublicationError("A CSCA speaks for one country.", "Give its three letters as the claimed issuer.")
     return {
         "claimed": country if wish.claimed is None else wish.claimed,
         "kid": kid.hex(),

@@ -12,19 +12,27 @@ from edge.errors import CredentialError
 from edge.gate.formats import load_formats
 from edge.model.verdict import Reason
 from tests.simulators.foreign import make_hcert
+from tests.simulators.seals import make_seal
+from tests.simulators.tickets import make_ticket
 from tests.simulators.world import make_pass
+from tests.unit.test_aadhaar import GOOD as UIDAI_GOOD
+from tests.unit.test_twoddoc import GOOD as TWODDOC_GOOD
 
 FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
+    "aadhaar": [UIDAI_GOOD],
     "hcert": [make_hcert()],
     "hp1": [make_pass()],
+    "pretix": [make_ticket()],
     "server_token": [
         b'{"label":"yss"}',
         b"0" * 64,
         b"f" * 64 + b":3",
         base64.b64encode(b"JKM1440000GBGS".ljust(201, b"\0")),
     ],
+    "twoddoc": [TWODDOC_GOOD],
+    "vdsnc": [make_seal()],
 }
 every_format = pytest.mark.parametrize("known", FORMATS, ids=[known.name for known in FORMATS])
 

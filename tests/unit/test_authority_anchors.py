@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -235,3 +236,32 @@ def test_lists_of_hashes_must_be_there_and_be_looked_in(folder, tmp_path):
     assert "list of hashes 1, which is not there" in str(missing.exception or missing.output)
     assert "leaves out list of hashes 2" in str(unlooked.exception or unlooked.output)
     assert run("publish", str(folder)).exit_code == 0
+
+
+def cases(name):
+    """The file of a public certificate."""
+    found = Path(os.environ.get("EDGE_CONFORMANCE_DIR") or Path(__file__).parents[3] / "conformance") / name
+    if not found.is_file():
+        pytest.skip(f"there are no public cases at {found}")
+    return found.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("format_", "name", "claimed", "kid"),
+    [("twoddoc", "twoddoc/cert.pem", "FR00", b"0001"), ("aadhaar", "aadhaar/uidai_prod_cdup.cer", "", b"")],
+)
+def test_an_anchor_is_named_as_its_credentials_name_it(format_, name, claimed, kid):
+    """By common names, or not at all."""
+    (found,) = key_sources.read(cases(name), key_sources.Wish(format_, kinds=("statement",)))
+
+    assert (found.row["claimed"], found.row["kid"]) == (claimed, kid.hex())
+
+
+def test_a_countrys_authority_for_seals_speaks_for_a_country_that_is_given():
+    """Otherwise it could seal for every other."""
+    der = certificate()
+    (refused,) = key_sources.read(der, key_sources.Wish("vdsnc"))
+    (found,) = key_sources.read(der, key_sources.Wish("vdsnc", claimed="AUT"))
+
+    assert "CSCA" in refused.problem
+    assert found.row["claimed"] == "AUT"

@@ -6,7 +6,7 @@ An adapter takes a case by its members alone, and judges it with the functions a
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from edge.conformance.adapters import certlogic, hcert, signatures, status_list
+from edge.conformance.adapters import aadhaar, certlogic, hcert, pretix, signatures, status_list, twoddoc, vdsnc
 from edge.conformance.cases import Case
 
 Judged = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -32,5 +32,9 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
     status_list.ADAPTER,
     signatures.ADAPTER,
     certlogic.ADAPTER,
+    pretix.ADAPTER,
+    vdsnc.ADAPTER,
+    twoddoc.ADAPTER,
+    aadhaar.ADAPTER,
 )
 """In the order in which they are asked."""
