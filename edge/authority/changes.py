@@ -12,8 +12,10 @@ from edge.authority.ceremony import ChangedFile, Examined, approved_of, sunset_o
 from edge.authority.draft import Draft, listed_after
 from edge.authority.roles import ROOT, TARGETS, TOP_LEVEL
 from edge.errors import TrustError
+from edge.model.rules import Rules
 from edge.model.trust import PackedList
-from edge.trust import paths, status_list
+from edge.policy import plain
+from edge.trust import paths, policies, status_list
 from edge.trust.fields import Document, iso
 from edge.words.catalogue import Value, label
 
@@ -36,7 +38,8 @@ class Change:
 
     def said(self, language: str) -> str:
         """Return the sentence."""
-        return label(language, f"ceremony.{self.kind}", **self.values)
+        line = self.values.get(f"line_{language}", "")
+        return label(language, f"ceremony.{self.kind}", **{"line": line, **self.values})
 
 
 def changes(examined: Examined) -> list[Change]:
@@ -124,6 +127,7 @@ def _content(file: ChangedFile, *, is_new: bool) -> Iterator[Change]:
             yield Change("flips", {"path": file.path, "n": flipped, "of": size, "share": share})
         elif file.path.endswith(".json"):
             yield from _members(file)
+            yield from _policy(file) if file.path == paths.POLICY else ()
     except TrustError as error:
         yield Change("unreadable", {"path": file.path, "why": error.message[:_MOST_TEXT]})
 
@@ -157,6 +161,16 @@ def _members(file: ChangedFile) -> Iterator[Change]:
         elif old != new:
             values = {"path": file.path, "member": name, "before": _text(old), "after": _text(new)}
             yield Change("member", values)
+
+
+def _policy(file: ChangedFile) -> Iterator[Change]:
+    """Say what a policy with rules admits: JSON that is cut short would hide what is signed."""
+    found = policies.policy(Document(file.after or b"", file.path))
+    if found.rules == Rules() and found.following is None:
+        return
+    times = {at: iso(at) for at in plain.times_of(found)}
+    for chinese, english in zip(*(plain.sentences(found, language, times) for language in ("zh", "en")), strict=True):
+        yield Change("policy_says", {"line_zh": chinese, "line_en": english})
 
 
 def _rows(path: str, was: list[str], becomes: list[str]) -> Iterator[Change]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from edge.authority import registries
+from edge.authority import policies, registries
 from edge.authority.lists import read_back
 from edge.authority.roles import Roles
 from edge.errors import PublicationError, TrustError
@@ -32,9 +32,13 @@ def check(files: Mapping[str, bytes], now: int, roles: Roles | None = None) -> T
     registries.check(trust)
     _check_keys(trust)
     _check_usage(trust, roles)
+    policies.check(trust, schema=Document(files[paths.POLICY], paths.POLICY).schema)
     for area in trust.policy.listed_areas:
         if not _is_known_prefix(area, trust):
             raise _wrong(paths.POLICY, f"lists area {area}, which is not in {paths.REGIONS}")
+    for rule in trust.policy.live:
+        if rule.issuer and rule.issuer not in trust.issuers:
+            raise _wrong(paths.POLICY, f"wants passes of issuer {rule.issuer} live, which is not in {paths.ISSUERS}")
     for path in files:
         issuer = paths.keys_of(path) or paths.anchors_of(path)
         if issuer is not None and issuer not in trust.issuers:

@@ -14,10 +14,11 @@ from edge.codec.ed25519 import refuse_weak_point
 from edge.errors import EncodingRefused, PublicationError
 from edge.ledger import device
 from edge.model.trust import Policy
-from edge.trust import paths
+from edge.trust import paths, policies
 from edge.trust.fields import SCHEMA, iso
 
 _DAY: Final = 86400
+_OURS: Final = frozenset({"schema", "version", "next", "effective_at"})
 _LIFETIME_S: Final = 730 * _DAY
 _BEFORE_S: Final = _DAY
 """A new key may have signed from a day ago on: clocks of issuers and gates differ."""
@@ -52,12 +53,14 @@ class ForeignKey:
     """The public half of a key that an issuer keeps itself.
 
     Attributes:
-        public: Ed25519 public key, 32 bytes.
+        public: Ed25519 public key, 32 bytes, or SM2's 04||x||y.
         key_id: The key id its passes name, 1 to 8 bytes; None for the first bytes of its SHA-256.
+        algorithm: `EdDSA` or `SM2`.
     """
 
     public: bytes
     key_id: bytes | None = None
+    algorithm: str = "EdDSA"
 
 
 def add_issuer(
@@ -89,10 +92,7 @@ def add_issuer(
             )
         registry["issuers"].append({"id": profile.id, "names": dict(profile.names), "region": profile.region})
         matrix = authority.sources.members(paths.MATRIX)
-        matrix["rows"] += [
-            {"issuer": profile.id, "status": row.status, "area": "", "health": row.health, "outcome": row.outcome}
-            for row in profile.statuses
-        ]
+        matrix["rows"] += [row.row(profile.id) for row in profile.statuses]
         # Checked before a key is made, so that a slip leaves nothing behind.
         for path, members in ((paths.ISSUERS, registry), (paths.MATRIX, matrix)):
             authority.sources.check(path, members)
@@ -198,7 +198,7 @@ def _add_keys(
         public = bytes(key.verify_key) if key is not None else foreign.public if foreign else b""
         kid = (foreign.key_id if foreign else None) or key_id(public)
         added = AddedKey(issuer, kid, public, profile.kinds, authority.ledger.next_list(issuer) + len(made))
-        members["keys"].append(_key_row(added, profile, valid_from))
+        members["keys"].append(_key_row(added, profile, valid_from, foreign.algorithm if foreign else "EdDSA"))
         made.append((added, key))
     authority.sources.check(path, members)
     for added, key in made:
@@ -209,10 +209,10 @@ def _add_keys(
     return [added for added, _ in made]
 
 
-def _key_row(added: AddedKey, profile: KeyProfile, valid_from: int) -> dict[str, Any]:
+def _key_row(added: AddedKey, profile: KeyProfile, valid_from: int, algorithm: str) -> dict[str, Any]:
     return {
         "kid": added.key_id.hex(),
-        "alg": "EdDSA",
+        "alg": algorithm,
         "public": added.public.hex(),
         "kinds": list(profile.kinds),
         "regions": list(profile.regions),
@@ -243,23 +243,45 @@ def add_hub(authority: Authority, public: bytes, name: str) -> bytes:
     return kid
 
 
-def set_policy(authority: Authority, members: Mapping[str, Any], now: int) -> int:
-    """Put another policy in place and return its version, one above the last.
+def set_policy(authority: Authority, members: Mapping[str, Any], now: int, *, effective_at: int | None = None) -> int:
+    """Put another policy in place, now or from a time on, and return its version, one above the last.
 
     Args:
         authority: The authority.
-        members: The policy's JSON; its version does not count.
+        members: The policy's JSON; its schema, version, `next` and `effective_at` do not count.
         now: Unix seconds.
+        effective_at: Unix seconds from which it holds; until then gates keep the one in force. None: at once.
 
     Raises:
-        PublicationError: It is not of the form, or ends in the past.
+        PublicationError: It is not of the form, contradicts itself, or ends in the past.
     """
     with authority.locked():
-        version: int = authority.sources.value(paths.POLICY).version + 1
-        # Schema and version are ours to set; everything else must stand in the file.
-        wanted = {**members, "schema": SCHEMA, "version": version}
+        before: Policy = authority.sources.value(paths.POLICY)
+        version = max(before.version, before.following.version if before.following else 0) + 1
+        # Schema, version and time are ours to set; everything else must stand in the file.
+        wanted = {name: value for name, value in members.items() if name not in _OURS}
+        wanted = {"schema": _schema_of(wanted), "version": version, **wanted}
+        if effective_at is not None:
+            if effective_at <= now:
+                raise PublicationError("The policy would take effect in the past.", "Leave out --effective-at.")
+            following = {name: value for name, value in wanted.items() if name != "schema"}
+            current = _in_force(authority.sources.members(paths.POLICY), before, now)
+            following["effective_at"] = iso(effective_at)
+            wanted = {**current, "schema": policies.RULES_SCHEMA, "next": following}
         policy: Policy = authority.sources.check(paths.POLICY, wanted)
-        if policy.ends_at <= now:
+        if (policy.following or policy).ends_at <= now:
             raise PublicationError("The policy ends in the past: no gate would admit under it.", "Correct ends_at.")
         authority.sources.write(paths.POLICY, wanted)
     return version
+
+
+def _schema_of(members: Mapping[str, Any]) -> int:
+    """Return the least schema that holds a policy: software before its rules then takes the policies without any."""
+    return policies.RULES_SCHEMA if "rules" in members else SCHEMA
+
+
+def _in_force(members: Mapping[str, Any], before: Policy, now: int) -> dict[str, Any]:
+    """Return the source of the policy in force, which may have followed another by itself."""
+    following = before.following
+    found = members["next"] if following is not None and following.effective_at <= now else members
+    return {name: value for name, value in found.items() if name not in {"next", "effective_at"}}

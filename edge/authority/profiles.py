@@ -15,6 +15,10 @@ from typing import Any, Final
 from edge.errors import PublicationError
 
 _DAY: Final = 86400
+BASIS: Final[Mapping[str, str]] = MappingProxyType(
+    {"zh": "《中华人民共和国传染病防治法》", "en": "Law on the Prevention and Treatment of Infectious Diseases"}
+)
+"""The law the ready profiles name for a status that is not green; an authority puts the article or order it acts by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,19 @@ class StatusProfile:
         health: The status in the national vocabulary.
         outcome: `accept`, `refer` or `reject`.
         meaning: What it stands for, by language.
+        ground: Reason class of a status that is not accepted, empty where it is.
     """
 
     status: int | None
     health: str
     outcome: str
     meaning: Mapping[str, str]
+    ground: str = ""
+
+    def row(self, issuer: str) -> dict[str, Any]:
+        """Return its row of the recognition matrix."""
+        row = {"issuer": issuer, "status": self.status, "area": "", "health": self.health, "outcome": self.outcome}
+        return row | ({"class": self.ground, "basis": dict(BASIS)} if self.ground else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,13 @@ def _profile(row: Mapping[str, Any]) -> IssuerProfile:
         row["region"],
         tuple(KeyProfile(tuple(key["kinds"]), tuple(key["regions"]), key["max_validity_s"]) for key in row["keys"]),
         tuple(
-            StatusProfile(item["status"], item["health"], item["outcome"], MappingProxyType(item["meaning"]))
+            StatusProfile(
+                item["status"],
+                item["health"],
+                item["outcome"],
+                MappingProxyType(item["meaning"]),
+                item.get("ground", ""),
+            )
             for item in row["statuses"]
         ),
     )

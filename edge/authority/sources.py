@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from edge.disk import durable
 from edge.errors import PublicationError, TrustError
-from edge.trust import anchors, paths, registries, targets
+from edge.trust import anchors, paths, policies, registries, targets
 from edge.trust.fields import MAX_JSON_BYTES, Document
 
 _READERS: Final[Mapping[str, Callable[[Document], Any]]] = {
-    paths.POLICY: targets.policy,
+    paths.POLICY: policies.policy,
     paths.MATRIX: targets.matrix,
     paths.ISSUERS: targets.issuers,
     paths.REGIONS: registries.regions,

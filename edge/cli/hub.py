@@ -1,34 +1,31 @@
-"""`edge hub`: begin and serve a hub, invite gates, pull scans, look after the fleet."""
+"""`edge hub`: begin and serve a hub, invite gates, look after the fleet; pulling is in `edge.cli.hub_pull`."""
 
-import json
-import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.errors import ConfigError, EdgeError, LogDamaged, TransportError
+from edge.cli import answers, hub_ledger, hub_pull
+from edge.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edge.hub.client import OutFile, Source
     from edge.hub.fleet import GateState
     from edge.hub.incidents import Incident
 
 _DIR = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for scripts.")
-_TOKEN_FILE_ENV = "EDGE_HUB_TOKEN_FILE"  # noqa: S105 - the name of a variable that names a file
-_POLL_S = 2.0
-_RETRY_S = 10.0
 _SHOW_ANEW_S = 5.0
 
 
 @click.group()
 def hub() -> None:
     """Receive the scans of many gates, and hand them to central operations."""
+
+
+for command in (*hub_pull.COMMANDS, hub_ledger.import_, hub_ledger.check, hub_ledger.rebuild):
+    hub.add_command(command)
 
 
 @hub.command()
@@ -52,7 +49,9 @@ def init(directory: Path, root: Path | None, *, as_json: bool, **settings: Any) 
     (directory / folder.DATABASE).chmod(0o600)
     key = made.public.hex()
     if as_json:
-        _print_json({"key": key, "url": made.config.url, "operator_token_file": str(directory / folder.OPERATOR)})
+        answers.print_json(
+            {"key": key, "url": made.config.url, "operator_token_file": str(directory / folder.OPERATOR)}
+        )
         return
     click.echo(f"Receipt key:     {key}")
     click.echo(f"Operator token:  {directory / folder.OPERATOR} (a secret)")
@@ -105,14 +104,14 @@ def invite(directory: Path, png: Path | None, out: Path | None, *, as_json: bool
     region = desk.home.config.region if asked["region"] is None else asked["region"]
     made = desk.invite(Place(asked["site"], asked["lane"], region), asked["valid_hours"])
     if out:
-        _write_secret(out, made.code.encode() + b"\n")
+        answers.write_secret(out, made.code.encode() + b"\n")
     if png:
-        _write_secret(png, _qr(made.code))
+        answers.write_secret(png, _qr(made.code))
     until = iso(made.expires_ms)
     if as_json:
         place = {"site": made.place.site, "lane": made.place.lane, "region": made.place.region}
         hub_is = {"hub_url": desk.home.config.url, "fingerprint": fingerprint(desk.home.public)}
-        _print_json({"code": made.code, "expires_at": until, **hub_is, **place})
+        answers.print_json({"code": made.code, "expires_at": until, **hub_is, **place})
         return
     click.echo(made.code)
     click.echo(f"For one gate at {made.place.site} · {made.place.lane}, until {until}.", err=True)
@@ -139,47 +138,14 @@ def time_code(directory: Path, question: str, png: Path | None, svg: Path | None
     code, at_ms = desk.time_code(question)
     for file, kind in ((png, "png"), (svg, "svg")):
         if file:
-            _write_secret(file, _qr(code, kind))
+            answers.write_secret(file, _qr(code, kind))
     if show:
         _show_anew(lambda: desk.time_code(question)[0])
     elif as_json:
-        _print_json({"code": code, "at": iso(at_ms), "at_ms": at_ms})
+        answers.print_json({"code": code, "at": iso(at_ms), "at_ms": at_ms})
     else:
         click.echo(code)
         click.echo(f"Signed {iso(at_ms)} by this machine's clock; show it within twenty minutes.", err=True)
-
-
-@hub.command()
-@click.option("--hub", "url", help="Address of the hub, e.g. http://127.0.0.1:8090")
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    envvar=_TOKEN_FILE_ENV,
-    show_envvar=True,
-    help="File with an operator or auditor token.",
-)
-@click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Folder of a hub here.")
-@click.option("--after", type=click.IntRange(0), help="Cursor to go on behind; with --out where the file ends, else 0.")
-@click.option("--format", "form", type=click.Choice(["ndjson"]), default="ndjson", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Append to a file instead of printing.")
-@click.option("--limit", type=click.IntRange(1), help="Most lines to pull; all there are if not given.")
-@click.option("--follow", is_flag=True, help="Wait for new scans until Ctrl-C.")
-def pull(url: str | None, after: int | None, out: Path | None, *, follow: bool, **asked: Any) -> None:
-    """Pull scans after a cursor, one JSON object a line; the cursor is the last line's hub_seq.
-
-    The same command again goes on where the last one ended, whatever broke off in between.
-    """
-    from contextlib import ExitStack
-
-    from edge.hub.client import OutFile
-
-    if follow and asked["limit"] is not None:
-        raise click.UsageError("--follow has no end, so it takes no --limit.")
-    source = _source(url, asked["token_file"], asked["directory"])
-    with ExitStack() as stack:
-        file = stack.enter_context(OutFile(out)) if out else None
-        start = after if after is not None else (file.last if file else 0)
-        _pull_all(source, start, asked["limit"], file, follow=follow)
 
 
 @hub.command()
@@ -191,9 +157,9 @@ def gates(directory: Path, *, as_json: bool) -> None:
 
     found = Desk(directory).gates()
     if as_json:
-        _print_json([{**_fields(one), "gate": one.gate.hex()} for one in found])
+        answers.print_json([{**answers.fields_of(one), "gate": one.gate.hex()} for one in found])
         return
-    _table(
+    answers.table(
         ("state", "site", "lane", "gate", "contact s", "to upload", "held", "trust", "clock ms"),
         [_gate_row(one) for one in found],
     )
@@ -220,9 +186,13 @@ def incidents(directory: Path, *, everything: bool, resolve: int | None, export:
         return
     found = desk.incidents(1000, is_open=not everything)
     if as_json:
-        _print_json([{**_fields(one), "gate": one.gate.hex(), "params": dict(one.params)} for one in found])
+        answers.print_json(
+            [{**answers.fields_of(one), "gate": one.gate.hex(), "params": dict(one.params)} for one in found]
+        )
         return
-    _table(("id", "kind", "gate", "times", "evidence", "last", "resolved"), [_incident_row(one) for one in found])
+    answers.table(
+        ("id", "kind", "gate", "times", "evidence", "last", "resolved"), [_incident_row(one) for one in found]
+    )
 
 
 @hub.command()
@@ -234,115 +204,6 @@ def retire(directory: Path, gate: str) -> None:
 
     retired = Desk(directory).retire(gate)
     click.echo(f"Gate {retired.hex()} is retired. To use the device again, enrol it with a new invitation.")
-
-
-@hub.command()
-@_DIR
-@_JSON
-def audit(directory: Path, *, as_json: bool) -> None:
-    """Show who pulled what, the newest first."""
-    from edge.hub.desk import Desk
-
-    found = Desk(directory).pulls(1000)
-    if as_json:
-        _print_json(found)
-        return
-    names = ("at", "role", "token", "peer", "after", "rows", "last", "times")
-    _table(names, [tuple(one[name] for name in names) for one in found])
-
-
-@hub.command()
-@_DIR
-@click.option("--role", required=True, type=click.Choice(["operator", "auditor", "technician"]))
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write it to.")
-def token(directory: Path, role: str, out: Path) -> None:
-    """Make a token for somebody: operators and auditors pull, technicians see the page."""
-    from edge.hub.desk import Desk
-
-    _write_secret(out, Desk(directory).new_token(role).encode() + b"\n")
-    click.echo(f"A token for the role {role} is in {out}. The hub keeps only its hash.")
-
-
-@hub.command()
-@_DIR
-@click.option("--rebuild", is_flag=True, help="Make the rows that are pulled again from the signed batches.")
-@_JSON
-def check(directory: Path, *, rebuild: bool, as_json: bool) -> None:
-    """Verify the whole ledger: every signature, chain and row."""
-    from edge.hub import folder, inspection
-    from edge.hub.store import Store
-
-    store = Store(folder.load(directory).database)
-    store.migrate()
-    if rebuild:
-        inspection.rebuild(store)
-    report = inspection.inspect(store)
-    if as_json:
-        _print_json({"batches": report.batches, "entries": report.entries, "problems": list(report.problems)})
-    else:
-        click.echo(f"{report.entries} entries in {report.batches} batches")
-        for problem in report.problems:
-            click.echo(problem, err=True)
-    if report.problems:
-        raise LogDamaged(
-            f"The ledger in {directory} does not hold in {len(report.problems)} places.",
-            "Keep hub.db as it is, restore the last backup; gates keep what was not receipted.",
-        )
-
-
-def _source(url: str | None, token_file: Path | None, directory: Path | None) -> "Source":
-    from edge.hub import client, folder
-
-    if directory is not None:
-        url = url or folder.load(directory).config.url
-        token_file = token_file or directory / folder.OPERATOR
-    if not url or token_file is None:
-        raise ConfigError(
-            "A pull needs the hub's address and a token file.",
-            f"Give --dir DIR, or --hub URL and --token-file FILE (or {_TOKEN_FILE_ENV}).",
-        )
-    folder.check_url("--hub", url)
-    if not client.is_private(url):
-        click.echo("Warning: http:// to another machine shows the token to the network; use https://.", err=True)
-    return client.Source(url, client.read_token(token_file))
-
-
-def _pull_all(source: "Source", after: int, limit: int | None, file: "OutFile | None", *, follow: bool) -> None:
-    import time
-
-    from edge.hub import client
-
-    progress = client.Progress(file.write if file else _to_stdout, _tell_progress, after)
-    try:
-        client.pull(source, progress, limit)
-        while follow:
-            try:
-                time.sleep(_POLL_S)
-                client.pull(source, progress, None)
-            except TransportError as failed:
-                if not client.is_passing(failed):
-                    raise
-                _tell(failed)
-                time.sleep(getattr(failed, "retry_after_s", None) or _RETRY_S)
-    except KeyboardInterrupt:
-        if not follow:
-            raise
-    finally:
-        click.echo(f"{progress.lines} lines; go on with --after {progress.cursor}", err=True)
-
-
-def _to_stdout(lines: list[bytes]) -> None:
-    sys.stdout.buffer.write(b"".join(lines))
-    sys.stdout.buffer.flush()
-
-
-def _tell(failed: EdgeError) -> None:
-    click.echo(f"edge: {failed.message} Trying again.", err=True)
-
-
-def _tell_progress(lines: int, cursor: int) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r{lines} lines, cursor {cursor} ", nl=False, err=True)
 
 
 def _warn_without_root(directory: Path, *, has_root: bool) -> None:
@@ -377,17 +238,6 @@ def _show_anew(sign: Callable[[], str]) -> None:
             time.sleep(_SHOW_ANEW_S)
 
 
-def _write_secret(file: Path, content: bytes) -> None:
-    """Write a file nobody else may read; one that stands there is replaced."""
-    try:
-        file.unlink(missing_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
-    except OSError as failed:
-        raise ConfigError(f"{file} cannot be written: {failed.strerror}.", "Choose another file.") from failed
-
-
 def _gate_row(one: "GateState") -> tuple[Any, ...]:
     said = (one.contact_s, one.backlog, one.held, one.trust_version, one.offset_ms)
     return (one.state, one.site, one.lane, one.gate.hex()[:8], *said)
@@ -398,25 +248,3 @@ def _incident_row(one: "Incident") -> tuple[Any, ...]:
 
     gate = one.gate.hex()[:8]
     return one.id, one.kind, gate, one.count, one.evidence, iso(one.last_ms), iso(one.resolved_ms)
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {row.name: getattr(value, row.name) for row in fields(value)}
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _table(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Print columns; rich keeps Chinese names aligned and control characters out."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
-    Console(soft_wrap=True).print(table if rows else "none")

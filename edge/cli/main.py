@@ -20,12 +20,14 @@ NOUNS: Final = {
     "demo": ("edge.cli.demo", "See a gate at work: people pass, the hub dies, comes back, and everything adds up."),
     "gate": ("edge.cli.gate", "Run a gate and show its settings."),
     "hub": ("edge.cli.hub", "Run the centre: receive scans, invite gates, pull the log."),
+    "policy": ("edge.cli.policy", "Say what a policy admits, try codes under a draft, compare two."),
     "provision": ("edge.cli.provision", "Give this device its key and enrol it at a hub."),
     "scanner": ("edge.cli.scanner", "Try out cameras and hand scanners, and measure what is read."),
     "scans": ("edge.cli.scans", "Look at this gate's scan log and verify it."),
     "sync": ("edge.cli.sync", "See how far this gate's scans have reached the hub."),
     "trust": ("edge.cli.trust", "See what this gate believes, and refresh it."),
     "verify": ("edge.cli.verify", "Give the verdict on codes, pictures or files, offline."),
+    "wallet": ("edge.cli.wallet", "Be a holder: a key of your own, a pass bound to it, a code that is always fresh."),
 }
 SETUP_EXIT: Final = 3
 """What a person must put right first (configuration, port, library, a damaged log): trying again does not help."""

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any, Final
 
+from edge.model.moment import Moment
 from edge.model.trust import TrustSnapshot
 from edge.trust.chain import Chain, RoleShown, roles_of
 from edge.trust.changes import Changes
@@ -15,7 +16,9 @@ _MOST_PATHS: Final = 6
 
 def status(view: View, snapshot: TrustSnapshot, changes: Changes | None, now: int) -> dict[str, Any]:
     """Return the state of a gate's trust as JSON would hold it."""
+    snapshot = snapshot.at(Moment(now * 1000))
     versions, policy, roles = snapshot.versions, snapshot.policy, roles_of(view)
+    following = policy.following
     first = min(roles, key=lambda role: role.expires_at)
     targets = [found.target for found in view.listing.found.values()]
     return {
@@ -41,6 +44,7 @@ def status(view: View, snapshot: TrustSnapshot, changes: Changes | None, now: in
         "policy_version": policy.version,
         "policy_ends_at": iso(snapshot.ends_at),
         "policy_ended": now >= snapshot.ends_at,
+        "policy_next": following and {"version": following.version, "effective_at": iso(following.effective_at)},
         "sunset": iso(snapshot.sunset) if snapshot.sunset is not None else None,
         "issuers": {
             issuer.id: {
@@ -87,6 +91,10 @@ def status_lines(told: dict[str, Any]) -> str:
         f"size     {told['metadata_bytes']} bytes of metadata, {told['files']} files of {told['file_bytes']} bytes",
         f"policy   version {told['policy_version']}, {ends} {told['policy_ends_at']}",
     ]
+    if told["policy_next"]:
+        lines.append(
+            f"next     policy version {told['policy_next']['version']} from {told['policy_next']['effective_at']}"
+        )
     if told["sunset"]:
         lines.append(f"sunset   {told['sunset']}: no policy runs longer without a new root")
     for role in told["roles"]:

@@ -45,8 +45,16 @@ class _Inputs(click.Command):
     metavar="DIR",
     help="Run the public conformance cases of a folder instead of reading inputs.",
 )
+@click.option("--explain", "explains", is_flag=True, help="Print each step with what was found, and which decided.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
-def verify(inputs: tuple[str, ...], conformance: Path | None, as_json: bool, **given: Any) -> None:  # noqa: FBT001
+def verify(
+    inputs: tuple[str, ...],
+    *,
+    conformance: Path | None,
+    explains: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Give the verdict on each INPUT, offline, as a gate would.
 
     \b
@@ -54,7 +62,8 @@ def verify(inputs: tuple[str, ...], conformance: Path | None, as_json: bool, **g
     - is standard input (a code a line),
     anything else is the code itself.
 
-    One line an input. The exit code is 0 only if every input is accepted. Nothing is recorded.
+    One line an input. The exit code is 0 only if every input is accepted, or is a genuine slip of a gate. Nothing is
+    recorded.
 
     With --conformance each case is a line: format, id, what its suite expects, what came, and where the two differ the
     clause that exempts it, if one does. The exit code is 0 only if every other case came as expected.
@@ -70,9 +79,9 @@ def verify(inputs: tuple[str, ...], conformance: Path | None, as_json: bool, **g
         click.echo(f"edge: {verifier.note}", err=True)
     accepted, answered = True, False
     for name, read in read_inputs(inputs, sys.stdin.buffer):
-        row = verifier.row(name, read)
-        accepted, answered = accepted and row["outcome"] == "accept", True
-        click.echo(_json(row) if as_json else _words(row))
+        row = verifier.explained(name, read) if explains else verifier.row(name, read)
+        accepted, answered = accepted and row["outcome"] in {"accept", "genuine"}, True
+        click.echo(_json(row) if as_json else told(row))
     if not answered:
         click.echo("edge: Standard input held no code. Give a code a line.", err=True)
     raise SystemExit(0 if accepted and answered else 1)
@@ -102,10 +111,34 @@ def _json(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def _words(row: dict[str, Any]) -> str:
+def told(row: dict[str, Any]) -> str:
+    """Return a row of a verdict as text, with its steps where it has them."""
     from edge.words.catalogue import reason_words
 
     words = reason_words("en", row["reason"], row["details"])
+    if "slip" in row:
+        return _slip(row, words.title)
+    steps = "".join(f"\n{_step(number, step)}" for number, step in enumerate(row.get("steps", ()), 1))
     issuer = f"  issuer {row['issuer']}" if row["issuer"] else ""
     verdict = f"{row['outcome'].upper():6}  {row['input']}  {row['reason']}{issuer}"
-    return f"{verdict}  {row['problem'] or f'{words.title}. {words.next_step}'}".rstrip()
+    return f"{verdict}  {row['problem'] or f'{words.title}. {words.next_step}'}".rstrip() + steps
+
+
+def _step(number: int, step: dict[str, Any]) -> str:
+    found = "  ".join(f"{name} {_value(value)}" for name, value in step.items() if name not in {"step", "state"})
+    return f"  {number:>2} {step['step']:<10} {step['state'].replace('_', ' '):<12} {found}".rstrip()
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "-"
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def _slip(row: dict[str, Any], title: str) -> str:
+    told = row["slip"]
+    place = " ".join(part for part in (told["site"], told["lane"], row["region"]) if part)
+    said = f"{told['outcome']} for {row['reason']} ({title}) at {told['at']}, {place or 'no place'}"
+    under = f"policy {row['policy_version']}, gate {told['gate'][:8]}, entry {told['seq']}, clock {told['clock']}"
+    by = f"hub {told['hub'][:8]} vouches for the gate" if told["hub"] else "no hub of this trust vouches for the gate"
+    return f"{row['outcome'].upper():6}  {row['input']}  slip: {said}; {under}; {by}"

@@ -107,10 +107,10 @@ def read_argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
     """
     if info > 27:
         raise EncodingRefused("indefinite lengths and reserved arguments are not admitted")
-    end = pos + _WIDTH[info]
+    end = pos + (1 << info - 24)
     if end > len(data):
         raise EncodingRefused("the CBOR item is cut short")
-    argument = int.from_bytes(data[pos:end], "big")
+    argument = int.from_bytes(data[pos:end])
     if argument < _LEAST[info]:
         raise EncodingRefused("a CBOR argument is not in its shortest form")
     return argument, end
@@ -147,7 +147,12 @@ def _map(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> tu
     previous = b""
     for _ in range(count):
         start = pos
-        key, pos = _item(data, pos, depth, budget)
+        key: Any = data[pos]
+        if key < 24:
+            # Most keys are one byte, which is the key.
+            pos += 1
+        else:
+            key, pos = _item(data, pos, depth, budget)
         encoded = data[start:pos]
         # Bytewise ascending encodings also exclude a repeated key (RFC 8949, 4.2.1 and 5.6).
         if encoded <= previous or type(key) not in _KEYS:

@@ -40,12 +40,34 @@ def _national(raw: bytes) -> bool:
     return len(decoded) == _JKM_BYTES and _JKM_TAG.search(decoded) is not None and b"GBGS" in decoded
 
 
+_LINK: Final = re.compile(rb"https?://([A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?(?:[/?#].*)?", re.DOTALL)
+_DOMAINS: Final = (
+    # The operators never published a shape; a link below their own domain is what public clients scan and open.
+    (b"xc.caict.ac.cn", "trip_card", "trip"),
+    (b"cq.gov.cn", "yukang", "50"),
+    (b"xa.gov.cn", "one_code_pass", "6101"),
+    (b"beijing.gov.cn", "beijing_health_kit", "11"),
+)
+FAMILIES: Final = ("nhc", "yuekang", "jkm", *(family for _, family, _ in _DOMAINS))
+"""Every family there is, by its stable name."""
+
+
 def _family(raw: bytes) -> tuple[str, str] | None:
     if _NHC.fullmatch(raw):
         return "nhc", "nhc"
     if _yuekang(raw):
         return "yuekang", "44"
-    return ("jkm", "cn") if _national(raw) else None
+    return ("jkm", "cn") if _national(raw) else _linked(raw)
+
+
+def _linked(raw: bytes) -> tuple[str, str] | None:
+    # Whole host names only: `https://cq.gov.cn.example/` and `https://cq.gov.cn@example/` are somebody else's.
+    link = _LINK.fullmatch(raw)
+    host = link[1].lower() if link else b""
+    for domain, family, issuer in _DOMAINS:
+        if host == domain or host.endswith(b"." + domain):
+            return family, issuer
+    return None
 
 
 class ServerTokens:

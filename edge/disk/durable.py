@@ -52,6 +52,19 @@ def erase(path: Path) -> None:
     sync_folder(path.parent)
 
 
+def sync(path: Path) -> None:
+    """Make the content of a file that somebody else wrote durable.
+
+    Raises:
+        OSError: The file system refuses.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable.
 

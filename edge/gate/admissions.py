@@ -22,13 +22,13 @@ class Admission:
     """One accept that was recorded.
 
     Attributes:
-        token: Token it was recorded under.
+        tokens: Tokens of the passes it rests on; the last is the one it was recorded under.
         at_ms: When, Unix milliseconds, as the entry states.
         since_s: When, monotonic seconds.
         note: Number of the entry that takes it back, 0 while it stands.
     """
 
-    token: bytes
+    tokens: tuple[bytes, ...]
     at_ms: int
     since_s: float
     note: int = 0
@@ -45,9 +45,9 @@ class Admissions:
         self._clock = clock
         self._by_seq: OrderedDict[int, Admission] = OrderedDict()
 
-    def add(self, seq: int, token: bytes, moment: Moment) -> None:
+    def add(self, seq: int, tokens: tuple[bytes, ...], moment: Moment) -> None:
         """Take up an accept whose entry is durable."""
-        self._by_seq[seq] = Admission(token, moment.unix_ms, self._clock())
+        self._by_seq[seq] = Admission(tokens, moment.unix_ms, self._clock())
         while len(self._by_seq) > _MOST:
             self._by_seq.popitem(last=False)
 

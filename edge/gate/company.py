@@ -10,7 +10,6 @@ from hashlib import blake2b
 from typing import Final
 
 from edge.model.symbol import Symbol
-from edge.model.verdict import Outcome
 
 HELD_NS: Final = 3_000_000_000
 """An answer is remembered this long after its code was last in view."""
@@ -21,24 +20,24 @@ class Company:
     """What was answered lately and when each was last in view."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[bytes, tuple[Outcome, int]] = OrderedDict()
+        self._seen: OrderedDict[bytes, tuple[bool, int]] = OrderedDict()
 
-    def beside(self, fresh: Sequence[Symbol], in_view: Sequence[Symbol], outcomes: Sequence[Outcome]) -> list[bool]:
-        """Return, for each fresh code, whether another that is no accept stands in the same frame.
+    def beside(self, fresh: Sequence[Symbol], in_view: Sequence[Symbol], hinders: Sequence[bool]) -> list[bool]:
+        """Return, for each fresh code, whether another that hinders an accept stands in the same frame.
 
         Args:
             fresh: Codes presented anew in this frame.
             in_view: Every code of the frame.
-            outcomes: The verdict on each fresh code taken alone.
+            hinders: Of each fresh code taken alone, whether nobody is admitted beside it.
         """
         now = time.monotonic_ns()
         names = [_name(symbol) for symbol in fresh]
-        self._seen.update({name: (outcome, now) for name, outcome in zip(names, outcomes, strict=True)})
+        self._seen.update({name: (hinder, now) for name, hinder in zip(names, hinders, strict=True)})
         present = {*names, *map(_name, in_view)}
         for name in present & self._seen.keys():
             self._seen[name] = (self._seen[name][0], now)
         self._forget(now)
-        others = {name for name in present if name in self._seen and self._seen[name][0] is not Outcome.ACCEPT}
+        others = {name for name in present if name in self._seen and self._seen[name][0]}
         return [bool(others - {name}) for name in names]
 
     def _forget(self, now: int) -> None:

@@ -58,6 +58,11 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
         "holder": None,
         "details": dict(verdict.details),
         "warnings": [str(warning) for warning in verdict.warnings],
+        "ground": None
+        if verdict.ground is None
+        else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
+        "match": list(verdict.match),
+        "policy_version": verdict.policy_version,
         "count": 1,
     }
     if isinstance(presented, ServerToken):
@@ -111,6 +116,7 @@ class Standing:
         admitting: Whether anybody can be admitted now.
         frame_age_ms: Age of the newest frame, or None.
         last_seq: Sequence number of the last entry.
+        asks: Digits that a live pass must answer here, empty where none are asked.
     """
 
     gate: str
@@ -120,6 +126,7 @@ class Standing:
     admitting: bool
     frame_age_ms: float | None
     last_seq: int
+    asks: str = ""
 
 
 def state_event(standing: Standing, trust: TrustSnapshot | None, moment: Moment) -> dict[str, Any]:
@@ -136,6 +143,7 @@ def state_event(standing: Standing, trust: TrustSnapshot | None, moment: Moment)
         "admitting": standing.admitting,
         "frame_age_ms": standing.frame_age_ms,
         "last_seq": standing.last_seq,
+        "asks": standing.asks,
     }
 
 

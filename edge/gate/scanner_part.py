@@ -21,6 +21,9 @@ from edge.gate.events import Standing, state_event
 from edge.gate.formats import load_formats
 from edge.gate.line import Line, Trusted
 from edge.gate.sightings import Memory
+from edge.gate.slips import Slips
+from edge.gate.sm2 import findings as signature_findings
+from edge.gate.sm2 import verifiers
 from edge.gate.staff import Staff
 from edge.gate.sunset import Sunset
 from edge.gate.upkeep import Upkeep
@@ -28,8 +31,10 @@ from edge.identity.daykeys import load_day_keys
 from edge.model.finding import Finding, Severity
 from edge.model.moment import ClockQuality, Moment
 from edge.model.settings import Settings
-from edge.model.trust import Band
+from edge.model.trust import Band, TrustSnapshot
 from edge.policy.decide import Place
+from edge.relay.client import RelayClient
+from edge.relay.question import FILE as RELAY_SOCKET
 from edge.scanlog.log import ScanLog
 from edge.scanner.scanner import Scanner
 from edge.trust.store import TrustStore
@@ -127,12 +132,21 @@ class ScannerPart:
             clock=self._clock,
             publish=self._bus.publish,
             hub_keys=self._enrolled.hub_keys,
+            verifiers=verifiers(),
+            relay=RelayClient(state / RELAY_SOCKET).ask,
         )
         self._day_ms = start_of_day_ms(self._moment())
         self._line.tally.load(self._log, self._day_ms)
         pin = settings.staff.pin_file
-        self._staff = Staff(self._line, Path(pin) if pin else None, preview=self._scanner.preview, report=self._report)
-        self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolled.whole)
+        slips = Slips(state, self._log, lambda: self._enrolled.place)
+        self._staff = Staff(
+            self._line,
+            Path(pin) if pin else None,
+            preview=self._scanner.preview,
+            report=self._report,
+            slip=slips.code,
+        )
+        self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolled.identity)
         self._sunset = Sunset(
             state, self._log, self._memory, enrolment=self._enrolled.enrolment, record=self._line.staff
         )
@@ -151,7 +165,9 @@ class ScannerPart:
 
     def _tend_sunset(self) -> None:
         trust = self._trusted.snapshot
-        self._sunset.tend(trust, self._clock.sure_ms(trust), self._moment())
+        sure_ms = self._clock.sure_ms(trust)
+        # A policy that follows for certain puts the end off for certain.
+        self._sunset.tend(_in_force(trust, Moment(sure_ms)), sure_ms, self._moment())
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop` is set."""
@@ -214,8 +230,8 @@ class ScannerPart:
         self._memory.take_up_new_keys()
         if self._enrolled.look():
             self._take_up_enrolment()
-        trust = self._trusted.snapshot
         moment = self._moment()
+        trust = _in_force(self._trusted.snapshot, moment)
         self._upkeep.tend(trust, moment)
         self._tend_sunset()
         self._clock.keep_if_due()
@@ -224,7 +240,7 @@ class ScannerPart:
     def _take_up_enrolment(self) -> None:
         self._line.place = Place(self._enrolled.place.region)
         self._line.timecodes.hub_keys = self._enrolled.hub_keys
-        self._upkeep = Upkeep(self._log, self._state / "sync.db", self._enrolled.whole)
+        self._upkeep = Upkeep(self._log, self._state / "sync.db", self._enrolled.identity)
         self._sunset.enrolment = self._enrolled.enrolment
 
     def _turn_day(self, moment: Moment) -> None:
@@ -239,8 +255,8 @@ class ScannerPart:
         return self._state_of(self._findings())
 
     def _findings(self) -> list[Finding]:
-        trust = self._trusted.snapshot
-        moment = self._clock.moment(trust)
+        moment = self._moment()
+        trust = _in_force(self._trusted.snapshot, moment)
         findings = [
             *self._scanner.findings(),
             *self._line.findings(),
@@ -248,6 +264,7 @@ class ScannerPart:
             *self._upkeep.findings(),
             *self._sunset.findings(),
             *self._enrolled.findings(),
+            *signature_findings(trust, verifiers()),
         ]
         is_doubtful = moment.quality is ClockQuality.DOUBTFUL
         question = self._line.timecodes.question(trust) if is_doubtful or moment.quality is ClockQuality.FLOOR else ""
@@ -258,7 +275,8 @@ class ScannerPart:
         return findings
 
     def _state_of(self, findings: list[Finding]) -> dict[str, Any]:
-        trust = self._trusted.snapshot
+        moment = self._moment()
+        in_force = _in_force(self._trusted.snapshot, moment)
         standing = Standing(
             gate=self._enrolled.gate,
             place=self._enrolled.place,
@@ -267,8 +285,9 @@ class ScannerPart:
             admitting=not any(finding.severity is Severity.STOP for finding in findings),
             frame_age_ms=self._scanner.frame_age_ms(),
             last_seq=self._line.last_seq,
+            asks=self._line.nonces.text(in_force),
         )
-        return state_event(standing, trust, self._clock.moment(trust))
+        return state_event(standing, in_force, moment)
 
     def _report(self) -> dict[str, Any]:
         return {
@@ -280,6 +299,10 @@ class ScannerPart:
             "last_seq": self._line.last_seq,
             "state": self.state(),
         }
+
+
+def _in_force(trust: TrustSnapshot | None, moment: Moment) -> TrustSnapshot | None:
+    return None if trust is None else trust.at(moment)
 
 
 def clock_findings(quality: ClockQuality, question: str = "") -> list[Finding]:

@@ -15,10 +15,12 @@ from typing import Any, Final
 from nacl.exceptions import InvalidkeyError
 from nacl.pwhash import verify as verify_password
 
-from edge.errors import LogUnwritable
+from edge.credentials.document_number import is_document_number
+from edge.errors import EdgeError, LogUnwritable
 from edge.gate.bus import Command
 from edge.gate.line import Line
 from edge.model.scan import EntryType, Facts
+from edge.model.symbol import Symbol
 from edge.model.verdict import Reason
 from edge.words.catalogue import NOTES
 
@@ -36,6 +38,7 @@ class Staff:
         pin_file: File of the PIN's hash, or None where overrides are off.
         preview: Returns the newest frame as a small JPEG, or None.
         report: Returns the shift report.
+        slip: Returns the slip of an entry.
     """
 
     def __init__(
@@ -45,11 +48,13 @@ class Staff:
         *,
         preview: Callable[[], bytes | None],
         report: Callable[[], dict[str, Any]],
+        slip: Callable[[int], str],
     ) -> None:
         self._line = line
         self._pin_file = pin_file
         self._preview = preview
         self._report = report
+        self._slip = slip
         self._tries: deque[float] = deque(maxlen=_MAX_TRIES)
         self._checked: deque[Command] = deque()
         self._recent: dict[int, float] = {}
@@ -64,6 +69,8 @@ class Staff:
             "override": self._override,
             "undo": self._undo,
             "not_shown": self._not_shown,
+            "slip": self._give_slip,
+            "manual": self._manual,
         }
         name = command.body.get("cmd")
         handler = handlers.get(name) if isinstance(name, str) else None
@@ -125,6 +132,25 @@ class Staff:
             return
         command.answer({"ok": True, "seq": written})
 
+    def _give_slip(self, command: Command) -> None:
+        seq = command.body.get("seq")
+        try:
+            command.answer({"ok": True, "slip": self._slip(seq if type(seq) is int else 0)})
+        except EdgeError as error:
+            command.answer(_no("slip", str(error)))
+
+    def _manual(self, command: Command) -> None:
+        # Taken out of the command at once: a number is looked at and goes nowhere.
+        way, number = command.body.get("way"), command.body.pop("number", "")
+        if way == "registration":
+            self._line.register()
+        elif way == "document" and isinstance(number, str) and is_document_number(_plain(number)):
+            self._line.present([Symbol(_plain(number), engine="typed")])
+        else:
+            command.answer(_no("number", "this is no document number; check it, or register without one"))
+            return
+        command.answer({"ok": True, "seq": self._line.last_seq})
+
     def _override(self, command: Command) -> None:
         pin = command.body.pop("pin", None)
         if self._pin_file is None:
@@ -150,6 +176,10 @@ class Staff:
         else:
             self._tries.clear()
             self._checked.append(command)
+
+
+def _plain(number: str) -> bytes:
+    return number.strip().upper().encode(errors="replace")
 
 
 def _no(code: str, message: str) -> dict[str, Any]:

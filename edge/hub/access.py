@@ -18,6 +18,7 @@ ROLES: Final = ("operator", "auditor", "technician")
 PULLERS: Final = frozenset(("operator", "auditor"))
 
 _MAX_TOKEN: Final = 256
+_VALID: Final = "SELECT token_hash, role FROM access WHERE revoked_ms IS NULL AND coalesce(expires_ms > ?, TRUE)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +34,59 @@ class Reader:
     token: str
 
 
-def add(connection: sqlite3.Connection, role: str, token: str, now_ms: int) -> None:
-    """Let a token in as `role`."""
-    connection.execute("INSERT INTO access VALUES (?, ?, ?)", (_hash(token), role, now_ms))
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A token as the database knows it; the token itself nobody can show again.
+
+    Attributes:
+        token: First characters of its hash.
+        name: What it was called when it was made, perhaps nothing.
+        role: One of `ROLES`.
+        created_ms: When it was made, Unix milliseconds.
+        expires_ms: When it ends, None for never.
+        revoked_ms: When it was revoked, or None.
+    """
+
+    token: str
+    name: str
+    role: str
+    created_ms: int
+    expires_ms: int | None
+    revoked_ms: int | None
 
 
-def find(connection: sqlite3.Connection, token: str) -> Reader | None:
-    """Return who the token belongs to, or None."""
+def add(connection: sqlite3.Connection, role: str, token: str, now_ms: int, *, term: tuple[str, int | None]) -> None:
+    """Let a token in as `role`, under a name and until a time, None for ever."""
+    connection.execute(
+        "INSERT INTO access(token_hash, role, created_ms, name, expires_ms) VALUES (?, ?, ?, ?, ?)",
+        (_hash(token), role, now_ms, *term),
+    )
+
+
+def listed(connection: sqlite3.Connection) -> list[Granted]:
+    """Return every token, the newest first."""
+    rows = connection.execute(
+        "SELECT token_hash, name, role, created_ms, expires_ms, revoked_ms FROM access ORDER BY created_ms DESC"
+    )
+    return [Granted(kept.hex()[:8], *rest) for kept, *rest in rows]
+
+
+def revoke(connection: sqlite3.Connection, named: str, now_ms: int) -> int:
+    """Let nobody in any more by the tokens so named, or whose hash begins so; return how many that were."""
+    rows = connection.execute("SELECT token_hash, name FROM access WHERE revoked_ms IS NULL").fetchall()
+    found = [kept for kept, name in rows if named and named in {name, kept.hex()[:8]}]
+    connection.executemany("UPDATE access SET revoked_ms = ? WHERE token_hash = ?", [(now_ms, kept) for kept in found])
+    return len(found)
+
+
+def find(connection: sqlite3.Connection, token: str, now_ms: int) -> Reader | None:
+    """Return who the token belongs to, or None; one that ended or was revoked belongs to nobody."""
     if not 0 < len(token) <= _MAX_TOKEN:
         return None
     wanted = _hash(token)
     reader = None
     # All are compared, in constant time each: neither the answer's time nor an index says how near a guess came.
-    for kept, role in connection.execute("SELECT token_hash, role FROM access").fetchall():
+    for kept, role in connection.execute(_VALID, (now_ms,)).fetchall():
         if hmac.compare_digest(kept, wanted):
             reader = Reader(role, wanted.hex()[:8])
     return reader

@@ -4,19 +4,23 @@ Answers to gates are signed (COSE) or a signed receipt in a CBOR list; every ref
 a next step. A gate lets go of nothing without a signature of ours, so none of the refusals can lose a scan.
 """
 
-import re
+import sqlite3
+from collections.abc import Callable
 from typing import Final
 
 from flask import Blueprint, Response, jsonify, request
 
-from edge.hub import access, guard, pull
-from edge.hub.admission import Admission
-from edge.hub.hub import Declined, Hub
+from edge.errors import ConfigError
+from edge.hub import access, asking, guard
+from edge.hub.admission import BEATS_AT_ONCE, Admission
+from edge.hub.coverage import bounds
+from edge.hub.declined import Declined
+from edge.hub.forms import FORMS
+from edge.hub.hub import Hub
 from edge.ledger import wire
 
 STATUS: Final = "/v1/status"
 PULLS_AT_ONCE: Final = 6
-_CURSOR: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 _NO_TOKEN: Final = Declined(401, "no_token", "A pull needs a token.", "Send Authorization: Bearer TOKEN.")
 _WRONG_TOKEN: Final = Declined(401, "wrong_token", "The token is not one of this hub's.", "Check the token file.")
@@ -37,6 +41,7 @@ class Api:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._patience = access.Patience(hub.monotonic)
+        self._beats = Admission(hub.monotonic, at_once=BEATS_AT_ONCE)
         self._pulls = Admission(hub.monotonic, at_once=PULLS_AT_ONCE)
 
     def blueprint(self) -> Blueprint:
@@ -47,6 +52,9 @@ class Api:
         routes.post(wire.BATCHES)(self.batches)
         routes.get(wire.SCANS)(self.scans)
         routes.get(STATUS)(self.status)
+        routes.get(wire.GATES)(self.gates)
+        routes.get(wire.INCIDENTS)(self.incidents)
+        routes.get(f"{wire.COVERAGE}/<day>")(self.coverage)
         return routes
 
     def enrol(self) -> Response:
@@ -56,8 +64,11 @@ class Api:
 
     def heartbeat(self) -> Response:
         """Hear that a gate is alive, and say how far its log is held."""
-        body = _body(wire.MAX_SIGNED)
-        return _signed(body if isinstance(body, Declined) else self._hub.heartbeat(body))
+        with self._beats.entered() as is_full:
+            if is_full:
+                return guard.declined(_FULL, retry_after_s=self._hub.admission.row_s())
+            body = _body(wire.MAX_SIGNED)
+            return _signed(body if isinstance(body, Declined) else self._hub.heartbeat(body))
 
     def batches(self) -> Response:
         """Take in batches, or name a slot to come back in."""
@@ -74,14 +85,45 @@ class Api:
         reader = _reader(self._hub)
         if isinstance(reader, Declined):
             return self._turned_away(reader, peer)
-        asked = _asked()
-        if isinstance(asked, Declined):
-            return guard.declined(asked)
+        wanted = asking.parse(request.args)
+        if isinstance(wanted, Declined):
+            return guard.declined(wanted)
+        form, asked = wanted
         with self._pulls.entered() as slot_s:
             if slot_s:
                 return guard.declined(_FULL, retry_after_s=slot_s)
-            page = self._hub.page(reader, peer, *asked)
-        return Response(page.lines(), content_type=wire.NDJSON_TYPE)
+            page = self._hub.page(reader, peer, asked)
+        response = Response(FORMS[form].page(page), content_type=FORMS[form].content_type)
+        for name, value in ((wire.CURSOR, page.cursor), (wire.TOP, page.top), (wire.ROWS, len(page.rows))):
+            response.headers[name] = str(value)
+        return response
+
+    def gates(self) -> Response:
+        """Say how every gate is."""
+        return self._document("gates", self._hub.told_gates)
+
+    def incidents(self) -> Response:
+        """Say what went wrong and is not dealt with."""
+        return self._document("incidents", self._hub.told_incidents)
+
+    def coverage(self, day: str) -> Response:
+        """Say for every gate whether its scans of a day are here, signed."""
+        try:
+            bounds(day)
+        except ConfigError as bad:
+            return guard.declined(Declined(400, "bad_request", bad.message, bad.next_step))
+        return self._document(f"coverage {day}", lambda connection: self._hub.told_coverage(connection, day))
+
+    def _document(self, what: str, tell: Callable[[sqlite3.Connection], tuple[bytes, int]]) -> Response:
+        peer = guard.peer_of(request)
+        reader = _reader(self._hub)
+        if isinstance(reader, Declined):
+            return self._turned_away(reader, peer)
+        with self._pulls.entered() as slot_s:
+            if slot_s:
+                return guard.declined(_FULL, retry_after_s=slot_s)
+            text = self._hub.tell(reader, peer, what, tell)
+        return Response(text, content_type="application/json")
 
     def status(self) -> Response:
         """Say how the hub is."""
@@ -116,26 +158,7 @@ def _reader(hub: Hub) -> access.Reader | Declined:
     if not token:
         return _NO_TOKEN
     with hub.store.reader() as connection:
-        reader = access.find(connection, token)
+        reader = access.find(connection, token, hub.clock())
     if reader is None:
         return _WRONG_TOKEN
     return reader if reader.role in access.PULLERS else _WRONG_ROLE
-
-
-def _asked() -> tuple[int, int] | Declined:
-    """Return cursor and page size of a pull."""
-    known = {"after", "limit", "format"}
-    if not set(request.args) <= known:
-        return _bad("There is a parameter a pull does not have.", "Use after, limit and format.")
-    if request.args.get("format", "ndjson") != "ndjson":
-        return _bad("Only format=ndjson is served.", "Ask for format=ndjson.")
-    after, limit = request.args.get("after", "0"), request.args.get("limit", str(pull.DEFAULT))
-    if not (_CURSOR.fullmatch(after) and _CURSOR.fullmatch(limit)):
-        return _bad("after and limit are whole numbers.", "Pass the hub_seq of the last line you have.")
-    if not 1 <= int(limit) <= pull.MOST:
-        return _bad(f"limit is between 1 and {pull.MOST}.", "Ask for less at once.")
-    return int(after), int(limit)
-
-
-def _bad(message: str, next_step: str) -> Declined:
-    return Declined(400, "bad_request", message, next_step)

@@ -1,34 +1,46 @@
-"""Pulling scans from a hub over HTTP: pages until the end, resumable from any line, into a file that survives a crash.
+"""A small client of a hub, and what the command line uses: scans by cursor, gates, incidents, coverage.
+
+    hub = Client(Source("https://hub.example:8090", read_token(Path("operator.token"))))
+    for scan in hub.scans(Query(after=0, filters={"outcome": "reject"})):
+        ...
 
 Everything that comes back is bounded and looked at before it is believed: a captive portal's page is no scan. A token
-never goes anywhere but to the address it was meant for, so redirects are not followed and proxies not used.
+never goes anywhere but to the address it was meant for, so redirects are not followed and proxies not used. A hub that
+names a time to come back in (429, 503) is waited for; a broken connection is an error, for the caller knows his cursor.
+Files are left to `edge.hub.outfile`.
 """
 
-import fcntl
 import http.client
 import ipaddress
 import json
-import os
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Final, Self
-from urllib.parse import urlsplit
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode, urlsplit
 
 from edge.errors import AnswerRefused, ConfigError, TransportError, Unreachable
+from edge.hub.forms import FORMS
 from edge.ledger import wire
 
-PAGE: Final = 5000
+PAGE: Final = 10_000
 MAX_LINE: Final = 64 * 1024
-_BEGIN: Final = b'{"hub_seq":'
-"""How every line begins (`edge.hub.pull`)."""
+MAX_DOCUMENT: Final = 64 << 20
+"""Largest answer that is one document, bytes."""
 _MAX_REFUSAL: Final = 4096
 _TIMEOUT_S: Final = 30.0
 _MAX_TOKEN_FILE: Final = 512
 _MAX_WAIT_S: Final = 900.0
+_TRIES: Final = 5
+_POLL_S: Final = 2.0
+_Result = TypeVar("_Result")
+_NO_FILTERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,154 +76,220 @@ def read_token(file: Path) -> str:
     return token
 
 
-def fetch(source: Source, after: int, limit: int) -> list[bytes]:
-    """Return the next lines after a cursor, whole ones only; none at the end of the ledger.
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which scans are wanted, in which form.
+
+    Attributes:
+        after: Cursor to go on behind.
+        limit: Most scans, None for all there are.
+        until: Last hub sequence number wanted, None for no end.
+        form: One of `edge.hub.forms.FORMS` that has lines.
+        filters: `gate`, `site`, `outcome`, `reason`, `type`, `since`, `before`, as `/v1/scans` takes them.
+    """
+
+    after: int = 0
+    limit: int | None = None
+    until: int | None = None
+    form: str = "ndjson"
+    filters: Mapping[str, str] = field(default_factory=lambda: _NO_FILTERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A page that came over.
+
+    Attributes:
+        lines: Whole lines, without the header of the form.
+        cursor: Up to where the ledger was looked through.
+        top: The last hub sequence number there was, or the cursor where that was not said.
+        is_end: Whether there was nothing behind it.
+    """
+
+    lines: list[bytes]
+    cursor: int
+    top: int
+    is_end: bool
+
+
+class Client:
+    """A hub, asked by somebody with a token.
+
+    Args:
+        source: Where it is, and the token.
+        sleep: Waits for seconds.
+        tries: How often a hub that says it is busy is asked.
+    """
+
+    def __init__(self, source: Source, *, sleep: Callable[[float], None] = time.sleep, tries: int = _TRIES) -> None:
+        self.source = source
+        self._sleep = sleep
+        self._tries = tries
+
+    def pages(self, query: Query) -> Iterator[Fetched]:
+        """Give pages until the end of the ledger, or of what was asked for.
+
+        Raises:
+            TransportError: The hub cannot be reached or refuses; go on from the last page's cursor.
+        """
+        left = query.limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            page = self._patiently(partial(fetch, self.source, replace(query, limit=size)))
+            if page.lines or page.cursor > query.after:
+                yield page
+            if page.is_end or page.cursor <= query.after:
+                return
+            query = replace(query, after=page.cursor)
+            left = None if left is None else left - len(page.lines)
+
+    def scans(self, query: Query) -> Iterator[dict[str, Any]]:
+        """Give scans as objects; the cursor is `hub_seq`.
+
+        Raises:
+            TransportError: The hub cannot be reached or refuses.
+        """
+        for page in self.pages(replace(query, form="ndjson")):
+            for line in page.lines:
+                yield json.loads(line)
+
+    def follow(self, query: Query, *, poll_s: float = _POLL_S) -> Iterator[dict[str, Any]]:
+        """Give scans as objects, and wait for more; has no end.
+
+        Raises:
+            TransportError: The hub cannot be reached or refuses; go on behind the last `hub_seq`.
+        """
+        while True:
+            for page in self.pages(replace(query, form="ndjson")):
+                for line in page.lines:
+                    yield json.loads(line)
+                query = replace(query, after=page.cursor)
+            self._sleep(poll_s)
+
+    def status(self) -> Any:
+        """Return the hub's health in numbers (`/v1/status`)."""
+        return self.document("/v1/status")
+
+    def gates(self) -> Any:
+        """Return the state of every gate (`/v1/gates`)."""
+        return self.document(wire.GATES)
+
+    def incidents(self) -> Any:
+        """Return what went wrong and is not dealt with (`/v1/incidents`)."""
+        return self.document(wire.INCIDENTS)
+
+    def coverage(self, day: str) -> Any:
+        """Return the signed statement about a UTC day, like 2026-11-24 (`edge.hub.coverage`)."""
+        return self.document(f"{wire.COVERAGE}/{day}")
+
+    def document(self, path: str) -> Any:
+        """Return one JSON document of the hub.
+
+        Raises:
+            TransportError: The hub cannot be reached or refuses.
+        """
+        return self._patiently(partial(_document, self.source, path))
+
+    def _patiently(self, ask: Callable[[], _Result]) -> _Result:
+        for tried in range(1, self._tries + 1):
+            try:
+                return ask()
+            except AnswerRefused as refused:
+                if refused.status not in {429, 503} or tried == self._tries:
+                    raise
+                self._sleep(refused.retry_after_s or 2.0**tried)
+        raise AssertionError("at least one try is made")
+
+
+def fetch(source: Source, query: Query) -> Fetched:
+    """Return the next page, whole lines only.
 
     Raises:
         Unreachable: Nobody answered, or the connection broke before the first line.
         AnswerRefused: Somebody answered something else.
     """
+    numbers = {"after": query.after, "limit": query.limit, "until": query.until, "format": query.form}
+    asked = {name: value for name, value in numbers.items() if value is not None} | dict(query.filters)
+    form = FORMS[query.form]
+    with _opened(source, f"{wire.SCANS}?{urlencode(asked)}", form.content_type) as answer:
+        lines = _lines(answer, query)
+        cursor, top, rows = (_count(answer.headers.get(name)) for name in (wire.CURSOR, wire.TOP, wire.ROWS))
+    last = _cursor_of(lines[-1], query.form) if lines else query.after
+    if cursor is None or top is None or rows != len(lines):
+        # It broke off: what is whole counts, the rest is asked for again. A page without a line is the end.
+        return Fetched(lines, last, last, not lines)
+    return Fetched(lines, max(last, cursor), top, cursor >= top)
+
+
+def _lines(answer: Any, query: Query) -> list[bytes]:
+    lines: list[bytes] = []
+    after = query.after
+    try:
+        _skip_header(answer, FORMS[query.form].header)
+        while len(lines) <= PAGE and (line := answer.readline(MAX_LINE)):
+            if not line.endswith(b"\n"):
+                # Broken off, or endless: whole lines before it count, the rest is asked for again.
+                if not lines:
+                    raise AnswerRefused("The hub's answer broke off.", "Start the same command again.")
+                break
+            number = _cursor_of(line, query.form)
+            if number <= after:
+                raise AnswerRefused("The hub's lines are out of order.", "Tell the hub's operator.")
+            after = number
+            lines.append(line)
+    except (OSError, http.client.HTTPException):
+        if not lines:
+            raise
+    return lines
+
+
+def _skip_header(answer: Any, header: bytes) -> None:
+    if header and answer.readline(MAX_LINE) != header:
+        raise _foreign()
+
+
+def _cursor_of(line: bytes, form: str) -> int:
+    number = FORMS[form].cursor_of(line)
+    if number < 1:
+        raise _foreign()
+    return number
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() else None
+
+
+def _document(source: Source, path: str) -> Any:
+    with _opened(source, path, "application/json") as answer:
+        try:
+            text = answer.read(MAX_DOCUMENT + 1)
+            if len(text) > MAX_DOCUMENT:
+                raise _foreign()
+            return json.loads(text)
+        except (ValueError, RecursionError) as bad:
+            raise _foreign() from bad
+
+
+@contextmanager
+def _opened(source: Source, path: str, content_type: str) -> Iterator[Any]:
+    """Give the answer of the hub, of the type asked for; failures become ours."""
+    wanted = content_type.partition(";")[0]
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked with the address
-        f"{source.url.rstrip('/')}{wire.SCANS}?after={after}&limit={limit}&format=ndjson",
-        headers={"Authorization": f"Bearer {source.token}", "Accept": wire.NDJSON_TYPE},
+        f"{source.url.rstrip('/')}{path}",
+        headers={"Authorization": f"Bearer {source.token}", "Accept": wanted},
     )
     # No proxies and no redirects: either would carry the token to somebody else.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
     try:
         with opener.open(request, timeout=_TIMEOUT_S) as answer:
-            if answer.headers.get_content_type() != wire.NDJSON_TYPE:
+            if answer.headers.get_content_type() != wanted:
                 raise _foreign()
-            return _lines(answer, after, limit)
+            yield answer
     except urllib.error.HTTPError as refusal:
         with refusal:
             raise _refused(refusal) from refusal
     except (OSError, http.client.HTTPException) as failed:
         raise _unreachable(source) from failed
-
-
-def cursor_of(line: bytes) -> int:
-    """Return the hub sequence number of a line.
-
-    Raises:
-        AnswerRefused: It is no line of a hub.
-    """
-    try:
-        number = json.loads(line)["hub_seq"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        number = None
-    if type(number) is not int or number < 1:
-        raise _foreign()
-    return number
-
-
-class OutFile:
-    """A file of lines that is only ever appended to, whole pages at a time, each on the disk before the next.
-
-    Args:
-        path: The file; made where it is missing. A last line that broke off is cut away.
-
-    Raises:
-        ConfigError: It cannot be written, is in use by another pull, or is no file of scans.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._file: IO[bytes] = path.open("a+b")
-        except OSError as failed:
-            raise ConfigError(f"{path} cannot be written: {failed.strerror}.", "Choose another --out.") from failed
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.last = self._recover()
-        except OSError as failed:
-            self._file.close()
-            raise ConfigError(f"{path} is in use by another pull.", "Let it end, or choose another --out.") from failed
-        except AnswerRefused as bad:
-            self._file.close()
-            raise ConfigError(f"{path} holds something other than scans.", "Choose another --out.") from bad
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def write(self, lines: list[bytes]) -> None:
-        """Append lines and wait until they are on the disk.
-
-        Raises:
-            ConfigError: The disk is full or failing; what was written before stays whole.
-        """
-        try:
-            self._file.write(b"".join(lines))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as failed:
-            raise ConfigError(
-                f"{self.path} cannot be written: {failed.strerror}.", "Make room and start the same command again."
-            ) from failed
-
-    def _recover(self) -> int:
-        """Cut away a line that broke off and return the last whole one's cursor, 0 for an empty file."""
-        size = self._file.seek(0, os.SEEK_END)
-        start = max(0, size - 2 * MAX_LINE)
-        self._file.seek(start)
-        tail = self._file.read()
-        whole = tail.rfind(b"\n") + 1
-        last = cursor_of(tail[:whole].splitlines()[-1]) if whole else 0
-        torn = tail[whole:]
-        if torn:
-            # Somebody's other file is not ours to cut.
-            if (start and not whole) or not (torn.startswith(_BEGIN) or _BEGIN.startswith(torn)):
-                raise _foreign()
-            self._file.truncate(start + whole)
-        return last
-
-
-class Progress:
-    """How far a pull has come.
-
-    Args:
-        sink: Takes each page; what it took is not fetched again.
-        say: Called after each page with lines and cursor so far.
-        after: Cursor to begin behind.
-    """
-
-    def __init__(self, sink: Callable[[list[bytes]], None], say: Callable[[int, int], None], after: int) -> None:
-        self._sink = sink
-        self._say = say
-        self.cursor = after
-        self.lines = 0
-
-    def take(self, lines: list[bytes]) -> None:
-        """Hand a page on and move the cursor behind it."""
-        self._sink(lines)
-        self.cursor = cursor_of(lines[-1])
-        self.lines += len(lines)
-        self._say(self.lines, self.cursor)
-
-
-def pull(source: Source, progress: Progress, limit: int | None) -> None:
-    """Pull everything after the cursor, a page at a time.
-
-    Args:
-        source: Where from.
-        progress: Takes the pages and keeps the cursor, also where the pull breaks off.
-        limit: Most lines, None for all there are.
-
-    Raises:
-        TransportError: The hub cannot be reached or refuses.
-        ConfigError: The lines cannot be written.
-    """
-    left = limit
-    while left is None or left > 0:
-        lines = fetch(source, progress.cursor, PAGE if left is None else min(PAGE, left))
-        if not lines:
-            break
-        progress.take(lines)
-        left = None if left is None else left - len(lines)
 
 
 def is_passing(failed: TransportError) -> bool:
@@ -235,29 +313,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _lines(answer: Any, after: int, limit: int) -> list[bytes]:
-    lines: list[bytes] = []
-    try:
-        while len(lines) < limit:
-            line = answer.readline(MAX_LINE)
-            if not line:
-                break
-            if not line.endswith(b"\n"):
-                # Broken off, or endless: whole lines before it count, the rest is asked for again.
-                if not lines:
-                    raise AnswerRefused("The hub's answer broke off.", "Start the same command again.")
-                break
-            number = cursor_of(line)
-            if number <= after:
-                raise AnswerRefused("The hub's lines are out of order.", "Tell the hub's operator.")
-            after = number
-            lines.append(line)
-    except (OSError, http.client.HTTPException):
-        if not lines:
-            raise
-    return lines
-
-
 def _refused(refusal: urllib.error.HTTPError) -> AnswerRefused:
     message, next_step = f"The hub refused with HTTP {refusal.code}.", "Check the address and the token."
     try:
@@ -277,9 +332,7 @@ def _plain(text: Any) -> str:
 
 
 def _foreign() -> AnswerRefused:
-    return AnswerRefused(
-        "The answer is not a hub's list of scans.", "Check the address; a captive portal may have answered."
-    )
+    return AnswerRefused("The answer is not a hub's.", "Check the address; a captive portal may have answered.")
 
 
 def _unreachable(source: Source) -> Unreachable:

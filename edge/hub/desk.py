@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import ConfigError, EnrolmentError
-from edge.hub import access, fleet, folder, incidents, pull, roster
+from edge.hub import access, coverage, fleet, folder, incidents, projection, pull, roster, statement
+from edge.hub.export import Export, Say, Summary, Task
 from edge.hub.folder import HubConfig, HubFolder
 from edge.hub.hub import SILENT_BEATS, system_clock
 from edge.hub.roster import Place
@@ -23,6 +24,7 @@ Clock = Callable[[], int]
 MOST_HOURS: Final = 30 * 24
 _HOUR_MS: Final = 3_600_000
 _MAX_NAME: Final = 64
+_MOST_DAYS: Final = 3660
 _MAX_REGION: Final = 999_999
 _LEAST_HEX: Final = 4
 
@@ -56,7 +58,7 @@ def begin(path: Path, config: HubConfig, *, root: bytes = b"", clock: Clock = sy
     store = Store(home.database)
     store.create()
     with store.writing() as connection:
-        access.add(connection, "operator", operator, now_ms)
+        access.add(connection, "operator", operator, now_ms, term=(folder.OPERATOR, None))
     folder.seal(home)
     return home
 
@@ -171,6 +173,29 @@ class Desk:
             raise ConfigError(f"{target} cannot be written: {failed.strerror}.", "Choose another folder.") from failed
         return count
 
+    def export_ledger(self, task: Task, say: Say) -> Summary:
+        """Bring an export of the ledger up to date (`edge.hub.export`).
+
+        Raises:
+            SetupError: The folder cannot be written, is another's, or Parquet is not to be had here.
+            LedgerError: The database cannot be read, or does not verify.
+        """
+        return Export(self.home, task, say).run(self._store, self._clock())
+
+    def coverage(self, day: str) -> bytes:
+        """Return the signed statement about a UTC day, like 2026-11-24 (`edge.hub.coverage`).
+
+        Raises:
+            ConfigError: It is no day.
+            LedgerError: The database cannot be used.
+        """
+        is_behind = True
+        while is_behind:
+            with self._store.writing() as connection:
+                is_behind = projection.step(connection)
+        with self._store.reader() as connection:
+            return statement.make(statement.COVERAGE, coverage.of_day(connection, day, self._clock()), self.home.key)
+
     def retire(self, start: str) -> bytes:
         """Retire the one gate whose id begins so, and return its id.
 
@@ -197,18 +222,47 @@ class Desk:
         with self._store.reader() as connection:
             return pull.recorded(connection, most)
 
-    def new_token(self, role: str) -> str:
-        """Let somebody in as `role` and return the token; it is not kept and cannot be shown again.
+    def tokens(self) -> list[access.Granted]:
+        """Return every token that was handed out, the newest first.
 
         Raises:
-            ConfigError: There is no such role.
+            LedgerError: The database cannot be read.
+        """
+        with self._store.reader() as connection:
+            return access.listed(connection)
+
+    def revoke(self, named: str) -> int:
+        """Let nobody in any more by the tokens of this name or beginning of their hash; return how many that were.
+
+        Raises:
+            LedgerError: The database cannot be written.
+        """
+        with self._store.writing() as connection:
+            return access.revoke(connection, named, self._clock())
+
+    def new_token(self, role: str, *, name: str = "", days: float | None = None) -> str:
+        """Let somebody in as `role` and return the token; it is not kept and cannot be shown again.
+
+        Args:
+            role: One of `access.ROLES`.
+            name: What to call it in lists.
+            days: How long it is valid, None for ever.
+
+        Raises:
+            ConfigError: There is no such role, the name is too long or not plain text, or the time impossible.
             LedgerError: The database cannot be written.
         """
         if role not in access.ROLES:
             raise ConfigError(f"There is no role {role!r}.", f"Choose one of: {', '.join(access.ROLES)}.")
+        if len(name) > _MAX_NAME or not (name.isprintable() and name.strip() == name):
+            raise ConfigError("--name is too long or not plain text.", "Choose another --name.")
+        if days is not None and not 0 < days <= _MOST_DAYS:
+            raise ConfigError(f"A token is valid for up to {_MOST_DAYS} days.", "Choose another --valid-days.")
         token = secrets.token_urlsafe(32)
+        now_ms = self._clock()
+        expires_ms = None if days is None else now_ms + int(days * 24 * _HOUR_MS)
         with self._store.writing() as connection:
-            access.add(connection, role, token, self._clock())
+            access.add(connection, role, token, now_ms, term=(name, expires_ms))
         return token
 
 

@@ -19,11 +19,13 @@ View = dict[str, Any]
 
 _OUTCOMES = frozenset({"accept", "refer", "reject"})
 _CODE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*\Z")
+_ASKED = re.compile(r"[0-9]{8}\Z")
 _KEY = re.compile(r"[a-z_]{1,32}\Z")
 _MAX_CODE = 64
 _MAX_NAME = 48
 _MAX_SITE = 24
 _MAX_TITLE = 40
+_MAX_BASIS = 80
 _MAX_PARAMS = 16
 _MAX_FINDINGS = 32
 _MAX_TOGETHER = 99
@@ -82,7 +84,9 @@ def verdict_view(message: Mapping[str, Any], *, ident: str, gate: str) -> View:
         "reason": reason,
         "at_ms": count_of(message.get("at_ms")),
         "together": _together(message),
-        "words": in_every_language(lambda language: _reason(language, reason, details)),
+        "words": in_every_language(
+            lambda language: _reason(language, reason, details) | _ruled(language, message, details)
+        ),
         "issuer": _names(message.get("issuer_names")) or _family(details),
         "took_ms": seconds_of(message.get("frame_to_verdict_ms")),
         "holder": None,
@@ -98,6 +102,12 @@ def verdict_view(message: Mapping[str, Any], *, ident: str, gate: str) -> View:
     view["facts"] = in_every_language(lambda language: _facts(language, message, warnings))
     view["warnings"] = [in_every_language(partial(_title, code)) for code in warnings]
     return view
+
+
+def asked_of(message: Mapping[str, Any]) -> str:
+    """Return the eight digits that a gate asks phones to answer, empty where it asks none."""
+    asks = message.get("asks")
+    return asks if isinstance(asks, str) and _ASKED.match(asks) else ""
 
 
 def strip_entry(view: Mapping[str, Any]) -> View:
@@ -147,6 +157,7 @@ def state_view(state: Mapping[str, Any] | None, *, elapsed_s: float, link: Link,
         "link": link.state,
         "counts": {outcome: count_of(counts.get(outcome)) for outcome in ("accept", "refer", "reject")},
         "last_seq": count_of(message.get("last_seq")),
+        "asks": asked_of(message),
         "texts": in_every_language(lambda language: _texts(language, place, trust, link, offline_s)),
         "alerts": alerts,
     }
@@ -175,6 +186,23 @@ def _reason(language: str, reason: str, details: Mapping[str, Value]) -> View:
     return {"title": words.title, "detail": words.detail, "next": words.next_step}
 
 
+def _ruled(language: str, message: Mapping[str, Any], details: Mapping[str, Value]) -> View:
+    """Return the sentences that the rules add to: the ground of a status that is not green, what staff compare."""
+    reason = code_of(message.get("reason"))
+    words = reason_words(language, reason, details)
+    ground, match = section(message, "ground"), message.get("match")
+    key = f"ground.{ground.get('class')}"
+    if has_label(key) and key != "ground.line":
+        basis = _names(ground.get("basis"), _MAX_BASIS) or {}
+        said = label(language, "ground.line", ground=label(language, key), basis=basis.get(language, "-"))
+        return {"detail": f"{words.detail} · {said}"}
+    fields = [f"match.{name}" for name in match[:8]] if isinstance(match, list) else []
+    named = [label(language, key) for key in fields if has_label(key) and key != "match.line"]
+    if not named or message.get("outcome") != "accept":
+        return {}
+    return {"next": label(language, "match.line", fields=label(language, "list.comma").join(named))}
+
+
 def _title(code: str, language: str) -> str:
     return reason_words(language, code).title
 
@@ -191,10 +219,10 @@ def _values(raw: Mapping[str, Any]) -> dict[str, Value]:
     return values
 
 
-def _names(raw: object) -> dict[str, str] | None:
+def _names(raw: object, most: int = _MAX_TITLE) -> dict[str, str] | None:
     if not isinstance(raw, dict):
         return None
-    names = {code: plain_text(raw.get(code), _MAX_TITLE) for code in languages()}
+    names = {code: plain_text(raw.get(code), most) for code in languages()}
     spare = next((name for name in names.values() if name), "")
     return {code: name or spare for code, name in names.items()} if spare else None
 

@@ -6,10 +6,20 @@ ENROL: Final = "/v1/enrol"
 HEARTBEAT: Final = "/v1/heartbeat"
 BATCHES: Final = "/v1/batches"
 SCANS: Final = "/v1/scans"
+GATES: Final = "/v1/gates"
+INCIDENTS: Final = "/v1/incidents"
+COVERAGE: Final = "/v1/coverage"
 
 CBOR_TYPE: Final = "application/cbor"
 COSE_TYPE: Final = "application/cose"
 NDJSON_TYPE: Final = "application/x-ndjson"
+
+CURSOR: Final = "Edge-Cursor"
+"""Header of a page: the hub sequence number up to which the ledger was looked through, to go on behind."""
+TOP: Final = "Edge-Top"
+"""Header of a page: the last hub sequence number there was; a page whose cursor is there is the end."""
+ROWS: Final = "Edge-Rows"
+"""Header of a page: how many scans it holds."""
 
 MAX_POST: Final = 8 * 1024 * 1024
 """Largest body of a POST, bytes: a CBOR sequence (RFC 8742) of batches."""

@@ -96,6 +96,23 @@ Claims = PersonClaims | TravelClaims | VenueClaims
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What the holder's phone signed when it showed the pass (docs/adr/0041-live-passes.md); nothing is verified.
+
+    Attributes:
+        at: When it was signed by the phone's clock, Unix seconds.
+        nonce: The gate's eight digits that it answers, or empty.
+        signed: The bytes the holder signed.
+        signature: The signature over `signed`, under the pass's holder key.
+    """
+
+    at: int
+    nonce: bytes
+    signed: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """A well-formed credential. Nothing here has been verified.
 
@@ -111,6 +128,7 @@ class Credential:
         kind: Which kind of pass.
         claims: What it says.
         holder_key: The bound holder key (RFC 8747), 32 bytes, or None.
+        proof: What the holder signed to show it, or None where the pass alone was shown.
     """
 
     format: str
@@ -124,6 +142,7 @@ class Credential:
     kind: PassKind
     claims: Claims
     holder_key: bytes | None = None
+    proof: Proof | None = None
 
     @property
     def identity(self) -> bytes:

@@ -4,13 +4,16 @@ Built only by `edge.trust` from verified TUF targets (`docs/formats.md` gives ea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
 from edge.model.credential import HashKind, PassKind
+from edge.model.live import LiveRule
+from edge.model.moment import ClockQuality, Moment
 from edge.model.registries import Registries
+from edge.model.rules import Ground, Rules
 
 # COSE algorithm numbers: RFC 9053, 2.1 and 2.2; RFC 8230, 2; RFC 8812, 2.
 ES256 = -7
@@ -18,6 +21,8 @@ EDDSA = -8
 ES384 = -35
 PS256 = -37
 RS256 = -257
+# Nobody has registered SM2 (2026): a number of the range for private use, below -65536 (RFC 9053, 2 and 11.1).
+SM2 = -70010
 
 
 class Band(StrEnum):
@@ -97,7 +102,7 @@ class IssuerKey:
         issuer: Issuer id.
         key_id: 1 to 8 bytes; not unique: look up by (issuer, key id), try at most four.
         algorithm: The one algorithm this key is used with (COSE number); a header must equal it.
-        public: The plain public key (Ed25519: 32 bytes; ECDSA: 04||x||y; RSA: DER RSAPublicKey).
+        public: The plain public key (Ed25519: 32 bytes; ECDSA, SM2: 04||x||y; RSA: DER RSAPublicKey).
         kinds: Kinds of pass it may sign.
         regions: GB/T 2260 prefixes a pass of this key may speak of (empty string: all).
         max_validity_s: Longest exp - iat it may sign, seconds.
@@ -172,6 +177,7 @@ class MatrixRow:
         area: GB/T 2260 prefix of the gate's region the row holds in (empty string: everywhere).
         health: The status in the national vocabulary (`green`, `yellow`, `red`, `popup`, `unknown`, `none`).
         outcome: `accept`, `refer` or `reject`.
+        ground: Reason class and legal basis of a status that is not green, or None where the row gives none.
     """
 
     issuer: str
@@ -179,6 +185,7 @@ class MatrixRow:
     area: str
     health: str
     outcome: str
+    ground: Ground | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +205,11 @@ class Policy:
         retention_s: How long receipted entries stay on the gate.
         travel_days: Window a travel pass must at least cover, days.
         listed_areas: GB/T 2260 prefixes; a travel pass that visited one is referred.
+        live: Whose passes must be shown live; the first that applies holds.
+        live_window_s: How far the time that a phone signed may be from the gate's, seconds.
+        rules: What it demands besides.
+        effective_at: Unix seconds from which it holds; 0: from its publication.
+        following: The policy that takes its place by itself, or None.
     """
 
     version: int
@@ -212,6 +224,15 @@ class Policy:
     retention_s: int
     travel_days: int
     listed_areas: tuple[str, ...]
+    live: tuple[LiveRule, ...] = ()
+    live_window_s: int = 30
+    rules: Rules = Rules()
+    effective_at: int = 0
+    following: "Policy | None" = None
+
+    def under(self, rules: Rules) -> "Policy":
+        """Return it with other rules."""
+        return replace(self, rules=rules)
 
     def band(self, age_s: float) -> Band:
         """Return the band of trust data that is `age_s` seconds old."""
@@ -251,6 +272,7 @@ class TrustSnapshot:
         held_back: Why a list stays at its state of before although another was published, by the list's name.
         sunset: Unix seconds until which the root lets any policy run, or None where it sets no bound.
         registries: How complete the regions are, venues, names of statuses.
+        successor: The same under the policy that follows, or None.
         anchors: Keys of other systems by (format, claimed issuer, key id), of the formats that the policy admits.
     """
 
@@ -271,6 +293,17 @@ class TrustSnapshot:
     sunset: int | None = None
     registries: Registries = Registries()
     anchors: Mapping[tuple[str, str, bytes], tuple[Anchor, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    successor: "TrustSnapshot | None" = None
+
+    def at(self, moment: Moment) -> "TrustSnapshot":
+        """Return the view in force at `moment`: from the second its policy names, that of the policy that follows.
+
+        A clock in doubt brings no policy into force, as it ends none.
+        """
+        following = self.successor
+        if following is None or moment.quality is ClockQuality.DOUBTFUL:
+            return self
+        return following if moment.unix_s >= following.policy.effective_at else self
 
     @property
     def ends_at(self) -> int:

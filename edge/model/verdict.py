@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from edge.model.credential import PassKind, Presentation, SignedCredential
+from edge.model.rules import Ground
 from edge.model.trust import Anchor, Issuer, IssuerKey
 
 
@@ -29,6 +30,7 @@ class Reason(StrEnum):
     ISSUER_UNKNOWN = "issuer.unknown"
     KEY_UNKNOWN = "key.unknown"
     KEY_ALGORITHM = "key.algorithm"
+    KEY_UNSUPPORTED = "key.unsupported"
     KEY_KIND = "key.kind"
     KEY_REGION = "key.region"
     KEY_VALIDITY = "key.validity"
@@ -57,10 +59,24 @@ class Reason(StrEnum):
     HEALTH_NONE = "health.none"
     TRAVEL_LISTED_AREA = "travel.listed_area"
     TRAVEL_WINDOW = "travel.window"
+    LIVE_INVALID = "live.invalid"
+    LIVE_STALE = "live.stale"
+    LIVE_NONCE = "live.nonce"
+    LIVE_MISSING = "live.missing"
+    LIVE_UNBOUND = "live.unbound"
+    HOURS_CLOSED = "hours.closed"
+    STATUS_NOT_ADMITTED = "status.not_admitted"
+    TIME_TOO_OLD = "time.too_old"
+    CONDITION_PENDING = "condition.pending"
+    CONDITION_OPTIONAL = "condition.optional"
     REPEAT_RECENT = "repeat.recent"
     PRESENTATION_SEVERAL = "presentation.several"
     LOG_UNWRITABLE = "log.unwritable"
     INTERNAL_FAULT = "internal.fault"
+    RELAY_FAILED = "relay.failed"
+    RELAY_REFUSED = "relay.refused"
+    MANUAL_DOCUMENT = "manual.document"
+    MANUAL_REGISTRATION = "manual.registration"
     STAFF_NOT_HOLDER = "staff.not_holder"
     STAFF_OVERRIDE = "staff.override"
     STAFF_UNDO = "staff.undo"
@@ -107,7 +123,9 @@ class Verdict:
         policy_version: Version of the policy it was made under, 0 where there was none.
         trust_version: Version of the trust timestamp it was made under, 0 where there was none.
         details: Values the sentence of the catalogue mentions (`ago_s`, `area`); nothing personal.
-        warnings: Checks that were downgraded.
+        warnings: Checks that were downgraded, and what the rules would like besides.
+        ground: Reason class and legal basis where the status is not green and the matrix names them.
+        match: Signed fields that staff compare with the holder, where the rules ask for it.
     """
 
     outcome: Outcome
@@ -121,6 +139,8 @@ class Verdict:
     trust_version: int = 0
     details: dict[str, str | int] = field(default_factory=dict)
     warnings: tuple[Reason, ...] = ()
+    ground: Ground | None = None
+    match: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.outcome is Outcome.ACCEPT) != (self.reason is Reason.OK):

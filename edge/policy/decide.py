@@ -4,13 +4,16 @@
 `edge.policy.examine`, remembering who was here to the gate.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from edge.model.credential import ForeignCredential, PassKind, Presentation, ServerToken, TravelClaims
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Band, Issuer, MatrixRow, TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict, Verification
+from edge.policy import live, rules
 from edge.verify.foreign import is_short_lived
 from edge.verify.verify import status_of
 
@@ -41,6 +44,7 @@ REFERRED: Final = frozenset(
     {
         Reason.CREDENTIAL_SERVER_TOKEN,
         Reason.KIND_NOT_ADMITTED,
+        Reason.KEY_UNSUPPORTED,
         Reason.CLOCK_DOUBTFUL,
         Reason.STATUS_SUSPENDED,
         Reason.STATUS_UNAVAILABLE,
@@ -51,13 +55,27 @@ REFERRED: Final = frozenset(
         Reason.HEALTH_NONE,
         Reason.TRAVEL_LISTED_AREA,
         Reason.TRAVEL_WINDOW,
+        Reason.LIVE_STALE,
+        Reason.LIVE_NONCE,
+        Reason.LIVE_MISSING,
+        Reason.LIVE_UNBOUND,
+        Reason.HOURS_CLOSED,
+        Reason.STATUS_NOT_ADMITTED,
+        Reason.TIME_TOO_OLD,
+        Reason.CONDITION_PENDING,
         Reason.REPEAT_RECENT,
         Reason.PRESENTATION_SEVERAL,
         Reason.LOG_UNWRITABLE,
+        Reason.RELAY_FAILED,
+        Reason.RELAY_REFUSED,
+        Reason.MANUAL_DOCUMENT,
+        Reason.MANUAL_REGISTRATION,
     }
 )
 """Reasons that send a person to be looked at; every other reason but OK refuses."""
 
+UNSIGNED: Final = MappingProxyType({"document": Reason.MANUAL_DOCUMENT})
+"""What is said of a code that nobody signs, by its format; a live code unless said otherwise."""
 _HEALTH: Final = {
     "yellow": Reason.HEALTH_YELLOW,
     "red": Reason.HEALTH_RED,
@@ -67,14 +85,34 @@ _HEALTH: Final = {
 _HEALTH_REASONS: Final = frozenset((*_HEALTH.values(), Reason.HEALTH_UNKNOWN))
 
 
-def decide(verification: Verification, trust: TrustSnapshot, moment: Moment, *, place: Place) -> Verdict:
+def decide(
+    verification: Verification,
+    trust: TrustSnapshot,
+    moment: Moment,
+    *,
+    place: Place,
+    held: Collection[PassKind] = frozenset(),
+) -> Verdict:
     """Return the verdict on a verified credential nobody has seen before; the one maker of ACCEPT.
 
     The repeat rule comes after it (`repeated`): only what would pass can be a repetition.
+
+    Args:
+        verification: What the checks found.
+        trust: The trust in force.
+        moment: The time of the decision.
+        place: Where the gate stands.
+        held: Kinds of pass that were presented here just before, and hold.
     """
     reason, row, details = _reason(verification, trust, moment, place)
+    is_copy = live.is_rejected(reason, verification.credential, trust.policy)
+    warnings = verification.warnings
+    if reason is Reason.OK:
+        reason, details = rules.combined(trust.policy.rules, {*held, verification.credential.kind})
+        warnings += rules.wishes(trust.policy.rules, {*held, verification.credential.kind})
+    is_ok = reason is Reason.OK
     return Verdict(
-        Outcome.ACCEPT if reason is Reason.OK else refused_outcome(reason, row),
+        Outcome.ACCEPT if is_ok else Outcome.REJECT if is_copy else refused_outcome(reason, row),
         reason,
         verification.credential,
         verification.issuer,
@@ -84,7 +122,9 @@ def decide(verification: Verification, trust: TrustSnapshot, moment: Moment, *, 
         policy_version=trust.policy.version,
         trust_version=trust.versions.timestamp,
         details=details,
-        warnings=verification.warnings,
+        warnings=warnings,
+        ground=row.ground if row is not None and not is_ok else None,
+        match=rules.to_match(trust.policy.rules, verification.credential) if is_ok else (),
     )
 
 
@@ -112,16 +152,22 @@ def _reason(
     if reason is Reason.OK:
         reason = verification.reason
     if reason is not Reason.OK:
-        return reason, None, {}
+        return reason, None, live.age(reason, verification.credential, moment)
     reason = _admitted(verification, trust)
     if reason is not Reason.OK:
         return reason, None, {}
     row = matrix_row(verification, trust, place)
-    reason, details = _recognised(verification, trust, row)
+    reason, details = _recognised(verification, trust, row, moment)
+    if reason is Reason.OK:
+        reason = live.demanded(verification.credential, trust.policy)
     if reason is Reason.OK and _needs_revocation(verification, trust) and trust.band(moment.unix_s) is Band.STALE:
         reason = Reason.STATUS_STALE
     if reason is Reason.OK and moment.quality is ClockQuality.DOUBTFUL:
         reason = Reason.CLOCK_DOUBTFUL
+    hours = trust.policy.rules.hours
+    # Last: a closed gate softens no refusal. By a clock in doubt nobody can tell, and nothing is OK.
+    if reason is Reason.OK and hours is not None and not hours.is_open(moment.unix_s):
+        reason = Reason.HOURS_CLOSED
     return reason, row, details
 
 
@@ -144,18 +190,27 @@ def matrix_row(verification: Verification, trust: TrustSnapshot, place: Place) -
     """Return the row of the recognition matrix for this issuer's status at this place: the most local one."""
     # Of a foreign credential our own id counts, not what it calls its issuer.
     issuer = verification.issuer.id if verification.issuer is not None else ""
-    rows = trust.matrix.get((issuer, status_of(verification.credential)), ())
+    return local_row(trust.matrix.get((issuer, status_of(verification.credential)), ()), place)
+
+
+def local_row(rows: Iterable[MatrixRow], place: Place) -> MatrixRow | None:
+    """Return the most local of some rows at a place, or None where none holds there."""
     local = [row for row in rows if place.region.startswith(row.area)]
     return max(local, key=lambda row: len(row.area), default=None)
 
 
 def _recognised(
-    verification: Verification, trust: TrustSnapshot, row: MatrixRow | None
+    verification: Verification, trust: TrustSnapshot, row: MatrixRow | None, moment: Moment
 ) -> tuple[Reason, dict[str, str | int]]:
     if row is None:
-        return Reason.MATRIX_UNLISTED, {}
+        return Reason.MATRIX_UNLISTED, _status_details(verification)
     if row.outcome != "accept":
         return _HEALTH.get(row.health, Reason.HEALTH_UNKNOWN), _status_details(verification)
+    if row.health not in trust.policy.rules.healths:
+        return Reason.STATUS_NOT_ADMITTED, _status_details(verification)
+    too_old = rules.too_old(trust.policy.rules, verification.credential, moment)
+    if too_old:
+        return Reason.TIME_TOO_OLD, too_old
     claims = verification.credential.claims
     if isinstance(claims, TravelClaims):
         return _travel(claims, trust)
@@ -187,7 +242,8 @@ def _needs_revocation(verification: Verification, trust: TrustSnapshot) -> bool:
 
 def repeated(verdict: Verdict, sighting: Sighting | None) -> Verdict:
     """Return the verdict after the repeat rule: what would pass but was admitted here just now is referred."""
-    if verdict.outcome is not Outcome.ACCEPT or sighting is None:
+    would_pass = verdict.outcome is Outcome.ACCEPT or verdict.reason is Reason.CONDITION_PENDING
+    if not would_pass or sighting is None:
         return verdict
     return refused(Reason.REPEAT_RECENT, verdict, details={"ago_s": sighting.ago_s})
 
@@ -206,6 +262,7 @@ def refused(reason: Reason, found: Verdict, *, details: dict[str, str | int]) ->
         trust_version=found.trust_version,
         details=details,
         warnings=found.warnings,
+        ground=found.ground,
     )
 
 

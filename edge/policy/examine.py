@@ -3,17 +3,17 @@
 Recording and showing it are left to `edge.gate.line`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from edge.credentials.format import Format, parse
 from edge.errors import CredentialError
-from edge.model.credential import ServerToken
+from edge.model.credential import PassKind, ServerToken
 from edge.model.moment import Moment
 from edge.model.trust import TrustSnapshot
 from edge.model.verdict import Reason, Verdict
-from edge.policy.decide import Place, Sighting, decide, repeated, unverified
+from edge.policy.decide import UNSIGNED, Place, Sighting, decide, repeated, unverified
 from edge.verify.signatures import VERIFIERS, Verifier
 from edge.verify.verify import verify
 
@@ -47,6 +47,8 @@ class Context:
         place: Where the gate stands.
         sightings: Who was admitted here lately.
         verifiers: How signatures are checked, by COSE algorithm number.
+        nonces: What this gate asks of phones now and asked just before; none where it asks nothing.
+        held: Kinds of pass that were presented here just before, and hold.
     """
 
     formats: Sequence[Format]
@@ -55,10 +57,18 @@ class Context:
     place: Place
     sightings: Sightings
     verifiers: Mapping[int, Verifier] = field(default_factory=lambda: VERIFIERS)
+    nonces: Collection[bytes] = ()
+    held: frozenset[PassKind] = frozenset()
+
+    def in_force(self) -> "Context":
+        """Return it with the trust that is in force at its moment: a policy may follow another by itself."""
+        now = None if self.trust is None else self.trust.at(self.moment)
+        return self if now is self.trust else replace(self, trust=now)
 
 
 def examine(raw: bytes, context: Context) -> Verdict:
     """Return the verdict on a presented code: any bytes get one, none raise."""
+    context = context.in_force()
     try:
         return _examine(raw, context)
     except CredentialError as refusal:
@@ -74,7 +84,8 @@ def _examine(raw: bytes, context: Context) -> Verdict:
         return unverified(Reason.TRUST_MISSING, None, presentation=presented)
     if isinstance(presented, ServerToken):
         known = trust.issuers.get(presented.issuer)
-        return unverified(Reason.CREDENTIAL_SERVER_TOKEN, trust, presentation=presented, issuer=known)
-    found = verify(presented, trust, context.moment, verifiers=context.verifiers)
-    verdict = decide(found, trust, context.moment, place=context.place)
+        reason = UNSIGNED.get(presented.format, Reason.CREDENTIAL_SERVER_TOKEN)
+        return unverified(reason, trust, presentation=presented, issuer=known)
+    found = verify(presented, trust, context.moment, verifiers=context.verifiers, nonces=context.nonces)
+    verdict = decide(found, trust, context.moment, place=context.place, held=context.held)
     return repeated(verdict, context.sightings.seen(presented.identity, context.moment))

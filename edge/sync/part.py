@@ -13,9 +13,12 @@ from edge.errors import EdgeError, IdentityBroken, LedgerError, LogUnwritable
 from edge.identity.identity import Identity, files_stamp, finding_of, identify
 from edge.model.finding import Finding
 from edge.model.settings import Settings
+from edge.relay.desk import RelayDesk
+from edge.relay.question import FILE as RELAY_SOCKET
 from edge.scanlog.reader import ScanLogReader
 from edge.sync.link import LinkFile, LinkState
-from edge.sync.service import SCANS, Service
+from edge.sync.opening import SCANS
+from edge.sync.service import Service
 from edge.sync.session import Link
 from edge.sync.transports.http import HttpTransport
 
@@ -59,6 +62,11 @@ class SyncPart:
         Raises:
             ConfigError: The address of the hub is none.
         """
+        # Asking an operator needs no enrolment: whom to ask stands in the signed policy.
+        with closing(RelayDesk(self._state / RELAY_SOCKET)):
+            self._run(stop)
+
+    def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             files = files_stamp(self._state)
             identity = self._identity()

@@ -35,6 +35,7 @@ class Believed:
     Attributes:
         digest: Digest of the snapshot, empty where there is none.
         versions: Version of the timestamp and of the policy.
+        following: Version of the policy that follows and from when it holds, Unix seconds; (0, 0) where none does.
         issued_at: Signed issue time, Unix seconds, 0 where there is none.
         newest_expiry: Latest expiry of what was signed, Unix seconds, 0 where there is none.
         hub_keys: Receipt keys by key id (hex).
@@ -45,6 +46,12 @@ class Believed:
     issued_at: int = 0
     newest_expiry: int = 0
     hub_keys: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    following: tuple[int, int] = (0, 0)
+
+    def versions_at(self, now: int) -> tuple[int, int]:
+        """Return the version of the timestamp and of the policy in force at `now`, Unix seconds."""
+        version, effective_at = self.following
+        return (self.versions[0], version) if version and now >= effective_at else self.versions
 
     def refresh_at(self, now: int) -> int:
         """Return the time to judge an update by: a clock past everything signed is doubted (ADR 23).
@@ -87,12 +94,14 @@ def look(folder: Path, before: View) -> View:
         return View()
     except TrustError:
         return before
+    next_ = snapshot.policy.following
     found = Believed(
         snapshot.digest,
         (snapshot.versions.timestamp, snapshot.policy.version),
         snapshot.issued_at,
         snapshot.newest_expiry,
         MappingProxyType(dict(snapshot.hub_keys)),
+        (0, 0) if next_ is None else (next_.version, next_.effective_at),
     )
     return View(generation, found)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from edge.codec.ed25519 import refuse_weak_point
 from edge.errors import EncodingRefused
-from edge.model.credential import FOREIGN_KINDS, PassKind
+from edge.model.credential import FOREIGN_KINDS
 from edge.model.trust import EDDSA, ES256, ES384, PS256, RS256, Anchor
 from edge.trust import targets
 from edge.trust.fields import Document, Fields
@@ -79,7 +79,7 @@ def _anchor(row: Fields, named: tuple[str, str], lists: tuple[int, ...]) -> Anch
         key_id=row.data("kid", 0, _MAX_KEY_ID),
         algorithm=algorithm or 0,
         public=row.data("public", 1, 4096),
-        kinds=_kinds(row),
+        kinds=targets.kinds(row, of=FOREIGN_KINDS),
         not_before=row.time("not_before"),
         not_after=row.time("not_after"),
         hash_lists=lists,
@@ -92,14 +92,6 @@ def _anchor(row: Fields, named: tuple[str, str], lists: tuple[int, ...]) -> Anch
     if fault:
         raise row.fault("public", f"is refused: {fault}")
     return found
-
-
-def _kinds(row: Fields) -> frozenset[PassKind]:
-    found = row.texts("kinds")
-    for name in found:
-        if name not in KINDS:
-            raise row.fault("kinds", f"may hold {', '.join(KINDS)}")
-    return frozenset(KINDS[name] for name in found)
 
 
 def unusable(algorithm: int, public: bytes) -> str:

@@ -13,6 +13,8 @@ from typing import Any, Final
 from edge.errors import TrustError
 
 SCHEMA: Final = 1
+NEWEST: Final[Mapping[str, int]] = MappingProxyType({"national/policy.json": 2})
+"""The newest schema that is read of a document, where it is not the first."""
 MAX_JSON_BYTES: Final = 4 << 20
 MAX_VERSION: Final = 1 << 31
 _MAX_TEXT: Final = 200
@@ -125,6 +127,19 @@ class Fields:
             raise self.fault(name, "has a member twice")
         return items
 
+    def integers(self, name: str, least: int, most: int) -> tuple[int, ...]:
+        """Return a list of distinct whole numbers within bounds.
+
+        Raises:
+            TrustError: It is missing, something else, or has a member twice.
+        """
+        value = self._take(name)
+        if not isinstance(value, list) or not all(type(item) is int and least <= item <= most for item in value):
+            raise self.fault(name, f"must be a list of whole numbers from {least} to {most}")
+        if len(set(value)) != len(value):
+            raise self.fault(name, "has a member twice")
+        return tuple(value)
+
     def data(self, name: str, least: int, most: int) -> bytes:
         """Return bytes written as lower-case hexadecimal.
 
@@ -187,24 +202,25 @@ class Fields:
 
 
 class Document(Fields):
-    """A whole JSON document with `"schema": 1`.
+    """A whole JSON document with its `"schema"`: 1, or up to what `NEWEST` says.
 
     Args:
         data: Its bytes.
         place: Its name, for messages.
 
     Attributes:
+        schema: Its schema.
         version: Its own version, 0 where it states none.
 
     Raises:
         TrustError: It is too long, no strict JSON object, of another schema, or its version is none.
     """
 
-    __slots__ = ("version",)
+    __slots__ = ("schema", "version")
 
     def __init__(self, data: bytes, place: str) -> None:
-        super().__init__(_parsed(data, place), place, [])
-        self.integer("schema", SCHEMA, SCHEMA)
+        super().__init__(parsed(data, place), place, [])
+        self.schema = self.integer("schema", SCHEMA, NEWEST.get(place, SCHEMA))
         self.version = self.integer("version", 1, MAX_VERSION) if self.has("version") else 0
 
     def refuse_unread(self) -> None:
@@ -223,7 +239,16 @@ def iso(unix_s: int) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime(_TIME_FORM)
 
 
-def _parsed(data: bytes, place: str) -> Any:
+def parsed(data: bytes, place: str) -> Any:
+    """Return the value of a strict JSON text.
+
+    Args:
+        data: Its bytes.
+        place: Its name, for messages.
+
+    Raises:
+        TrustError: It is too long, holds a member twice or a fraction, or is no JSON.
+    """
     if len(data) > MAX_JSON_BYTES:
         raise TrustError(f"{place} is longer than {MAX_JSON_BYTES} bytes.")
     try:

@@ -4,13 +4,13 @@ Nothing is verified here: `edge.trust.store` hands over bytes whose hashes a thr
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from edge.errors import TrustError
 from edge.model.trust import Anchor, IssuerKey, StatusList, TrustSnapshot, TrustVersions
-from edge.trust import anchors, keyusage, paths, registries, status_list, targets
+from edge.trust import anchors, coherence, keyusage, paths, policies, registries, status_list, targets
 from edge.trust.fields import Document
 from edge.trust.large_lists import NO_LISTS, Cosigned, OpenedLists
 
@@ -62,10 +62,11 @@ def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists
     keys = _keys(files, issuers)
     hub_keys = targets.hub_keys(documents[paths.HUBS]) if paths.HUBS in documents else _NO_HUBS
     auditor = targets.auditor(documents[paths.AUDITOR]) if paths.AUDITOR in documents else None
-    policy = targets.policy(documents[paths.POLICY])
-    foreign = _anchors(files, issuers, policy.formats)
+    policy = policies.policy(documents[paths.POLICY])
+    formats = policy.formats | (policy.following.formats if policy.following is not None else frozenset())
+    foreign = _anchors(files, issuers, formats)
     keyusage.check_uses(keys, hub_keys.values(), auditor=auditor, roles=provenance.roles, anchors=foreign)
-    return TrustSnapshot(
+    found = TrustSnapshot(
         versions=provenance.versions,
         digest=provenance.digest,
         issued_at=provenance.issued_at,
@@ -84,6 +85,12 @@ def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists
         held_back=large.held_back,
         anchors=anchors.by_place(foreign),
     )
+    coherence.check(found)
+    if policy.following is None:
+        return found
+    successor = replace(found, policy=policy.following)
+    coherence.check(successor)
+    return replace(found, successor=successor)
 
 
 def _keys(files: Mapping[str, bytes], issuers: Container[str]) -> Mapping[tuple[str, bytes], tuple[IssuerKey, ...]]:

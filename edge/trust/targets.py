@@ -9,19 +9,20 @@ from types import MappingProxyType
 from typing import Final
 
 from edge.codec.ed25519 import refuse_weak_box_key, refuse_weak_point
+from edge.codec.sm2 import refuse_off_curve
 from edge.errors import EncodingRefused
 from edge.ledger.device import key_id
 from edge.model.credential import NATIONAL_KINDS, PassKind
-from edge.model.trust import EDDSA, Issuer, IssuerKey, MatrixRow, Policy
+from edge.model.rules import GROUNDS, HEALTHS, Ground
+from edge.model.trust import EDDSA, SM2, Issuer, IssuerKey, MatrixRow
 from edge.trust import paths
-from edge.trust.fields import MAX_VERSION, Document, Fields
+from edge.trust.fields import Document, Fields
 
 KINDS: Final = MappingProxyType({kind.name.lower(): kind for kind in PassKind})
-HEALTHS: Final = ("green", "yellow", "red", "popup", "unknown", "none")
 OUTCOMES: Final = ("accept", "refer", "reject")
 MAX_KEYS_PER_ID: Final = 4
 """Keys of one issuer that may share a key id: a gate tries no more."""
-_ALGORITHMS: Final = MappingProxyType({"EdDSA": EDDSA})
+_ALGORITHMS: Final = MappingProxyType({"EdDSA": EDDSA, "SM2": SM2})
 MAX_STATUS: Final = 65535
 _MAX_LIST: Final = 999999
 _DAY: Final = 86400
@@ -30,16 +31,28 @@ MAX_REGION: Final = 999999
 LEAST_REGION: Final = 100000
 
 
-def _kinds(fields: Fields, of: frozenset[PassKind]) -> frozenset[PassKind]:
-    found = fields.texts("kinds")
+def kinds(
+    fields: Fields, member: str = "kinds", *, of: frozenset[PassKind] = frozenset(PassKind)
+) -> frozenset[PassKind]:
+    """Return a member that lists kinds of pass.
+
+    Raises:
+        TrustError: It is missing or names a kind that is not one of `of`.
+    """
+    found = fields.texts(member)
     known = [name for name, kind in KINDS.items() if kind in of]
     for name in found:
         if name not in known:
-            raise fields.fault("kinds", f"may hold {', '.join(known)}")
+            raise fields.fault(member, f"may hold {', '.join(known)}")
     return frozenset(KINDS[name] for name in found)
 
 
-def _prefixes(fields: Fields, name: str) -> tuple[str, ...]:
+def prefixes(fields: Fields, name: str) -> tuple[str, ...]:
+    """Return a member that lists GB/T 2260 prefixes.
+
+    Raises:
+        TrustError: It is missing or holds something else.
+    """
     found = fields.texts(name)
     for prefix in found:
         if not _is_prefix(prefix):
@@ -67,33 +80,6 @@ def issuer_id(fields: Fields, name: str) -> str:
     found = fields.text(name, 16)
     if not paths.is_issuer_id(found):
         raise fields.fault(name, "must be 2, 4 or 6 digits or a name of small letters")
-    return found
-
-
-def policy(document: Document) -> Policy:
-    """Return the policy of `national/policy.json`.
-
-    Raises:
-        TrustError: A member is missing, of another type or out of bounds, or the bands are not in order.
-    """
-    found = Policy(
-        version=document.integer("version", 1, MAX_VERSION),
-        purpose=document.words("purpose"),
-        ends_at=document.time("ends_at"),
-        formats=frozenset(document.texts("formats")),
-        kinds=_kinds(document, frozenset(PassKind)),
-        repeat_window_s=document.integer("repeat_window_s", 0, _DAY),
-        short_lived_s=document.integer("short_lived_s", 0, _YEAR),
-        stale_after_s=document.integer("stale_after_s", 1, _YEAR),
-        too_old_after_s=document.integer("too_old_after_s", 1, _YEAR),
-        retention_s=document.integer("retention_s", 0, _YEAR),
-        travel_days=document.integer("travel_days", 0, 366),
-        listed_areas=_prefixes(document, "listed_areas"),
-    )
-    if found.stale_after_s > found.too_old_after_s:
-        raise document.fault("stale_after_s", "must not be above too_old_after_s")
-    if "" in found.listed_areas:
-        raise document.fault("listed_areas", "must not list the whole country")
     return found
 
 
@@ -144,8 +130,8 @@ def _key(row: Fields, issuer: str) -> IssuerKey | None:
         key_id=row.data("kid", 1, 8),
         algorithm=algorithm or 0,
         public=public,
-        kinds=_kinds(row, NATIONAL_KINDS),
-        regions=_prefixes(row, "regions"),
+        kinds=kinds(row, of=NATIONAL_KINDS),
+        regions=prefixes(row, "regions"),
         max_validity_s=row.integer("max_validity_s", 1, 10 * _YEAR),
         not_before=row.time("not_before"),
         not_after=row.time("not_after"),
@@ -159,7 +145,7 @@ def _key(row: Fields, issuer: str) -> IssuerKey | None:
     if algorithm is None:
         return None
     try:
-        refuse_weak_point(public)
+        (refuse_off_curve if algorithm == SM2 else refuse_weak_point)(public)
     except EncodingRefused as error:
         raise row.fault("public", f"is refused: {error.message}") from error
     return found
@@ -181,8 +167,15 @@ def matrix(document: Document) -> Mapping[tuple[str, int | None], tuple[MatrixRo
         rows = found.setdefault((issuer, status), [])
         if any(other.area == area for other in rows):
             raise row.fault("area", "stands twice for this issuer and status")
-        rows.append(MatrixRow(issuer, status, area, _choice(row, "health", HEALTHS), _choice(row, "outcome", OUTCOMES)))
+        health, outcome = _choice(row, "health", HEALTHS), _choice(row, "outcome", OUTCOMES)
+        rows.append(MatrixRow(issuer, status, area, health, outcome, _ground(row)))
     return MappingProxyType({key: tuple(rows) for key, rows in found.items()})
+
+
+def _ground(row: Fields) -> Ground | None:
+    if not row.has("class") and not row.has("basis"):
+        return None
+    return Ground(_choice(row, "class", GROUNDS), row.words("basis"))
 
 
 def hub_keys(document: Document) -> Mapping[str, bytes]:

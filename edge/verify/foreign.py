@@ -28,9 +28,9 @@ def verify_foreign(
     if credential.format not in trust.policy.formats:
         # Said first: of a format that is not admitted the gate keeps no anchors.
         return Verification(credential, Reason.FORMAT_NOT_ADMITTED)
-    candidates = _candidates(credential, trust)
-    anchor, reason = _anchor(credential, candidates, verifiers)
-    issuer = trust.issuers.get((anchor or candidates[0]).issuer) if candidates else None
+    tried = anchors_for(credential, trust)
+    anchor, reason = _anchor(credential, tried, verifiers)
+    issuer = trust.issuers.get((anchor or tried[0]).issuer) if tried else None
     if anchor is None or issuer is None:
         return Verification(credential, reason if anchor is None else Reason.ISSUER_UNKNOWN, issuer)
     reason = _within_bounds(credential, anchor)
@@ -46,7 +46,8 @@ def verify_foreign(
     return Verification(credential, reason, issuer, anchor, warnings)
 
 
-def _candidates(credential: ForeignCredential, trust: TrustSnapshot) -> tuple[Anchor, ...]:
+def anchors_for(credential: ForeignCredential, trust: TrustSnapshot) -> tuple[Anchor, ...]:
+    """Return the anchors a credential may be signed under: those bound to its claim first."""
     bound = trust.anchors.get((credential.format, credential.issuer, credential.key_id), ())
     if credential.issuer == "":
         return bound

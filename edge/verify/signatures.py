@@ -97,8 +97,11 @@ def signing_key(
     reason = Reason.KEY_ALGORITHM
     for key in candidates[:MAX_KEYS]:
         # The algorithm comes from the key record; a header that says another is refused, never obeyed.
+        if key.algorithm != signed.algorithm:
+            continue
         holds = verifiers.get(key.algorithm)
-        if key.algorithm != signed.algorithm or holds is None:
+        if holds is None:
+            reason = Reason.KEY_UNSUPPORTED
             continue
         reason = Reason.SIGNATURE_INVALID
         if holds(key.public, signed.signed, signed.signature):

@@ -4,7 +4,7 @@ Checks run from cheap to dear and stop at the first that fails. Everything is an
 credential that holds may pass *here* is left to `edge.policy`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from edge.model.credential import (
     Credential,
@@ -17,6 +17,7 @@ from edge.model.credential import (
 from edge.model.moment import Moment
 from edge.model.trust import IssuerKey, Status, TrustSnapshot
 from edge.model.verdict import Reason, Verification
+from edge.verify import live
 from edge.verify.foreign import verify_foreign
 from edge.verify.signatures import VERIFIERS, Verifier, signing_key
 from edge.verify.validity import in_time
@@ -28,6 +29,7 @@ def verify(
     moment: Moment,
     *,
     verifiers: Mapping[int, Verifier] = VERIFIERS,
+    nonces: Collection[bytes] = (),
 ) -> Verification:
     """Return whether `credential` holds at `moment` under `trust`, and which check failed first.
 
@@ -36,6 +38,7 @@ def verify(
         trust: What is believed.
         moment: The time of the check.
         verifiers: By COSE algorithm number; a key of an algorithm that has none here verifies nothing.
+        nonces: What this gate asks of phones now and asked just before (`edge.verify.live`).
     """
     if isinstance(credential, ForeignCredential):
         return verify_foreign(credential, trust, moment, verifiers)
@@ -46,6 +49,10 @@ def verify(
     key, reason = signing_key(credential, candidates, verifiers)
     if key is None:
         return Verification(credential, reason, issuer)
+    proof = credential.proof
+    if proof is not None and not live.holds(credential.holder_key, proof):
+        # Whoever altered it is not the holder: nothing of it may be shown.
+        return Verification(credential, Reason.LIVE_INVALID, issuer)
     reason = _within_bounds(credential, key, trust)
     if reason is not Reason.OK:
         return Verification(credential, reason, issuer, key)
@@ -54,6 +61,9 @@ def verify(
         # A doubted clock hides no revocation.
         status = _status(credential, key, trust)
         reason = reason if status is Reason.OK else status
+    if reason is Reason.OK and proof is not None:
+        reason, doubts = live.freshness(proof, moment, trust.policy.live_window_s, nonces)
+        warnings += doubts
     return Verification(credential, reason, issuer, key, warnings)
 
 

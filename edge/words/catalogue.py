@@ -3,7 +3,8 @@
 Screens, the command line and the hub share them. Adding a language is adding its file; the name before `.json` is
 the language. A text may hold placeholders (`{ago_s}`) and stretches that stand only where their values are known:
 `shown[ {ago_s} ago| before]` says *before* where nobody gave `ago_s`. A placeholder that ends in `_s` is a time in
-seconds and is written as a person would say it, one that ends in `_bytes` as a size. Which words go with which
+seconds and is written as a person would say it, one that ends in `_bytes` as a size, one that ends in `_kinds` as the
+names of kinds of pass. Which words go with which
 verdict, and cleaning what strangers wrote, are left to the callers.
 """
 
@@ -38,6 +39,7 @@ Value = str | int | float
 _STRETCH = re.compile(r"\[([^\[\]|]*)(?:\|([^\[\]]*))?\]")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _MISSING = "?"
+_KINDS = {"person": 0, "travel": 1, "venue": 2, "visitor": 3}
 _SENSIBLE = 1 << 63
 """A number past this means nothing to a person and may be too long to write at all."""
 
@@ -180,6 +182,13 @@ def size(language: str, count: float) -> str:
     return label(language, f"unit.{unit}", n=round(max(0.0, count) / one, 1))
 
 
+def kind_names(language: str, names: str) -> str:
+    """Name kinds of pass, given with commas between; one that is not known keeps the name it was given."""
+    numbered = [f"kind.{_KINDS[name]}" if name in _KINDS else "" for name in names.split(",")]
+    spoken = [label(language, key) if key else name for key, name in zip(numbered, names.split(","), strict=True)]
+    return label(language, "list.comma").join(spoken)
+
+
 def _language(file: Traversable) -> Language:
     raw: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     head = raw["language"]
@@ -221,7 +230,7 @@ def _fill(spoken: Language, text: str, values: Mapping[str, Value]) -> str:
 def _value(spoken: Language, name: str, values: Mapping[str, Value]) -> str:
     value = values.get(name, _MISSING)
     if isinstance(value, str):
-        return value
+        return kind_names(spoken.code, value) if name.endswith("_kinds") else value
     if not abs(value) < _SENSIBLE:  # also true of NaN, which compares with nothing
         return _MISSING
     if name.endswith("_s"):

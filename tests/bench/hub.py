@@ -1,14 +1,13 @@
 """The hub under load: signed batches taken in over HTTP, group commit against a commit for each post, scans pulled."""
 
-import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edge.hub import client, folder, writer
-from edge.hub.client import Source
+from edge.hub.client import Client, Query, Source
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub, system_clock
 from edge.ledger import wire
@@ -118,12 +117,5 @@ def _take_singly(hub: Hub, gate: Device) -> None:
 def _pull(url: str, path: Path) -> tuple[int, float]:
     source = Source(url, client.read_token(path / folder.OPERATOR))
     began = time.perf_counter()
-    count = sum(len(lines) for lines in _pages(source))
+    count = sum(len(page.lines) for page in Client(source).pages(Query()))
     return count, time.perf_counter() - began
-
-
-def _pages(source: Source) -> Iterator[list[bytes]]:
-    after = 0
-    while lines := client.fetch(source, after, client.PAGE):
-        yield lines
-        after = json.loads(lines[-1])["hub_seq"]

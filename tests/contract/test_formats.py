@@ -14,7 +14,7 @@ from edge.model.verdict import Reason
 from tests.simulators.foreign import make_hcert
 from tests.simulators.seals import make_seal
 from tests.simulators.tickets import make_ticket
-from tests.simulators.world import make_pass
+from tests.simulators.world import HOLDER, make_pass, shown_live
 from tests.unit.test_aadhaar import GOOD as UIDAI_GOOD
 from tests.unit.test_twoddoc import GOOD as TWODDOC_GOOD
 
@@ -22,8 +22,10 @@ FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
     "aadhaar": [UIDAI_GOOD],
+    "document": [b"11010519491231002X"],
     "hcert": [make_hcert()],
     "hp1": [make_pass()],
+    "hl1": [shown_live(make_pass(holder=HOLDER))],
     "pretix": [make_ticket()],
     "server_token": [
         b'{"label":"yss"}',
@@ -58,6 +60,8 @@ def test_a_format_reads_its_own_codes_and_gives_equal_codes_equal_identities(kno
 @every_format
 @given(raw=st.binary(max_size=300))
 @example(raw=b"HP1:")
+@example(raw=b"HL1:")
+@example(raw=b"HL1:" + b"A" * LARGEST)
 @example(raw=b"HC1:" + b"A" * LARGEST)
 @example(raw=b"HP1:" + b"A" * LARGEST)
 @example(raw=b"{" * LARGEST)

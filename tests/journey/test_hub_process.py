@@ -22,8 +22,8 @@ from click.testing import CliRunner
 
 from edge.cli.hub import hub as hub_command
 from edge.errors import EdgeError
-from edge.hub import client, folder, inspection
-from edge.hub.client import Source
+from edge.hub import client, folder, inspection, projection
+from edge.hub.client import Query, Source
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub
 from edge.hub.roster import Place
@@ -64,7 +64,7 @@ def pulled(url: str, path: Path, limit: int = 10_000) -> list[dict[str, object]]
     """Return the whole ledger as it is pulled."""
     source = Source(url, client.read_token(path / folder.OPERATOR))
     lines: list[bytes] = []
-    while page := client.fetch(source, client.cursor_of(lines[-1]) if lines else 0, limit):
+    while page := client.fetch(source, Query(json.loads(lines[-1])["hub_seq"] if lines else 0, limit)).lines:
         lines += page
     return [json.loads(line) for line in lines]
 
@@ -222,7 +222,7 @@ def test_what_is_handed_out_is_for_its_owner_only(path: Path, tmp_path: Path) ->
     out, png, token = tmp_path / "code", tmp_path / "code.png", tmp_path / "token"
 
     edge("hub", "invite", path, "--site", "a", "--lane", "b", "--out", out, "--png", png)
-    edge("hub", "token", path, "--role", "auditor", "--out", token)
+    edge("hub", "token", "make", path, "--role", "auditor", "--out", token)
 
     assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in (out, png, token)}
 
@@ -249,7 +249,7 @@ def test_pulls_during_posts_are_the_ledger(path: Path) -> None:
         seqs: list[int] = []
         while True:
             was_over = is_over.is_set()
-            lines = client.fetch(Source(url, source_token), seqs[-1] if seqs else 0, limit)
+            lines = client.fetch(Source(url, source_token), Query(seqs[-1] if seqs else 0, limit)).lines
             seqs += [json.loads(line)["hub_seq"] for line in lines]
             if was_over and not lines:
                 return seqs
@@ -304,7 +304,9 @@ def kill_rounds(path: Path, rounds: int) -> int:
         is_over.set()
         for sender in senders:
             sender.join()
-        with Store(path / folder.DATABASE).reader() as connection:
+        with Store(path / folder.DATABASE).writing() as connection:
+            while projection.step(connection):
+                pass
             for one in gates:
                 if (receipt := receipts.get(one.number)) is None:
                     continue

@@ -187,6 +187,19 @@ def test_a_desk_is_told_what_changes_in_the_policy(authority: Authority) -> None
     assert "travel_days：14 改为 7" in said(examined, "zh")
 
 
+def test_a_desk_is_told_in_plain_words_what_a_policy_with_rules_admits(authority: Authority) -> None:
+    """Whole sentences of all of it, the next one too, whatever length its JSON has."""
+    members = authority.sources.members("national/policy.json")
+    rules = {"max_age_s": {"person": 3600}, "conditions": [{"all_of": ["person", "travel"]}] * 9}
+    issuers.set_policy(authority, {**members, "rules": rules}, NOW, effective_at=NOW + DAY)
+
+    examined = request(authority, NOW).examined
+
+    assert "Person pass: at most 60 min since it was issued." in said(examined)
+    assert "须在 1 分钟 内出示以下之中 2 种" in said(examined, "zh")
+    assert said(examined).count("Wanted: 2 of these") == 9
+
+
 def test_a_desk_is_told_of_keys_and_roles(authority: Authority) -> None:
     """Who joins, who leaves, what an issuer's new key may sign, and until when policies may run."""
     rotation.rotate(authority, ("province-61-2",))

@@ -509,3 +509,16 @@ def test_the_line_runs_in_one_thread_while_readers_look_on(gate):
         reader.join()
 
     assert outcomes == [("accept", "ok")] * 60
+
+
+def test_a_policy_that_follows_takes_over_at_its_second_without_a_network(gate):
+    """The same line, the same publication: event and entry record the version each verdict was made under."""
+    following = replace(world.POLICY, version=4, effective_at=NOW + 600, repeat_window_s=0)
+    gate.trusted.snapshot = replace(world.TRUST, successor=replace(world.TRUST, policy=following))
+    code = make_pass()
+    for second in (0, 599, 600):
+        gate.clock.now = at(NOW + second)
+        gate.show(code)
+
+    assert [event["policy_version"] for event in gate.heard.events] == [3, 3, 4]
+    assert [entry.policy_version for entry in gate.facts()] == [3, 3, 4]

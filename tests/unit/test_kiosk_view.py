@@ -114,6 +114,30 @@ def test_a_reject_carries_nothing_personal() -> None:
     assert not [text for text in ("张", "1988", "3416", "陕西省") if text in json.dumps(view, ensure_ascii=False)]
 
 
+def test_a_status_that_is_not_green_is_shown_with_its_ground_and_law() -> None:
+    """On a refer and on a reject, in both languages; an odd class says nothing more."""
+    ground = {"class": "contact", "basis": {"zh": "某法", "en": "some law"}}
+    for message in (
+        verdict("refer", "health.yellow", 1, ground=ground),
+        verdict("reject", "health.red", 2, ground=ground),
+    ):
+        words = view_of(message)["words"]
+
+        assert words["en"]["detail"].endswith(" · Ground: contact of a case; some law")
+        assert words["zh"]["detail"].endswith(" · 依据：病例接触者；某法")
+    for odd in (None, 1, {}, {"class": "line"}, {"class": ["contact"]}, {"class": "moon", "basis": {}}):
+        assert "Ground" not in view_of(verdict("refer", "health.yellow", 1, ground=odd))["words"]["en"]["detail"]
+
+
+def test_an_accept_tells_staff_what_to_compare() -> None:
+    """Where the rules ask for it, the next step names the fields; never on a refusal."""
+    match = ["surname", "id_tail", 7, "line", "moon"]
+
+    assert view_of(accept(1, match=match))["words"]["en"]["next"] == "Compare: surname, end of the ID number"
+    assert view_of(accept(1, match="surname"))["words"]["en"]["next"] == view_of(accept(1))["words"]["en"]["next"]
+    assert "Compare: surname" not in view_of(refer(1, match=match))["words"]["en"]["next"]
+
+
 def test_a_strip_entry_carries_nothing_personal() -> None:
     """What remains of a refer until it is acknowledged has no holder in it."""
     entry = strip_entry(view_of(refer(484)))

@@ -442,7 +442,7 @@ def test_weak_issuer_keys_are_refused_at_load(store: TrustStore, repository: Rep
 
 SIGNED_AND_WRONG = {
     "another issuer's file": ("issuers/44/keys.json", keys_document(issuer="61"), "issuer is not the issuer"),
-    "a newer schema": ("national/policy.json", document(**POLICY).replace(b'"schema": 1', b'"schema": 2'), "schema"),
+    "a newer schema": ("national/policy.json", document(**POLICY).replace(b'"schema": 1', b'"schema": 3'), "schema"),
     "a member missing": ("national/policy.json", document(version=1), "purpose is missing"),
     "a member of another type": ("national/policy.json", document(**{**POLICY, "travel_days": "14"}), "travel_days"),
     "true for a number": ("national/policy.json", document(**{**POLICY, "version": True}), "version"),
@@ -453,6 +453,18 @@ SIGNED_AND_WRONG = {
         "national/policy.json",
         document(**{**POLICY, "ends_at": "2027-01-01T00:00:00+08:00"}),
         "ends_at",
+    ),
+    "a policy that never opens": (
+        "national/policy.json",
+        document(**POLICY, rules={"hours": {"utc_offset": "+08:00", "open": []}}).replace(
+            b'"schema": 1', b'"schema": 2'
+        ),
+        "open is empty",
+    ),
+    "a policy no row can meet": (
+        "national/policy.json",
+        document(**POLICY, rules={"healths": ["red"]}).replace(b'"schema": 1', b'"schema": 2'),
+        "healths admits red",
     ),
     "an unknown kind": ("national/policy.json", document(**{**POLICY, "kinds": ["pet"]}), "kinds"),
     "an unknown outcome": (
@@ -515,7 +527,7 @@ def test_more_than_four_keys_of_one_id_are_refused(store: TrustStore, repository
 def test_a_key_of_an_unknown_algorithm_is_left_out(store: TrustStore, repository: Repository) -> None:
     """Another province's new algorithm does not stop this gate's refreshes."""
     good = key_row(bytes(SigningKey(bytes(range(32))).verify_key))
-    repository.targets["issuers/44/keys.json"] = keys_document(good, key_row(b"\x04" * 64, alg="SM2", kid="77"))
+    repository.targets["issuers/44/keys.json"] = keys_document(good, key_row(b"\x04" * 64, alg="ML-DSA-44", kid="77"))
     repository.publish()
 
     store.refresh(repository, NOW)

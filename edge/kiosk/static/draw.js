@@ -58,7 +58,7 @@ const WORD = { accept: "verdict.accept", refer: "verdict.refer", reject: "verdic
 /** The middle of the page. `nowMs` is the gate's time. */
 export function drawMain(config, s, shown, nowMs) {
   const voice = spoken(config, s);
-  if (shown.kind === "idle") return idle(voice);
+  if (shown.kind === "idle") return idle(voice, s.gate.asks);
   if (shown.kind === "lost") return plight(voice, "lost", "lost", lostWords(voice, s));
   if (shown.kind === "starting") return plight(voice, "starting", "clock", partWords(voice, "starting"));
   if (shown.kind === "stopped") return stopped(voice, shown.alert);
@@ -146,7 +146,7 @@ function card(voice, holder, shown) {
   return section;
 }
 
-function idle(voice) {
+function idle(voice, asks) {
   const canvas = el("canvas", "");
   canvas.id = "preview";
   canvas.setAttribute("aria-hidden", "true");
@@ -163,7 +163,16 @@ function idle(voice) {
     el("span", "also", oneLine(voice.also("idle.word"))),
     el("p", "hint", voice.say("idle.hint")),
   );
+  if (asks) words.append(question(voice, asks));
   return el("div", "view idle", words, frame);
+}
+
+// What a live pass must answer here: a phone reads the code, or its owner types the digits.
+function question(voice, asks) {
+  const code = el("img", "");
+  Object.assign(code, { src: `/asks.svg?for=${asks}`, alt: "" });
+  const digits = el("b", "", `${asks.slice(0, 4)} ${asks.slice(4)}`);
+  return el("div", "asks", code, el("p", "", digits, el("span", "", voice.say("idle.asks"))));
 }
 
 function plight(voice, kind, shape, words) {
@@ -240,7 +249,7 @@ function button(key, text, act, name = "") {
   return node;
 }
 
-const STAFF = { not_holder: "N", note: "M", override: "O", undo: "U" };
+const STAFF = { not_holder: "N", note: "M", override: "O", slip: "S", undo: "U" };
 
 /** The footer's children: what can be pressed now. */
 export function drawFooter(config, s, shown, able) {
@@ -297,6 +306,7 @@ export function drawPanel(config, s) {
   const about = voice.say("panel.about", {
     number: `#${panel.number}`, outcome: voice.say(WORD[panel.outcome]), time: clock(panel.at_ms, true),
   });
+  if (panel.kind === "slip") return [el("h2", "", voice.say("panel.slip")), el("p", "about", about), slipCode(voice, panel), close];
   const list = el("ul", "notes", config.notes.map((code, at) => {
     const choice = button(String(at + 1), voice.say(`note.${code}`), "choose");
     choice.dataset.note = code;
@@ -306,6 +316,18 @@ export function drawPanel(config, s) {
   const top = [el("h2", "", voice.say(`panel.${panel.kind}`)), el("p", "about", about)];
   if (!panel.note) return [...top, el("p", "", hint), list, close];
   return [...top, el("p", "chosen", `1. ${voice.say(`note.${panel.note}`)}`), pinForm(voice, panel), close];
+}
+
+// The code to take along; where there is none, why.
+function slipCode(voice, panel) {
+  const code = el("img", "slip");
+  const hint = el("p", "", voice.say("panel.slip_hint"));
+  Object.assign(code, { src: `/slip.svg?seq=${panel.seq}`, alt: voice.say("panel.slip") });
+  code.addEventListener("error", () => {
+    code.hidden = true;
+    hint.textContent = voice.say("panel.no_slip");
+  });
+  return el("div", "", code, hint);
 }
 
 function pinForm(voice, panel) {
@@ -324,7 +346,7 @@ function help(voice, s) {
   const shapes = ["accept", "refer", "reject"].map((outcome) =>
     el("div", `row ${outcome}`, icon(outcome, "i"), el("b", "", voice.say(WORD[outcome])), el("span", "", voice.say(`help.${outcome}`))));
   const keys = [
-    [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["M", "help.note"], ["O", "help.override"],
+    [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["M", "help.note"], ["O", "help.override"], ["S", "help.slip"],
     ["U", "help.undo"], ["R", "help.report"], ["L", "help.language"], ["F1", "help.help"],
   ];
   const rows = keys.map(([key, text]) => el("div", "row", el("kbd", "", key), el("span", "", voice.say(text))));

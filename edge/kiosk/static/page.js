@@ -155,7 +155,8 @@ function render() {
   renderHeader(shown);
   const alert = shown.alert ? shown.alert.code + shown.alert.words[state.language].what : "";
   const id = shown.shown ? shown.shown.id + shown.shown.outcome : "";
-  refresh("main", String([shown.kind, id, alert, state.language, state.full]), () => [drawMain(config, state, shown, gateTime())]);
+  const asks = shown.kind === "idle" ? state.gate.asks : "";
+  refresh("main", String([shown.kind, id, alert, state.language, state.full, asks]), () => [drawMain(config, state, shown, gateTime())]);
   renderAround(shown);
   renderBar(shown);
   const said = spokenText(config, state, shown);
@@ -239,7 +240,7 @@ function renderBar({ kind, shown, since, until }) {
 
 // By place on the keyboard, not by letter: an input method for Chinese takes letters away.
 const KEYS = {
-  Space: "next", Enter: "next", NumpadEnter: "next", KeyN: "not_holder", KeyM: "note", KeyO: "override", KeyU: "undo",
+  Space: "next", Enter: "next", NumpadEnter: "next", KeyN: "not_holder", KeyM: "note", KeyO: "override", KeyS: "slip", KeyU: "undo",
   F1: "help", KeyL: "language", KeyR: "report", Escape: "close",
 };
 

@@ -85,7 +85,9 @@ export function actions(s) {
   if (s.reach && s.reach.seq > 0) {
     if (s.reach.isNamed && s.reach.outcome !== "reject") able.push("not_holder");
     able.push("note");
-    if (s.setup.override && s.reach.alone && s.reach.outcome !== "accept") able.push("override");
+    const isAlone = s.reach.alone && s.reach.outcome !== "accept";
+    if (s.setup.override && isAlone) able.push("override");
+    if (isAlone) able.push("slip");
   }
   if (s.staff) able.push("undo");
   return able;
@@ -120,7 +122,7 @@ const HANDLERS = {
   down: (s, _event, now) => (s.down === null ? { ...s, down: now } : s),
   full: (s) => ({ ...s, full: true }),
   key: (s, event, now) => (s.panel ? panelKey : mainKey)(s, event.key, now),
-  choose: (s, event, now) => (s.panel && s.panel.kind !== "help" ? choose(s, event.note, now) : s),
+  choose: (s, event, now) => (s.panel && !["help", "slip"].includes(s.panel.kind) ? choose(s, event.note, now) : s),
   pin(s, event) {
     if (!s.panel || s.panel.kind !== "override" || !s.panel.note || s.panel.sent || !event.pin) return s;
     const body = { cmd: "override", seq: s.panel.seq, note: s.panel.note, pin: event.pin };
@@ -313,7 +315,7 @@ function mainKey(s, key, now) {
   const able = actions(s);
   if (key === "next") return acknowledge(s, now);
   if (key === "not_holder" && able.includes(key)) return notHolder(s, now);
-  if ((key === "note" || key === "override") && able.includes(key)) return openPanel(s, key, now);
+  if (["note", "override", "slip"].includes(key) && able.includes(key)) return openPanel(s, key, now);
   if (key === "undo" && s.staff) {
     return did({ ...s, staff: null }, { do: "post", body: { cmd: "undo", seq: s.staff.seq }, ids: [] });
   }
