@@ -12,7 +12,8 @@ from edge.errors import EncodingRefused
 
 MAX_TEXT: Final = 16 << 10
 MAX_DEPTH: Final = 12
-_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
+# A text without an end takes all that is left: each byte is looked at once.
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[][{}]', re.DOTALL)
 _MAX_INTEGER: Final = (1 << 53) - 1
 
 

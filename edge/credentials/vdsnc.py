@@ -39,6 +39,11 @@ def _text(value: Any) -> str:
     return value.strip() if type(value) is str and value.isprintable() and len(value) <= _MAX_NAME else ""
 
 
+def _decoded(text: str) -> bytes:
+    # What is no ASCII, half a character even, becomes a mark that base64 has not.
+    return base64_strict.decode(text.encode("ascii", "replace"), is_url=True)
+
+
 def _seal(raw: bytes) -> dict[str, Any]:
     found = canonical_json.decode(raw)
     # Issuers of several symbols write a list of seals; a code with one is that seal.
@@ -98,8 +103,8 @@ def _credential(raw: bytes) -> ForeignCredential:
     algorithm = _ALGORITHMS.get(_member(proof, "alg", str))
     if algorithm is None:
         raise EncodingRefused("an algorithm that seals do not have")
-    signature = base64_strict.decode(_member(proof, "sigvl", str).encode(), is_url=True)
-    signer = x509.signer(base64_strict.decode(_member(proof, "cer", str).encode(), is_url=True))
+    signature = _decoded(_member(proof, "sigvl", str))
+    signer = x509.signer(_decoded(_member(proof, "cer", str)))
     reported = _reported(message)
     return ForeignCredential(
         NAME,
@@ -110,7 +115,8 @@ def _credential(raw: bytes) -> ForeignCredential:
         signature,
         # The same CSCA signs signers of passports: one that may not sign seals attests nothing that a gate admits.
         _KINDS.get(kind, PassKind.STATEMENT) if USAGE in signer.usages else PassKind.STATEMENT,
-        MappingProxyType(data),
+        # Document numbers are in `pid`: the holder is taken out of it, the rest goes no further.
+        MappingProxyType({"hdr": header, "msg": {name: value for name, value in message.items() if name != "pid"}}),
         # A seal without times is bounded by those of its signer's certificate.
         signer.not_before if reported is None else reported,
         signer.not_after,

@@ -207,6 +207,25 @@ def test_the_other_s_and_wrong_lengths():
         assert verdict(make_seal(signature=wrong)).reason is Reason.SIGNATURE_INVALID
 
 
+@pytest.mark.parametrize("name", ["sigvl", "cer", "alg"])
+def test_half_of_a_character_where_nothing_is_signed(name):
+    """Refused like any other text that is none."""
+    seal = json.loads(GOOD)
+    seal["sig"][name] = "\ud800"
+
+    assert is_malformed(json.dumps(seal).encode())
+
+
+def test_no_document_number_is_taken_along():
+    """Claims hold what was attested, not who it is."""
+    assert "A1234567Z" not in repr(vdsnc.FORMAT.parse(GOOD).claims)
+
+
+def test_a_text_without_an_end():
+    """Full of escapes: looked at once, and refused."""
+    assert is_malformed(b'{"data" "sig" "hdr" "' + b'\\"' * 2000)
+
+
 @pytest.mark.parametrize("name", ["\u202e", "a\nb", "x" * 81, "\x1b[2J", "", 5])
 def test_a_signed_name_steers_no_screen(name):
     """What is not printable or too long is not shown."""
