@@ -7,6 +7,7 @@ a problem with its place named, never a traceback: whoever asks decides whether 
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,7 @@ from edge.trust.fields import iso
 
 Row = Mapping[str, Any]
 _BRACKETS: Final = (b"{", b"[")
+_PUBLIC_PEM: Final = re.compile(rb"-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----")
 _LATEST: Final = 253402300799
 """9999-12-31T23:59:59Z, the end that certificates without one state (RFC 5280, 4.1.2.5)."""
 
@@ -70,7 +72,7 @@ def read(data: bytes, wish: Wish) -> list[Found]:
             return list(found)
     raise PublicationError(
         "The file is of no known shape.",
-        "Give certificates (PEM or DER), or a DCC trust list in the JSON of the gateway or of a national app.",
+        "Give certificates (PEM, DER), public keys (PEM), or a DCC trust list (JSON of the gateway or a national app).",
     )
 
 
@@ -79,6 +81,13 @@ def certificate_files(data: bytes, wish: Wish) -> Iterator[Found] | None:
     if data.lstrip()[:1] in _BRACKETS or (data[:1] != b"\x30" and b"-----BEGIN CERTIFICATE-----" not in data):
         return None
     return (_of_der(der, wish, f"certificate {number}") for number, der in enumerate(certificates.ders(data), 1))
+
+
+def public_keys(data: bytes, wish: Wish) -> Iterator[Found] | None:
+    """Read bare public keys in PEM (RFC 7468, 13), as ticket sellers give them out; they have no end of their own."""
+    if b"-----BEGIN PUBLIC KEY-----" not in data:
+        return None
+    return (_of_spki(body, wish, f"key {number}") for number, body in enumerate(_PUBLIC_PEM.findall(data), 1))
 
 
 def trust_list(data: bytes, wish: Wish) -> Iterator[Found] | None:
@@ -97,7 +106,7 @@ def trust_list(data: bytes, wish: Wish) -> Iterator[Found] | None:
     return (_listed(row, wish, f"certificates[{number}]") for number, row in signers)
 
 
-READERS: Final[tuple[Reader, ...]] = (certificate_files, trust_list)
+READERS: Final[tuple[Reader, ...]] = (certificate_files, public_keys, trust_list)
 
 
 def _listed(row: Mapping[str, Any], wish: Wish, place: str) -> Found:
@@ -110,6 +119,15 @@ def _listed(row: Mapping[str, Any], wish: Wish, place: str) -> Found:
         return Found(place, problem="rawData or kid is not base64.")
     # The list's own key id counts: it is what credentials name.
     return _of_der(der, wish, place, kid=kid, country=country if isinstance(country, str) else None)
+
+
+def _of_spki(body: bytes, wish: Wish, place: str) -> Found:
+    try:
+        key = certificates.plain_key(base64.b64decode(b"".join(body.split()), validate=True))
+        bare = Certificate(b"", key, "", (), 0, _LATEST)
+        return Found(place, _row(bare, wish, b"", ""))
+    except (PublicationError, ValueError) as error:
+        return Found(place, problem=error.message if isinstance(error, PublicationError) else "It is not base64.")
 
 
 def _of_der(der: bytes, wish: Wish, place: str, *, kid: bytes | None = None, country: str | None = None) -> Found:

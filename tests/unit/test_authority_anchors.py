@@ -265,3 +265,13 @@ def test_a_countrys_authority_for_seals_speaks_for_a_country_that_is_given():
 
     assert "CSCA" in refused.problem
     assert found.row["claimed"] == "AUT"
+
+
+def test_an_events_keys_become_anchors_without_an_end():
+    """Bare keys in PEM: one row a key, and one that cannot be read is named."""
+    wish = key_sources.Wish("pretix", kinds=("ticket",))
+    found = key_sources.read(cases("pretix/pubkey.pem"), wish)
+    (spoilt,) = key_sources.read(b"-----BEGIN PUBLIC KEY-----\nAAA\n-----END PUBLIC KEY-----\n", wish)
+
+    assert [(one.row["claimed"], one.row["kid"], one.row["alg"]) for one in found] == [("", "", "EdDSA")] * 2
+    assert (spoilt.row, bool(spoilt.problem)) == (None, True)
