@@ -6,7 +6,19 @@ An adapter takes a case by its members alone, and judges it with the functions a
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from edge.conformance.adapters import aadhaar, certlogic, hcert, pretix, signatures, status_list, twoddoc, vdsnc
+from edge.conformance.adapters import (
+    aadhaar,
+    certlogic,
+    claim169,
+    hcert,
+    nzcp,
+    pretix,
+    shc,
+    signatures,
+    status_list,
+    twoddoc,
+    vdsnc,
+)
 from edge.conformance.cases import Case
 
 Judged = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -28,7 +40,10 @@ class Adapter(Protocol):
 
 
 ADAPTERS: Final[tuple[Adapter, ...]] = (
+    claim169.ADAPTER,
     hcert.ADAPTER,
+    nzcp.ADAPTER,
+    shc.ADAPTER,
     status_list.ADAPTER,
     signatures.ADAPTER,
     certlogic.ADAPTER,
