@@ -10,7 +10,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
-from edge.codec import base64_strict, canonical_json, x509
+from edge.codec import base64url, canonical_json, foreign_json, x509
 from edge.errors import CredentialError, EncodingRefused
 from edge.model.credential import ForeignCredential, HashKind, Holder, Introduced, PassKind
 from edge.model.verdict import Reason
@@ -40,12 +40,15 @@ def _text(value: Any) -> str:
 
 
 def _decoded(text: str) -> bytes:
-    # What is no ASCII, half a character even, becomes a mark that base64 has not.
-    return base64_strict.decode(text.encode("ascii", "replace"), is_url=True)
+    # Padding is whole or none. What is no ASCII, half a character even, becomes a mark that base64 has not.
+    bare = text.rstrip("=")
+    if len(text) - len(bare) not in {0, -len(bare) % 4}:
+        raise EncodingRefused("padding of another length")
+    return base64url.decode(bare.encode("ascii", "replace"))
 
 
 def _seal(raw: bytes) -> dict[str, Any]:
-    found = canonical_json.decode(raw)
+    found = foreign_json.decode(raw)
     # Issuers of several symbols write a list of seals; a code with one is that seal.
     if type(found) is list and len(found) == 1:
         (found,) = found

