@@ -188,13 +188,19 @@ _BINDINGS: Final[Mapping[str, Callable[[Certificate], tuple[str, bytes]]]] = {
 """By format: claimed issuer and key id, as its credentials name the signer of a certificate (ADR 0048)."""
 
 
+_WITHOUT_USAGE: Final = frozenset(("aadhaar", "pretix", "twoddoc"))
+"""Formats whose certificates, where they have any, state no usage that is one of ours."""
+
+
 def _row(found: Certificate, wish: Wish, kid: bytes, country: str) -> Row:
     algorithm = wish.algorithm or found.key.algorithms[0]
     if algorithm not in found.key.algorithms:
         raise PublicationError(f"Its key is for {', '.join(found.key.algorithms)}, not {algorithm}.")
     if wish.format == "vdsnc" and not wish.claimed:
         # Without it, one country's authority could seal for every other.
-        raise PublicationError("A CSCA speaks for one country.", "Give its three letters as the claimed issuer.")
+        raise PublicationError("A CSCA speaks for one country; name its three letters with --claimed.")
+    if wish.format in _WITHOUT_USAGE and not wish.kinds:
+        raise PublicationError("The file does not say what the key may attest; name it with --kind.")
     return {
         "claimed": country if wish.claimed is None else wish.claimed,
         "kid": kid.hex(),

@@ -275,3 +275,13 @@ def test_an_events_keys_become_anchors_without_an_end():
 
     assert [(one.row["claimed"], one.row["kid"], one.row["alg"]) for one in found] == [("", "", "EdDSA")] * 2
     assert (spoilt.row, bool(spoilt.problem)) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("format_", "name"),
+    [("twoddoc", "twoddoc/cert.pem"), ("aadhaar", "aadhaar/uidai_prod_cdup.cer"), ("pretix", "pretix/pubkey.pem")],
+)
+def test_a_key_that_states_no_usage_is_given_one(format_, name):
+    """What it may attest is never guessed."""
+    for found in key_sources.read(cases(name), key_sources.Wish(format_)):
+        assert (found.row, "--kind" in found.problem) == (None, True)
