@@ -878,7 +878,7 @@ def test_a_slip_is_drawn_at_one_key_and_only_for_who_was_not_let_through(
 def test_somebody_without_a_code_is_recorded_by_number_or_by_hand(
     gate: GateSocket, open_page: Callable[..., Page]
 ) -> None:
-    """D on the idle page: a number goes to the gate once and stays nowhere in the page; G registers without one."""
+    """D on the idle page: a number goes to the gate once and stays nowhere in the page; F2 registers without one."""
     page = open_page("en")
     gate.publish(standing())
     see(page, "idle")
@@ -890,7 +890,8 @@ def test_somebody_without_a_code_is_recorded_by_number_or_by_hand(
     page.wait_for_selector("#panel", state="hidden")
     assert "11010519491231002X" not in page.content()
     page.keyboard.press("d")
-    page.locator("#panel button[data-act=registration]").click()
+    page.wait_for_selector("#panel #number")
+    page.keyboard.press("F2")
     page.wait_for_selector("#panel", state="hidden")
 
     sent = gate.asked("manual")

@@ -334,7 +334,7 @@ function slipCode(voice, panel) {
 
 // Whoever has no code that can be checked: the number of a document, or a registration on paper.
 function byHand(voice, panel) {
-  const without = button("G", voice.say("action.registration"), "registration");
+  const without = button("F2", voice.say("action.registration"), "registration");
   without.disabled = panel.sent;
   const number = { type: "text", id: "number", maxLength: 32 };
   return [

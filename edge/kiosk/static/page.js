@@ -241,7 +241,7 @@ function renderBar({ kind, shown, since, until }) {
 // By place on the keyboard, not by letter: an input method for Chinese takes letters away.
 const KEYS = {
   Space: "next", Enter: "next", NumpadEnter: "next", KeyN: "not_holder", KeyM: "note", KeyO: "override", KeyS: "slip", KeyU: "undo",
-  KeyD: "manual", KeyG: "registration",
+  KeyD: "manual", F2: "registration",
   F1: "help", KeyL: "language", KeyR: "report", Escape: "close",
 };
 
@@ -250,7 +250,7 @@ function onKey(event) {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   const isTyping = ["pin", "number"].includes(event.target.id);
   const act = KEYS[event.code];
-  if (isTyping && act !== "close") return;
+  if (isTyping && act !== "close" && act !== "registration") return; // numbers of passports begin with letters
   const isOnButton = event.target.closest("button, a") && event.target.matches(":focus-visible");
   if (isOnButton && act === "next") return; // whoever walks by Tab presses the button that has the focus
   const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
