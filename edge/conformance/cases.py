@@ -99,6 +99,8 @@ def _grouped(path: Path, document: Mapping[str, Any]) -> Iterator[Case]:
     for of_groups, of_cases in _GROUPED:
         groups = document.get(of_groups)
         for place, group in enumerate(groups if isinstance(groups, list) else ()):
+            if not isinstance(group, dict) or not all(isinstance(case, dict) for case in group.get(of_cases, ())):
+                raise ConfigError(f"{path} holds a group that is none.", "Copy the suite again.")
             if of_cases not in group:
                 # A group without cases of its own is one.
                 yield Case(f"{path.stem}/{place}", {**shared, **group}, path.parent)

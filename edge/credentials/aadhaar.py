@@ -20,7 +20,10 @@ NAME: Final = "aadhaar"
 SIGNATURE_BYTES: Final = 256
 _LEAST_DIGITS: Final = 600
 """A signature of 2048 bits alone has more."""
-_MAX_DIGITS: Final = 4296
+_MAX_DIGITS: Final = 7089
+"""Of the largest QR code (ISO/IEC 18004, table 7)."""
+_AT_ONCE: Final = 4000
+"""Python turns at most 4300 digits into a number at once."""
 _DIGITS: Final = re.compile(rb"[1-9][0-9]*\Z")
 _GZIP: Final = b"\x1f\x8b"
 _SEPARATOR: Final = b"\xff"
@@ -37,7 +40,8 @@ def _opened(raw: bytes) -> bytes | None:
     """Return the bytes a code's number spells, None of anything that is no such number."""
     if not _LEAST_DIGITS < len(raw) <= _MAX_DIGITS or not _DIGITS.match(raw):
         return None
-    number = int(raw)
+    head, tail = raw[:-_AT_ONCE], raw[-_AT_ONCE:]
+    number = int(head or b"0") * 10 ** len(tail) + int(tail)
     data = number.to_bytes(-(-number.bit_length() // 8))
     return data if data.startswith(_GZIP) else None
 

@@ -94,6 +94,14 @@ def test_a_suite_is_read_by_its_form(tmp_path, document, ids):
     assert [row.id for row in run(tmp_path)] == ids
 
 
+@pytest.mark.parametrize("groups", [[1], [{"assertions": [1]}]])
+def test_a_suite_whose_groups_are_none_is_refused_by_name(tmp_path, groups):
+    """As a line that is no case."""
+    (tmp_path / "s.json").write_text(json.dumps({"cases": groups}))
+    with pytest.raises(ConfigError, match="holds a group"):
+        list(run(tmp_path))
+
+
 @pytest.mark.parametrize("content", [None, "{", "\x00"])
 def test_a_folder_without_readable_cases_is_refused_by_name(tmp_path, content):
     """Missing, cut off, no text."""
