@@ -98,3 +98,14 @@ def pull_tokens(db: Database) -> None:
     for column in ("name TEXT NOT NULL DEFAULT ''", "expires_ms INTEGER", "revoked_ms INTEGER"):
         db.conn.execute(f"ALTER TABLE access ADD COLUMN {column}")
     db.conn.execute("ALTER TABLE pulls ADD COLUMN what TEXT NOT NULL DEFAULT 'scans'")
+
+
+@MIGRATIONS()
+def pull_webhooks(db: Database) -> None:
+    """Keep what webhooks are to be told until they took it (`edge.hub.courier`)."""
+    db.conn.execute(
+        """CREATE TABLE outbox(
+            id INTEGER PRIMARY KEY, hook TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL,
+            body BLOB NOT NULL, made_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+            state TEXT NOT NULL DEFAULT 'waiting', said TEXT NOT NULL DEFAULT '', UNIQUE(hook, subject)) STRICT"""
+    )
