@@ -25,8 +25,9 @@
         ├── LibraryMissing       a system library
         ├── PortInUse            somebody else listens there
         ├── FolderInUse          another process is at work in that folder
-        └── EnrolmentError       the invitation or the enrolment
-            └── IdentityBroken       the gate's key and enrolment, which belong together
+        ├── EnrolmentError       the invitation or the enrolment
+        │   └── IdentityBroken       the gate's key and enrolment, which belong together
+        └── WalletError          a holder's key, pass or digits
 
 It leaves the wording of verdicts to `edge.words`: hostile input is a result, not an exception.
 """
@@ -132,7 +133,17 @@ class BatchRefused(LedgerError):  # noqa: N818
 
 
 class ReceiptRefused(LedgerError):  # noqa: N818
-    """An answer is not a receipt of our hub for our log."""
+    """An answer is not a receipt of our hub for our log.
+
+    Args:
+        message: What was met.
+        next_step: What to do.
+        kind: Stable word: `forged`, `other_gate`, `other_log`, `other_head`, `short`, `old`.
+    """
+
+    def __init__(self, message: str, next_step: str = "", *, kind: str = "forged") -> None:
+        super().__init__(message, next_step)
+        self.kind = kind
 
 
 class TransportError(EdgeError):
@@ -215,3 +226,7 @@ class IdentityBroken(EnrolmentError):  # noqa: N818
         super().__init__(message, next_step)
         self.cause = cause
         self.ids = dict(ids or {})
+
+
+class WalletError(SetupError):
+    """A holder's folder, pass or digits are not what they must be."""

@@ -7,7 +7,7 @@ from edge.authority.lists import read_back
 from edge.authority.roles import Roles
 from edge.errors import PublicationError, TrustError
 from edge.model.trust import IssuerKey, TrustSnapshot, TrustVersions
-from edge.trust import paths, snapshot
+from edge.trust import anchors, paths, snapshot
 from edge.trust.fields import Document
 from edge.trust.snapshot import Provenance
 
@@ -36,11 +36,32 @@ def check(files: Mapping[str, bytes], now: int, roles: Roles | None = None) -> T
     for area in trust.policy.listed_areas:
         if not _is_known_prefix(area, trust):
             raise _wrong(paths.POLICY, f"lists area {area}, which is not in {paths.REGIONS}")
+    for rule in trust.policy.live:
+        if rule.issuer and rule.issuer not in trust.issuers:
+            raise _wrong(paths.POLICY, f"wants passes of issuer {rule.issuer} live, which is not in {paths.ISSUERS}")
     for path in files:
-        issuer = paths.keys_of(path)
+        issuer = paths.keys_of(path) or paths.anchors_of(path)
         if issuer is not None and issuer not in trust.issuers:
             raise _wrong(path, f"stands for an issuer that is not in {paths.ISSUERS}")
+    _check_anchors(files)
     return trust
+
+
+def _check_anchors(files: Mapping[str, bytes]) -> None:
+    """Foreign keys of every format, admitted or not, with the lists of hashes they are looked up in."""
+    looked_up: set[tuple[str, int]] = set()
+    for path in files:
+        issuer = paths.anchors_of(path)
+        if issuer is None:
+            continue
+        for anchor in anchors.anchors(Document(files[path], path), issuer):
+            looked_up |= {(issuer, number) for number in anchor.hash_lists}
+    published = {found[1:3] for found in map(paths.list_file_of, files) if found and found[0] is paths.ListFile.HASHES}
+    for place in sorted(looked_up - published):
+        raise _wrong(paths.anchors_path(place[0]), f"names list of hashes {place[1]}, which is not there")
+    for issuer, number in sorted(published - looked_up):
+        if paths.anchors_path(issuer) in files:
+            raise _wrong(paths.anchors_path(issuer), f"leaves out list of hashes {number}: nobody would look in it")
 
 
 def _check_registry(trust: TrustSnapshot) -> None:

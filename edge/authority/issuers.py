@@ -53,12 +53,14 @@ class ForeignKey:
     """The public half of a key that an issuer keeps itself.
 
     Attributes:
-        public: Ed25519 public key, 32 bytes.
+        public: Ed25519 public key, 32 bytes, or SM2's 04||x||y.
         key_id: The key id its passes name, 1 to 8 bytes; None for the first bytes of its SHA-256.
+        algorithm: `EdDSA` or `SM2`.
     """
 
     public: bytes
     key_id: bytes | None = None
+    algorithm: str = "EdDSA"
 
 
 def add_issuer(
@@ -196,7 +198,7 @@ def _add_keys(
         public = bytes(key.verify_key) if key is not None else foreign.public if foreign else b""
         kid = (foreign.key_id if foreign else None) or key_id(public)
         added = AddedKey(issuer, kid, public, profile.kinds, authority.ledger.next_list(issuer) + len(made))
-        members["keys"].append(_key_row(added, profile, valid_from))
+        members["keys"].append(_key_row(added, profile, valid_from, foreign.algorithm if foreign else "EdDSA"))
         made.append((added, key))
     authority.sources.check(path, members)
     for added, key in made:
@@ -207,10 +209,10 @@ def _add_keys(
     return [added for added, _ in made]
 
 
-def _key_row(added: AddedKey, profile: KeyProfile, valid_from: int) -> dict[str, Any]:
+def _key_row(added: AddedKey, profile: KeyProfile, valid_from: int, algorithm: str) -> dict[str, Any]:
     return {
         "kid": added.key_id.hex(),
-        "alg": "EdDSA",
+        "alg": algorithm,
         "public": added.public.hex(),
         "kinds": list(profile.kinds),
         "regions": list(profile.regions),

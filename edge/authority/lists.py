@@ -20,7 +20,8 @@ from edge.authority.ledger import ListSize
 from edge.codec import gaps
 from edge.codec.roaring import Bitmap
 from edge.errors import PublicationError, TrustError
-from edge.model.trust import HashKind, Status, StatusList
+from edge.model.credential import HashKind
+from edge.model.trust import Status, StatusList
 from edge.trust import hash_list, list_state, paths, status_list
 from edge.trust.files import TargetFiles
 from edge.trust.hash_list import SortedHashes

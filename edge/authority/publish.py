@@ -157,8 +157,8 @@ def gather(authority: Authority) -> Mapping[str, bytes]:
     found = {
         path: _compact(authority, path) for path in _NATIONAL if path != paths.CODES or authority.sources.has(path)
     }
-    for issuer in authority.sources.issuers_with_keys():
-        path = paths.keys_path(issuer)
+    named = map(paths.keys_path, authority.sources.issuers_with_keys())
+    for path in (*named, *authority.sources.anchor_paths()):
         found[path] = _compact(authority, path)
     return ChainMap(found, cast("dict[str, bytes]", gather_lists(authority)))
 

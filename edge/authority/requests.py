@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edge.authority.issue import PassRequest
-from edge.errors import PublicationError
-from edge.model.credential import PassKind
+from edge.codec.ed25519 import refuse_weak_point
+from edge.errors import EncodingRefused, PublicationError
+from edge.model.credential import NATIONAL_KINDS
 
 MAX_LINE: Final = 16384
-_KINDS: Final = {kind.name.lower(): kind for kind in PassKind}
+_KINDS: Final = {kind.name.lower(): kind for kind in NATIONAL_KINDS}
+_HOLDER_KEY: Final = "holder_key"
 _WHOLE: Final = ("status", "region", "birth_year", "days", "issued_at")
 _TEXTS: Final = ("issuer", "surname", "id_tail", "name", "venue_name")
-_BYTES: Final = ("venue_id", "holder_key")
+_BYTES: Final = ("venue_id", _HOLDER_KEY)
 _MEMBERS: Final = frozenset((*_WHOLE, *_TEXTS, *_BYTES, "kind", "valid_hours", "visited", "shows_id_tail"))
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})+")
 
@@ -68,10 +70,22 @@ def _value(name: str, value: Any) -> tuple[str, Any]:
     if name in _TEXTS and type(value) is str:
         return name, value
     if name in _BYTES and type(value) is str and _HEX.fullmatch(value):
-        return name, bytes.fromhex(value)
+        return name, _checked(name, bytes.fromhex(value))
     if name == "shows_id_tail" and type(value) is bool:
         return name, value
     return _composed(name, value)
+
+
+def _checked(name: str, value: bytes) -> bytes:
+    if name == _HOLDER_KEY:
+        try:
+            # Under a weak key anybody's signature may hold: a pass bound to it would be bound to nobody.
+            refuse_weak_point(value)
+        except EncodingRefused as error:
+            raise PublicationError(
+                f"The request's holder_key is refused: {error.message}.", "Take the one that `edge wallet new` printed."
+            ) from error
+    return value
 
 
 def _composed(name: str, value: Any) -> tuple[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from edge.disk import durable
 from edge.errors import PublicationError, TrustError
-from edge.trust import paths, policies, registries, targets
+from edge.trust import anchors, paths, policies, registries, targets
 from edge.trust.fields import MAX_JSON_BYTES, Document
 
 _READERS: Final[Mapping[str, Callable[[Document], Any]]] = {
@@ -36,17 +36,25 @@ def read_strictly(path: str, data: bytes) -> Any:
     Raises:
         PublicationError: It could not be published; the message names file, row and member.
     """
-    issuer = paths.keys_of(path)
     try:
         document = Document(data, path)
-        value = _READERS[path](document) if issuer is None else targets.keys(document, issuer)
+        value, rows = _value(path, document)
         document.refuse_unread()
-        if issuer is not None and len(value) != len(document.objects("keys")):
+        if rows and len(value) != len(document.objects(rows)):
             # A gate leaves such a key out, for algorithms to come; here it is a slip.
-            raise document.fault("keys", "has a key of an algorithm that is not known")
+            raise document.fault(rows, "has a key of an algorithm that is not known")
     except TrustError as error:
         raise PublicationError(error.message, f"Correct sources/{path} and try again.") from error
     return value
+
+
+def _value(path: str, document: Document) -> tuple[Any, str]:
+    """Return the value of a source and, of one that lists keys, the member that does."""
+    if (issuer := paths.keys_of(path)) is not None:
+        return targets.keys(document, issuer), "keys"
+    if (issuer := paths.anchors_of(path)) is not None:
+        return anchors.anchors(document, issuer), "anchors"
+    return _READERS[path](document), ""
 
 
 class Sources:
@@ -135,10 +143,14 @@ class Sources:
 
     def issuers_with_keys(self) -> list[str]:
         """Return the ids that have a key file, in order."""
-        return sorted(found for found in map(paths.keys_of, self._paths()) if found is not None)
+        return sorted(found for found in map(paths.keys_of, self._paths("keys.json")) if found is not None)
 
-    def _paths(self) -> list[str]:
-        return [file.relative_to(self.folder).as_posix() for file in self.folder.glob("issuers/*/keys.json")]
+    def anchor_paths(self) -> list[str]:
+        """Return the path of every file of foreign keys, in order."""
+        return sorted(path for path in self._paths("anchors.json") if paths.anchors_of(path) is not None)
+
+    def _paths(self, name: str) -> list[str]:
+        return [file.relative_to(self.folder).as_posix() for file in self.folder.glob(f"issuers/*/{name}")]
 
 
 def _encoded(members: Mapping[str, Any]) -> bytes:

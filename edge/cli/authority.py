@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edge.cli import authority_ceremony, authority_lists, authority_roles, registries
+from edge.cli import authority_anchors, authority_ceremony, authority_lists, authority_roles, registries
 from edge.cli.authority_ceremony import FOLDER, JSON, PASSPHRASE, asked, new_passphrase, now, opened, read
 from edge.cli.authority_roles import PROVINCES, is_delegated, time_of
 from edge.errors import PublicationError
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from edge.authority.publish import Publication
 
 _MAX_FILE: Final = 64 << 10
+_ALGORITHM: Final = click.option(
+    "--alg",
+    "algorithm",
+    type=click.Choice(["EdDSA", "SM2"]),
+    default="EdDSA",
+    show_default=True,
+    help="With --public: what its key signs with; SM2 is verified where a gate's libcrypto can.",
+)
 
 
 @click.group()
@@ -83,6 +91,7 @@ def list_profiles(as_json: bool) -> None:  # noqa: FBT001  # click passes option
 @click.option("--max-validity-days", type=click.IntRange(1, 3650), default=31, show_default=True)
 @click.option("--public", metavar="HEX", help="Public key of an issuer that keeps its private key itself.")
 @click.option("--key-id", metavar="HEX", help="With --public: the key id its passes name.  [default: from the key]")
+@_ALGORITHM
 @click.option("--valid-from", metavar="TIME", help="From when its keys may have signed.  [default: a day ago]")
 @JSON
 def add_issuer(folder: Path, profile: str | None, id_: str | None, valid_from: str | None, **given: Any) -> None:
@@ -103,7 +112,7 @@ def add_issuer(folder: Path, profile: str | None, id_: str | None, valid_from: s
     else:
         found = list(profiles.profiles()) if profile == "all" else [profiles.profile(str(profile))]
     since = None if valid_from is None else time_of(valid_from)
-    foreign = _foreign(given["public"], given["key_id"])
+    foreign = _foreign(given["public"], given["key_id"], given["algorithm"])
     if foreign is not None and id_ is None:
         raise click.UsageError("--public goes with --id")
     country = opened(folder)
@@ -130,6 +139,7 @@ def _tell_key(added: "AddedKey", *, as_json: bool) -> None:
 @click.option("--kind", "kinds", multiple=True, default=("person",), show_default=True, help="Kind of pass it signs.")
 @click.option("--public", metavar="HEX", help="Public key of an issuer that keeps its private key itself.")
 @click.option("--key-id", metavar="HEX", help="With --public: the key id its passes name.  [default: from the key]")
+@_ALGORITHM
 @click.option("--region", "regions", multiple=True, help="GB/T 2260 prefix it may speak of.  [default: the issuer's]")
 @click.option("--max-validity-days", type=click.IntRange(1, 3650), default=31, show_default=True)
 @click.option("--valid-from", metavar="TIME", help="From when it may have signed.  [default: a day ago]")
@@ -148,7 +158,7 @@ def add_key(folder: Path, issuer: str, valid_from: str | None, **given: Any) -> 
 
     regions = given["regions"] or ((issuer if issuer.isdigit() else ""),)
     key = KeyProfile(given["kinds"], regions, given["max_validity_days"] * 86400)
-    foreign = _foreign(given["public"], given["key_id"])
+    foreign = _foreign(given["public"], given["key_id"], given["algorithm"])
     since = None if valid_from is None else time_of(valid_from)
     added = issuers.add_key(
         opened(folder), issuer, key, now(), valid_from=since, foreign=foreign, list_size=given["list_size"]
@@ -181,14 +191,14 @@ def remove_issuer(folder: Path, issuer: str) -> None:
     click.echo(f"Next: edge authority publish {folder}")
 
 
-def _foreign(public: str | None, key_id: str | None) -> "ForeignKey | None":
+def _foreign(public: str | None, key_id: str | None, algorithm: str) -> "ForeignKey | None":
     from edge.authority.issuers import ForeignKey
 
     if public is None:
         if key_id is not None:
             raise click.UsageError("--key-id goes with --public")
         return None
-    return ForeignKey(_hex(public, "--public"), None if key_id is None else _hex(key_id, "--key-id"))
+    return ForeignKey(_hex(public, "--public"), None if key_id is None else _hex(key_id, "--key-id"), algorithm)
 
 
 def _hex(text: str, option: str) -> bytes:
@@ -421,5 +431,6 @@ def serve(folder: Path, host: str, port: int) -> None:
     run(country.publication, listener)
 
 
-for _command in (*authority_ceremony.COMMANDS, *authority_roles.COMMANDS, *authority_lists.COMMANDS):
-    authority.add_command(_command)
+for _part in (authority_ceremony, authority_roles, authority_lists, authority_anchors):
+    for _command in _part.COMMANDS:
+        authority.add_command(_command)

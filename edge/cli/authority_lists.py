@@ -175,7 +175,7 @@ def draw(file: Path, count: int, as_json: bool) -> None:  # noqa: FBT001
 def set_hashes(folder: Path, issuer: str, number: int, file: str, **given: Any) -> None:
     """Put a list of revoked foreign credentials in place of the last; gates know after the next publish."""
     from edge.authority.lists import put_hashes
-    from edge.model.trust import HashKind
+    from edge.model.credential import HashKind
 
     kind = HashKind[given["kind"].upper()]
     try:

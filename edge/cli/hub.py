@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.cli import answers, hub_pull
-from edge.errors import ConfigError, LogDamaged
+from edge.cli import answers, hub_ledger, hub_pull
+from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from edge.hub.fleet import GateState
@@ -24,7 +24,7 @@ def hub() -> None:
     """Receive the scans of many gates, and hand them to central operations."""
 
 
-for command in hub_pull.COMMANDS:
+for command in (*hub_pull.COMMANDS, hub_ledger.import_, hub_ledger.check, hub_ledger.rebuild):
     hub.add_command(command)
 
 
@@ -204,33 +204,6 @@ def retire(directory: Path, gate: str) -> None:
 
     retired = Desk(directory).retire(gate)
     click.echo(f"Gate {retired.hex()} is retired. To use the device again, enrol it with a new invitation.")
-
-
-@hub.command()
-@_DIR
-@click.option("--rebuild", is_flag=True, help="Make the rows that are pulled again from the signed batches.")
-@_JSON
-def check(directory: Path, *, rebuild: bool, as_json: bool) -> None:
-    """Verify the whole ledger: every signature, chain and row."""
-    from edge.hub import folder, inspection
-    from edge.hub.store import Store
-
-    store = Store(folder.load(directory).database)
-    store.migrate()
-    if rebuild:
-        inspection.rebuild(store)
-    report = inspection.inspect(store)
-    if as_json:
-        answers.print_json({"batches": report.batches, "entries": report.entries, "problems": list(report.problems)})
-    else:
-        click.echo(f"{report.entries} entries in {report.batches} batches")
-        for problem in report.problems:
-            click.echo(problem, err=True)
-    if report.problems:
-        raise LogDamaged(
-            f"The ledger in {directory} does not hold in {len(report.problems)} places.",
-            "Keep hub.db as it is, restore the last backup; gates keep what was not receipted.",
-        )
 
 
 def _warn_without_root(directory: Path, *, has_root: bool) -> None:

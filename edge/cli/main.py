@@ -27,6 +27,7 @@ NOUNS: Final = {
     "sync": ("edge.cli.sync", "See how far this gate's scans have reached the hub."),
     "trust": ("edge.cli.trust", "See what this gate believes, and refresh it."),
     "verify": ("edge.cli.verify", "Give the verdict on codes, pictures or files, offline."),
+    "wallet": ("edge.cli.wallet", "Be a holder: a key of your own, a pass bound to it, a code that is always fresh."),
 }
 SETUP_EXIT: Final = 3
 """What a person must put right first (configuration, port, library, a damaged log): trying again does not help."""

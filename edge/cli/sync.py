@@ -1,8 +1,12 @@
-"""`edge sync status|push`: how far this gate's scans have reached the hub, and sending what waits by hand."""
+"""`edge sync status|push|retry|export-usb`: how far this gate's scans have reached the hub, and sending by hand."""
 
 import json
+import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +16,7 @@ from edge.cli.place import of_a_gate, settings_of
 
 if TYPE_CHECKING:
     from edge.sync.foreground import Progress
+    from edge.sync.stick import Exported, Returned
 
 _MILLI: Final = 1000
 
@@ -67,6 +72,96 @@ def push(config: Path | None, state: Path | None, *, as_json: bool) -> None:
     raise SystemExit(1 if done.waiting else 0)
 
 
+@sync.command()
+@of_a_gate
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def retry(config: Path | None, state: Path | None, *, as_json: bool) -> None:
+    """Offer the hub at once what it refused before, and say what it still refuses.
+
+    The gate does so by itself every few minutes, when the link returns and after an update; nothing refused is ever
+    deleted. The exit code is 0 once nothing is refused any more, 1 otherwise.
+    """
+    from edge.gate.clock import now_ms
+    from edge.provision import owner
+    from edge.sync.foreground import push_now
+    from edge.sync.overview import overview
+    from edge.sync.store import FILE
+
+    settings = settings_of(config, state)
+    folder = Path(settings.state)
+    before = len(overview(folder).parked)
+    with owner.writing(folder, f"{FILE}*"):
+        done = _shown(lambda report: push_now(settings, now_ms=now_ms, report=report), quiet=as_json)
+    left = overview(folder).document()["parked"]
+    if as_json:
+        click.echo(json.dumps({"refused_before": before, "pushed": done.pushed, "parked": left}, ensure_ascii=False))
+    else:
+        click.echo(f"{before} batches were refused before, {len(left)} are now; {done.pushed} entries pushed.")
+        for batch in left:
+            click.echo(_parked(batch))
+    if done.failure is not None:
+        raise done.failure
+    raise SystemExit(1 if left else 0)
+
+
+@sync.command("export-usb")
+@click.argument("stick", type=click.Path(path_type=Path))
+@of_a_gate
+@click.option("--limit-mb", type=click.IntRange(1), default=1024, show_default=True, help="Most megabytes of scans.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def export_usb(stick: Path, config: Path | None, state: Path | None, *, limit_mb: int, as_json: bool) -> None:
+    """Write the scans that wait to STICK, a mounted USB stick, and take the hub's receipts from it.
+
+    At the hub: edge hub import STICK. It may be stopped and run again; nothing leaves the gate because of it. The exit
+    code is 0 once everything that waits is on the stick and its receipts hold, 1 otherwise.
+    """
+    from edge.gate.clock import now_ms
+    from edge.provision import owner
+    from edge.sync.carrier import carry
+    from edge.sync.store import FILE
+
+    folder = Path(settings_of(config, state).state)
+    with owner.writing(folder, f"{FILE}*"), _entries("written") as tell:
+        done = carry(folder, stick, limit_mb=limit_mb, now_ms=now_ms, tell=tell)
+    back, out = done.returned, done.exported
+    if as_json:
+        refused = [{"kind": kind, "message": message} for kind, message in back.refused]
+        receipts = {"taken": back.taken, "freed": back.freed, "refused": refused}
+        click.echo(json.dumps({**asdict(out), "receipts": receipts, "error": done.error and str(done.error)}))
+    else:
+        for line in _carried(stick, back, out):
+            click.echo(line)
+    if done.error is not None:
+        raise done.error
+    raise SystemExit(1 if out.left or not back.is_clean else 0)
+
+
+def _carried(stick: Path, back: "Returned", out: "Exported") -> list[str]:
+    lines = [f"receipt refused, {kind}: {message}" for kind, message in back.refused]
+    if back.taken:
+        lines.append(f"receipts      {back.taken} taken from the stick: {back.freed} more entries are at the hub")
+    lines.append(f"{stick} carries {out.entries} entries in {out.files} files, {out.written} of them written now")
+    if out.left:
+        lines.append(f"{out.left} entries more wait and are not on it: raise --limit-mb, or bring the stick back")
+    if not os.path.ismount(stick):
+        lines.append(f"note: {stick} is no mount point; is the stick mounted there?")
+    if out.entries:
+        lines.append("Unmount it before you pull it out. At the hub: edge hub import STICK. Then bring it back.")
+    return lines
+
+
+@contextmanager
+def _entries(what: str) -> "Iterator[Callable[[int, int], None]]":
+    """Show how many entries have gone by, to a person who watches."""
+    shown = sys.stderr.isatty()
+
+    def tell(done: int, of: int) -> None:
+        if shown:
+            click.echo(f"\r{what}: {done} of {of} entries ", nl=done >= of, err=True)
+
+    yield tell
+
+
 def _shown(work: Callable[[Callable[["Progress"], None]], "Progress"], *, quiet: bool) -> "Progress":
     """Do `work` behind a bar on standard error, where a person looks on."""
     from rich.console import Console
@@ -97,6 +192,9 @@ def _words(found: dict[str, Any]) -> list[str]:
         )
     lines.append(f"last push     {_time(found['last_push_ms'])}")
     lines.append(f"last refresh  {_time(found['last_refresh_ms'])}")
+    if found["clock_ahead_ms"] is not None:
+        ahead, unsure = found["clock_ahead_ms"], found["clock_unsure_ms"]
+        lines.append(f"clock         {ahead / _MILLI:+.1f} s against the hub's, within {unsure / _MILLI:.1f} s")
     lines += [_parked(batch) for batch in found["parked"]]
     return lines
 

@@ -60,7 +60,7 @@ def _item(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[Any, in
     major = lead >> 5
     argument = lead & 31
     if argument >= 24 and major <= _MAP:
-        argument, pos = _argument(data, pos, argument)
+        argument, pos = read_argument(data, pos, argument)
     if major == _UINT:
         return argument, pos
     if major == _NINT:
@@ -92,20 +92,25 @@ def byte_string_end(data: bytes, start: int) -> tuple[int, int]:
     begin = start + 1
     argument = data[start] & 31
     if argument >= 24:
-        argument, begin = _argument(data, begin, argument)
+        argument, begin = read_argument(data, begin, argument)
     end = begin + argument
     if end > len(data):
         raise EncodingRefused("a CBOR string is longer than the data")
     return begin, end
 
 
-def _argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
+def read_argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
+    """Return the argument that follows a lead byte and the offset behind it.
+
+    Raises:
+        EncodingRefused: It is cut short, reserved or not in its shortest form.
+    """
     if info > 27:
         raise EncodingRefused("indefinite lengths and reserved arguments are not admitted")
-    end = pos + _WIDTH[info]
+    end = pos + (1 << info - 24)
     if end > len(data):
         raise EncodingRefused("the CBOR item is cut short")
-    argument = int.from_bytes(data[pos:end], "big")
+    argument = int.from_bytes(data[pos:end])
     if argument < _LEAST[info]:
         raise EncodingRefused("a CBOR argument is not in its shortest form")
     return argument, end
@@ -142,7 +147,12 @@ def _map(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> tu
     previous = b""
     for _ in range(count):
         start = pos
-        key, pos = _item(data, pos, depth, budget)
+        key: Any = data[pos]
+        if key < 24:
+            # Most keys are one byte, which is the key.
+            pos += 1
+        else:
+            key, pos = _item(data, pos, depth, budget)
         encoded = data[start:pos]
         # Bytewise ascending encodings also exclude a repeated key (RFC 8949, 4.2.1 and 5.6).
         if encoded <= previous or type(key) not in _KEYS:

@@ -26,7 +26,7 @@ class Sign1:
 
     Attributes:
         algorithm: The `alg` of the protected header.
-        key_id: The `kid` of the protected header, 1 to 8 bytes.
+        key_id: The `kid` of the protected header, 1 to 8 bytes; empty where it names none.
         payload: The attached payload.
         signature: 64 bytes.
         to_be_signed: The Sig_structure the signature is over (RFC 9052, 4.4).
@@ -44,9 +44,9 @@ def to_be_signed(protected: bytes, payload: bytes) -> bytes:
     return _CONTEXT + cbor.encode(protected) + _NO_EXTERNAL + cbor.encode(payload)
 
 
-def protected_header(key_id: bytes, algorithm: int = EDDSA) -> bytes:
-    """Return the encoded protected header `{1: algorithm, 4: key_id}`."""
-    return cbor.encode({_ALG: algorithm, _KID: key_id})
+def protected_header(key_id: bytes | None, algorithm: int = EDDSA) -> bytes:
+    """Return the encoded protected header `{1: algorithm, 4: key_id}`, without the key id where it is None."""
+    return cbor.encode({_ALG: algorithm} if key_id is None else {_ALG: algorithm, _KID: key_id})
 
 
 def assemble(protected: bytes, payload: bytes, signature: bytes) -> bytes:
@@ -54,8 +54,12 @@ def assemble(protected: bytes, payload: bytes, signature: bytes) -> bytes:
     return cbor.encode([protected, {}, payload, signature])
 
 
-def parse(data: bytes) -> Sign1:
+def parse(data: bytes, *, names_key: bool = True) -> Sign1:
     """Open an untagged COSE_Sign1.
+
+    Args:
+        data: The whole message.
+        names_key: Whether its header holds a key id; where the key is known otherwise it must not.
 
     Raises:
         EncodingRefused: It is anything but `[bstr .cbor {1: int, 4: bstr .size (1..8)}, {}, bstr, bstr .size 64]`.
@@ -71,7 +75,7 @@ def parse(data: bytes) -> Sign1:
     signature_at, signature_end = cbor.byte_string_end(data, payload_end)
     if signature_end != len(data) or signature_end - signature_at != _SIGNATURE_BYTES:
         raise EncodingRefused("the signature does not have 64 bytes, or bytes follow it")
-    algorithm, key_id = _header(data[protected_at:protected_end])
+    algorithm, key_id = _header(data[protected_at:protected_end], names_key)
     return Sign1(
         algorithm,
         key_id,
@@ -83,14 +87,14 @@ def parse(data: bytes) -> Sign1:
 
 # An issuer's passes share one header a key, and a gate meets few keys: decoded once each.
 @lru_cache(maxsize=256)
-def _header(protected: bytes) -> tuple[int, bytes]:
+def _header(protected: bytes, names_key: bool) -> tuple[int, bytes]:  # noqa: FBT001  # by position: half the cost
     header = cbor.decode(protected)
-    # Exactly these two: `crit` and everything else is refused (RFC 9052, 3.1).
-    if not isinstance(header, dict) or header.keys() != {_ALG, _KID}:
+    # Exactly these: `crit` and everything else is refused (RFC 9052, 3.1).
+    if not isinstance(header, dict) or header.keys() != ({_ALG, _KID} if names_key else {_ALG}):
         raise EncodingRefused("the protected header holds something other than alg and kid")
-    algorithm, key_id = header[_ALG], header[_KID]
+    algorithm, key_id = header[_ALG], header.get(_KID, b"")
     if not isinstance(algorithm, int) or isinstance(algorithm, bool):
         raise EncodingRefused("alg is not an integer")
-    if not isinstance(key_id, bytes) or not 1 <= len(key_id) <= 8:
+    if names_key and (not isinstance(key_id, bytes) or not 1 <= len(key_id) <= 8):
         raise EncodingRefused("kid does not have 1 to 8 bytes")
     return algorithm, key_id

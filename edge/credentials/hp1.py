@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from edge.codec import base45, cbor, cose
 from edge.errors import CredentialError, EncodingRefused
-from edge.model.credential import Claims, Credential, PassKind, PersonClaims, TravelClaims, VenueClaims
+from edge.model.credential import Claims, Credential, PassKind, PersonClaims, Proof, TravelClaims, VenueClaims
 from edge.model.verdict import Reason
 
 NAME: Final = "hp1"
@@ -122,7 +122,7 @@ def _holder_key(cnf: Any) -> bytes:
     return _bstr(key[-2], 32, 32)
 
 
-def _credential(message: cose.Sign1) -> Credential:
+def _credential(message: cose.Sign1, name: str, proof: Proof | None) -> Credential:
     claims = cbor.decode(message.payload)
     if type(claims) is not dict:
         raise _Refused
@@ -139,7 +139,7 @@ def _credential(message: cose.Sign1) -> Credential:
     kind = PassKind(_uint(claims[KIND], 3, 1)) if KIND in claims else PassKind.PERSON
     issued_at = _uint(claims.get(IAT), _MAX_TIME)
     return Credential(
-        NAME,
+        name,
         issuer,
         message.key_id,
         message.algorithm,
@@ -150,7 +150,25 @@ def _credential(message: cose.Sign1) -> Credential:
         kind,
         _BODIES[kind](body),
         _holder_key(claims[CNF]) if CNF in claims else None,
+        proof,
     )
+
+
+def read(message: bytes, *, name: str = NAME, proof: Proof | None = None) -> Credential:
+    """Return the credential of a pass's message, the bytes that its code carries in Base45.
+
+    Args:
+        message: The untagged COSE_Sign1.
+        name: Format that it came by.
+        proof: What its holder signed around it, or None.
+
+    Raises:
+        CredentialError: `credential.malformed`.
+    """
+    try:
+        return _credential(cose.parse(message), name, proof)
+    except (EncodingRefused, _Refused):
+        raise CredentialError(Reason.CREDENTIAL_MALFORMED) from None
 
 
 class Hp1:
@@ -171,7 +189,7 @@ class Hp1:
         if len(raw) > MAX_CHARS:
             raise CredentialError(Reason.CREDENTIAL_TOO_LARGE)
         try:
-            return _credential(cose.parse(base45.decode(raw[4:])))
+            return _credential(cose.parse(base45.decode(raw[4:])), NAME, None)
         except (EncodingRefused, _Refused):
             raise CredentialError(Reason.CREDENTIAL_MALFORMED) from None
 
@@ -181,24 +199,26 @@ FORMAT: Final = Hp1()
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
-    """A pass on its way to the issuer's key.
+    """A pass on its way to the issuer's key, or a presentation of one on its way to the holder's.
 
     Attributes:
         protected: The encoded protected header.
         payload: The encoded claims.
+        prefix: What its code begins with.
     """
 
     protected: bytes
     payload: bytes
+    prefix: bytes = PREFIX
 
     @property
     def to_be_signed(self) -> bytes:
-        """The bytes the issuer signs."""
+        """The bytes to sign."""
         return cose.to_be_signed(self.protected, self.payload)
 
     def sign(self, signature: bytes) -> bytes:
         """Return the code's text for a 64-byte signature over `to_be_signed`."""
-        return PREFIX + base45.encode(cose.assemble(self.protected, self.payload, signature))
+        return self.prefix + base45.encode(cose.assemble(self.protected, self.payload, signature))
 
 
 def unsigned(

@@ -34,6 +34,8 @@ class Case(StrEnum):
     RED = "red"
     VENUE = "venue code"
     BROKEN = "broken pass"
+    LIVE = "live pass"
+    SCREENSHOT = "screenshot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,12 @@ EXPECTED: Final[Mapping[Case, Expected]] = {
     Case.RED: Expected("reject", "health.red"),
     Case.VENUE: Expected("refer", "kind.not_admitted"),
     Case.BROKEN: Expected("reject", "credential.malformed"),
+    Case.LIVE: Expected("accept", "ok"),
+    Case.SCREENSHOT: Expected("refer", "live.stale"),
 }
+
+SIGNED_BEFORE_S: Final[Mapping[Case, int]] = {Case.LIVE: 0, Case.SCREENSHOT: 600}
+"""How long before it is shown a phone signed the code, seconds: a screenshot is a copy of what was fresh then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +151,16 @@ FIRST_ROUND: Final = (
     Part(Case.VALID, "cn"),
     Part(Case.RED, "44"),
     Part(Case.FOREIGN, "wifi"),
-    Part(Case.SERVER_TOKEN, "nhc"),
     Part(Case.VENUE, "11", "paper"),
     Part(Case.NOT_YET_VALID, "50"),
     Part(Case.SERVER_TOKEN, "cn"),
+    Part(Case.LIVE, "50"),
     Part(Case.BROKEN, "6101", "paper"),
+    Part(Case.SCREENSHOT, "44"),
 )
 _ODD: Final = (
     *(part for part in FIRST_ROUND if part.case is not Case.VALID),
+    Part(Case.SERVER_TOKEN, "nhc"),
     Part(Case.IDENTITY_ONLY, "nhc"),
     Part(Case.POPUP, "50"),
     Part(Case.RED, "cn", "paper"),
@@ -188,6 +197,8 @@ class Order:
         starts_s: When it begins to be valid, seconds from now.
         lasts_s: How long it is valid.
         is_revoked: Whether it is to be revoked before it is shown.
+        is_live: Whether it is to be bound to a phone.
+        holder_key: The phone's public key, hexadecimal; set by who has the phone.
     """
 
     issuer: str
@@ -197,6 +208,8 @@ class Order:
     starts_s: int = -1800
     lasts_s: int = 12 * 3600
     is_revoked: bool = False
+    is_live: bool = False
+    holder_key: str = ""
 
 
 _STATUS: Final = {Case.YELLOW: 1, Case.RED: 10, Case.ALTERED: 10, Case.POPUP: 20, Case.IDENTITY_ONLY: 40}
@@ -210,6 +223,7 @@ def wanted(part: Part) -> Order | None:
         return None
     kind = "venue" if part.case is Case.VENUE else "travel" if part.system == "trip" else "person"
     order = Order(part.system, part.person, kind, _STATUS.get(part.case, 0), is_revoked=part.case is Case.REVOKED)
+    order = replace(order, is_live=part.case in SIGNED_BEFORE_S)
     if part.case in _TIMES:
         starts_s, lasts_s = _TIMES[part.case]
         order = replace(order, starts_s=starts_s, lasts_s=lasts_s)
@@ -281,6 +295,7 @@ _LINES: Final[Mapping[Case, tuple[str, Colour]]] = {
     Case.VENUE: ("场所码 Venue", _BLACK),
     Case.SERVER_TOKEN: ("动态码 Live", _BLACK),
     Case.FOREIGN: ("", _BLACK),
+    Case.SCREENSHOT: ("截图 Screenshot", _BLACK),
 }
 _GREEN: Final = ("绿码 Green", (44, 104, 12))
 

@@ -8,11 +8,12 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from edge.demo.people import Order, Part, Presentation, Programme, round_of, wanted
+from edge.demo.phone import Phone
 from edge.demo.processes import Processes
 from edge.errors import EdgeError, SetupError
 
@@ -48,7 +49,8 @@ def request(order: Order, number: int, now_s: int) -> dict[str, Any]:
     person = order.person
     named = {"surname": person.surname, "name": person.name, "birth_year": person.birth_year, "shows_id_tail": True}
     home = {"region": _HOME[order.issuer]} if order.issuer in _HOME else {}
-    return line | {"status": order.status} | named | home
+    bound = {"holder_key": order.holder_key} if order.holder_key else {}
+    return line | {"status": order.status} | named | home | bound
 
 
 class Issuing:
@@ -126,12 +128,14 @@ class Supply:
         programme: Makes presentations of them.
         seed: Who comes follows from it.
         now_ms: The demo's clock, Unix milliseconds.
+        phone: Signs what people with live passes show.
     """
 
     issuing: Issuing
     programme: Programme
     seed: int
     now_ms: Callable[[], int]
+    phone: Phone = field(default_factory=Phone)
     _people: deque[Presentation] = field(default_factory=deque)
     _ripening: deque[_Stock] = field(default_factory=deque)
     _rounds: int = 0
@@ -150,9 +154,12 @@ class Supply:
     def _made(self, rounds: int) -> _Stock:
         parts = [part for number in range(self._rounds, self._rounds + rounds) for part in round_of(number, self.seed)]
         self._rounds += rounds
-        orders = [wanted(part) for part in parts]
+        orders = [self._bound(wanted(part)) for part in parts]
         issued = iter(self.issuing.issue([order for order in orders if order is not None], self.now_ms() // 1000))
         return _Stock(parts, [None if order is None else next(issued) for order in orders], 0)
+
+    def _bound(self, order: Order | None) -> Order | None:
+        return order if order is None or not order.is_live else replace(order, holder_key=self.phone.public)
 
     def _admit(self, stock: _Stock) -> None:
         self._people.extend(self.programme.presentations(stock.parts, stock.passes, self.now_ms() // 1000))
@@ -172,7 +179,7 @@ class Supply:
             self._admit(self._ripening.popleft())
         if not self._people and self._ripening:
             self._admit(_without_revoked(self._ripening.popleft()))
-        return self._people.popleft() if self._people else None
+        return self.phone.shown(self._people.popleft(), self.now_ms() // 1000) if self._people else None
 
     def _is_heard(self, stock: _Stock, refreshed_ms: int) -> bool:
         return stock.published_ms < refreshed_ms < self.now_ms() - _HEARD_AFTER_MS

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import IdentityBroken
-from edge.identity.identity import Enrolment, files_stamp, finding_of, gate_id, identify, load_enrolment
+from edge.identity.identity import Enrolment, Identity, files_stamp, finding_of, gate_id, identify, load_enrolment
 from edge.model.finding import Finding
 from edge.model.settings import PlaceSettings
 
@@ -35,8 +35,8 @@ class Enrolled:
         """Gate id (hex) that scans are numbered under: the enrolled one, before that the key's, empty without a key."""
         self.enrolment: Enrolment | None = None
         """What its hub made of it, whatever the key here is; None where it is not enrolled or the file is damaged."""
-        self.whole: Enrolment | None = None
-        """The enrolment, where the key is the enrolled one; otherwise nothing may leave or go in its name."""
+        self.identity: Identity | None = None
+        """Key and enrolment, where they belong together; otherwise nothing may leave or go in its name."""
         self.look()
 
     def look(self) -> bool:
@@ -45,13 +45,12 @@ class Enrolled:
         if stamp == self._stamp:
             return False
         self._stamp = stamp
-        self.enrolment, self.whole, self._findings = None, None, []
+        self.enrolment, self.identity, self._findings = None, None, []
         try:
             # On its own first: the place is known also where the key is not the right one.
             self.enrolment = load_enrolment(self._state)
-            identity = identify(self._state)
-            self.whole = identity.enrolment if identity is not None else None
-            self._findings = [] if identity is not None else [Finding("gate.not_enrolled")]
+            self.identity = identify(self._state)
+            self._findings = [] if self.identity is not None else [Finding("gate.not_enrolled")]
         except IdentityBroken as broken:
             self._findings = [finding_of(broken)]
         self.gate = self.enrolment.gate.hex() if self.enrolment is not None else gate_id(self._state)

@@ -6,7 +6,7 @@ Holder data leaves the scanner part only here, only where the signature verified
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edge.model.credential import Credential, PersonClaims, ServerToken
+from edge.model.credential import ForeignCredential, PersonClaims, ServerToken, SignedCredential
 from edge.model.finding import Finding
 from edge.model.moment import ClockQuality, Moment
 from edge.model.settings import PlaceSettings
@@ -68,16 +68,16 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
     if isinstance(presented, ServerToken):
         event["issuer"] = presented.issuer
         event["issuer_names"] = dict(verdict.issuer.names) if verdict.issuer is not None else {}
-    elif isinstance(presented, Credential) and verdict.is_authentic:
+    elif presented is not None and verdict.is_authentic:
         event |= _signed_part(verdict, presented, trust)
     return event
 
 
-def _signed_part(verdict: Verdict, presented: Credential, trust: TrustSnapshot | None) -> dict[str, Any]:
+def _signed_part(verdict: Verdict, presented: SignedCredential, trust: TrustSnapshot | None) -> dict[str, Any]:
     region, status = region_of(presented), status_of(presented)
     statuses = trust.registries.statuses if trust is not None else {}
     return {
-        "issuer": presented.issuer,
+        "issuer": verdict.issuer.id if verdict.issuer is not None else "",
         "issuer_names": dict(verdict.issuer.names) if verdict.issuer is not None else {},
         "kind": presented.kind.name.lower(),
         "status": status,
@@ -90,7 +90,9 @@ def _signed_part(verdict: Verdict, presented: Credential, trust: TrustSnapshot |
     }
 
 
-def _holder(presented: Credential) -> dict[str, str | int | None] | None:
+def _holder(presented: SignedCredential) -> dict[str, str | int | None] | None:
+    if isinstance(presented, ForeignCredential):
+        return None if presented.holder is None else {**asdict(presented.holder), "id_tail": None}
     claims = presented.claims
     if not isinstance(claims, PersonClaims):
         return None
@@ -114,6 +116,7 @@ class Standing:
         admitting: Whether anybody can be admitted now.
         frame_age_ms: Age of the newest frame, or None.
         last_seq: Sequence number of the last entry.
+        asks: Digits that a live pass must answer here, empty where none are asked.
     """
 
     gate: str
@@ -123,6 +126,7 @@ class Standing:
     admitting: bool
     frame_age_ms: float | None
     last_seq: int
+    asks: str = ""
 
 
 def state_event(standing: Standing, trust: TrustSnapshot | None, moment: Moment) -> dict[str, Any]:
@@ -139,6 +143,7 @@ def state_event(standing: Standing, trust: TrustSnapshot | None, moment: Moment)
         "admitting": standing.admitting,
         "frame_age_ms": standing.frame_age_ms,
         "last_seq": standing.last_seq,
+        "asks": standing.asks,
     }
 
 

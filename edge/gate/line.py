@@ -17,11 +17,13 @@ from edge.gate.admissions import Admissions
 from edge.gate.clock import Clock
 from edge.gate.combination import Combination, Held, completes
 from edge.gate.company import Company
+from edge.gate.drawings import Drawings
 from edge.gate.events import Shown, verdict_event
+from edge.gate.nonces import Nonces
 from edge.gate.sightings import Memory
 from edge.gate.tally import Tally
 from edge.gate.timecodes import Taken, TimeCodes
-from edge.model.credential import Credential
+from edge.model.credential import ServerToken, SignedCredential
 from edge.model.finding import Finding, Severity
 from edge.model.moment import Moment
 from edge.model.scan import NOT_SHOWN, RESUMED, EntryType, Facts
@@ -33,6 +35,7 @@ from edge.policy.decide import Place, refused, unverified
 from edge.policy.examine import Context, examine
 from edge.scanlog.flood import FloodGate
 from edge.scanlog.log import ScanLog
+from edge.verify.signatures import VERIFIERS, Verifier
 from edge.verify.verify import region_of, status_of
 
 _SET_SHOWN_S: Final = 20.0
@@ -79,6 +82,7 @@ class Line:
         clock: The clock.
         publish: Called with each event; never blocks, never raises.
         hub_keys: Keys of the hub this gate was enrolled at, by key id (hex): they may sign time codes.
+        verifiers: How signatures are checked, by COSE algorithm number.
         relay: Asks an operator and returns what came back, within its budget; raises nothing but `TransportError`.
     """
 
@@ -93,6 +97,7 @@ class Line:
         clock: Clock,
         publish: Callable[[dict[str, Any]], None],
         hub_keys: Mapping[str, bytes] = _NO_KEYS,
+        verifiers: Mapping[int, Verifier] = VERIFIERS,
         relay: Callable[[Ask], bytes] | None = None,
     ) -> None:
         self._formats = formats
@@ -106,6 +111,9 @@ class Line:
         self._relay = relay
         self._flood = FloodGate()
         self._company = Company()
+        self._drawings = Drawings()
+        self._verifiers = verifiers
+        self.nonces = Nonces()
         self.timecodes = TimeCodes(clock, hub_keys)
         self._clock_set_at = float("-inf")
         self._admissions = Admissions()
@@ -125,11 +133,19 @@ class Line:
                 self._set_clock(symbol)
         presented = [symbol for symbol in symbols if not TimeCodes.claims(symbol.raw)]
         found = [self._verdict(symbol) for symbol in presented]
-        beside = self._company.beside(presented, in_view, [_hinders(one.verdict) for one in found])
-        for symbol, one, several in zip(presented, found, beside, strict=True):
+        self._drawings.look(in_view)
+        before = [self._drawings.before(one.verdict) for one in found]
+        stand = [_hinders(kept or one.verdict) for kept, one in zip(before, found, strict=True)]
+        beside = self._company.beside(presented, in_view, stand)
+        for symbol, one, several, kept in zip(presented, found, beside, before, strict=True):
+            if kept is not None:
+                # The next drawing of a live code that was answered: not another person.
+                self._drawings.note(symbol, one.verdict)
+                continue
             if several and one.verdict.outcome is Outcome.ACCEPT:
                 # An accomplice's green must not stand beside a red: nobody is admitted until the code is alone.
                 one.verdict = refused(Reason.PRESENTATION_SEVERAL, one.verdict, details={})
+            self._drawings.note(symbol, one.verdict)
             self._answer(symbol, one, together=len(presented))
 
     def _set_clock(self, symbol: Symbol) -> None:
@@ -157,7 +173,16 @@ class Line:
         self._memory.window_s = trust.policy.repeat_window_s
         before = self._combination.held(trust.policy.rules.condition_window_s)
         kinds = frozenset(one.kind for one in before)
-        context = Context(self._formats, trust, moment, self.place, self._memory, held=kinds)
+        context = Context(
+            self._formats,
+            trust,
+            moment,
+            self.place,
+            self._memory,
+            verifiers=self._verifiers,
+            nonces=self.nonces.accepted(trust),
+            held=kinds,
+        )
         verdict = self._asked(examine(symbol.raw, context), context)
         token = self._token(verdict, moment)
         return _Found(verdict, moment, trust, token, before, self._combination.take(verdict, token))
@@ -260,8 +285,9 @@ class Line:
         Raises:
             LogUnwritable: It could not be made durable.
         """
-        for reason, count in self._flood.drain():
-            self._append_counted(self._counted(reason), reason, count)
+        with self._log.together():
+            for reason, count in self._flood.drain():
+                self._append_counted(self._counted(reason), reason, count)
 
     def _counted(self, reason: Reason) -> Facts:
         trust, moment = self._now()
@@ -340,10 +366,15 @@ def unrecorded(verdict: Verdict) -> Verdict:
     return refused(Reason.LOG_UNWRITABLE, verdict, details={})
 
 
+def _authentic(verdict: Verdict) -> SignedCredential | None:
+    presented = verdict.presentation
+    return None if not verdict.is_authentic or isinstance(presented, ServerToken) else presented
+
+
 def facts_of(verdict: Verdict, symbol: Symbol, moment: Moment) -> Facts:
     """Return what the log states of a verdict: nothing personal, and of an unauthentic code only that it was one."""
     presented = verdict.presentation
-    authentic = presented if isinstance(presented, Credential) and verdict.is_authentic else None
+    authentic = _authentic(verdict)
     duration_ms = (time.monotonic_ns() - symbol.taken_ns) // 1_000_000 if symbol.taken_ns else 0
     return Facts(
         EntryType.SCAN,
@@ -352,7 +383,7 @@ def facts_of(verdict: Verdict, symbol: Symbol, moment: Moment) -> Facts:
         outcome=int(verdict.outcome),
         reason=str(verdict.reason),
         format=presented.format if presented is not None else "",
-        issuer=authentic.issuer if authentic is not None else "",
+        issuer=verdict.issuer.id if authentic is not None and verdict.issuer is not None else "",
         kind=int(authentic.kind) if authentic is not None else None,
         status=status_of(authentic) if authentic is not None else None,
         region=region_of(authentic) if authentic is not None else 0,

@@ -21,6 +21,9 @@ from edge.gate.events import Standing, state_event
 from edge.gate.formats import load_formats
 from edge.gate.line import Line, Trusted
 from edge.gate.sightings import Memory
+from edge.gate.slips import Slips
+from edge.gate.sm2 import findings as signature_findings
+from edge.gate.sm2 import verifiers
 from edge.gate.staff import Staff
 from edge.gate.sunset import Sunset
 from edge.gate.upkeep import Upkeep
@@ -129,13 +132,21 @@ class ScannerPart:
             clock=self._clock,
             publish=self._bus.publish,
             hub_keys=self._enrolled.hub_keys,
+            verifiers=verifiers(),
             relay=RelayClient(state / RELAY_SOCKET).ask,
         )
         self._day_ms = start_of_day_ms(self._moment())
         self._line.tally.load(self._log, self._day_ms)
         pin = settings.staff.pin_file
-        self._staff = Staff(self._line, Path(pin) if pin else None, preview=self._scanner.preview, report=self._report)
-        self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolled.whole)
+        slips = Slips(state, self._log, lambda: self._enrolled.place)
+        self._staff = Staff(
+            self._line,
+            Path(pin) if pin else None,
+            preview=self._scanner.preview,
+            report=self._report,
+            slip=slips.code,
+        )
+        self._upkeep = Upkeep(self._log, state / "sync.db", self._enrolled.identity)
         self._sunset = Sunset(
             state, self._log, self._memory, enrolment=self._enrolled.enrolment, record=self._line.staff
         )
@@ -229,7 +240,7 @@ class ScannerPart:
     def _take_up_enrolment(self) -> None:
         self._line.place = Place(self._enrolled.place.region)
         self._line.timecodes.hub_keys = self._enrolled.hub_keys
-        self._upkeep = Upkeep(self._log, self._state / "sync.db", self._enrolled.whole)
+        self._upkeep = Upkeep(self._log, self._state / "sync.db", self._enrolled.identity)
         self._sunset.enrolment = self._enrolled.enrolment
 
     def _turn_day(self, moment: Moment) -> None:
@@ -253,6 +264,7 @@ class ScannerPart:
             *self._upkeep.findings(),
             *self._sunset.findings(),
             *self._enrolled.findings(),
+            *signature_findings(trust, verifiers()),
         ]
         is_doubtful = moment.quality is ClockQuality.DOUBTFUL
         question = self._line.timecodes.question(trust) if is_doubtful or moment.quality is ClockQuality.FLOOR else ""
@@ -264,6 +276,7 @@ class ScannerPart:
 
     def _state_of(self, findings: list[Finding]) -> dict[str, Any]:
         moment = self._moment()
+        in_force = _in_force(self._trusted.snapshot, moment)
         standing = Standing(
             gate=self._enrolled.gate,
             place=self._enrolled.place,
@@ -272,8 +285,9 @@ class ScannerPart:
             admitting=not any(finding.severity is Severity.STOP for finding in findings),
             frame_age_ms=self._scanner.frame_age_ms(),
             last_seq=self._line.last_seq,
+            asks=self._line.nonces.text(in_force),
         )
-        return state_event(standing, _in_force(self._trusted.snapshot, moment), moment)
+        return state_event(standing, in_force, moment)
 
     def _report(self) -> dict[str, Any]:
         return {

@@ -16,7 +16,7 @@ from nacl.exceptions import InvalidkeyError
 from nacl.pwhash import verify as verify_password
 
 from edge.credentials.document_number import is_document_number
-from edge.errors import LogUnwritable
+from edge.errors import EdgeError, LogUnwritable
 from edge.gate.bus import Command
 from edge.gate.line import Line
 from edge.model.scan import EntryType, Facts
@@ -38,6 +38,7 @@ class Staff:
         pin_file: File of the PIN's hash, or None where overrides are off.
         preview: Returns the newest frame as a small JPEG, or None.
         report: Returns the shift report.
+        slip: Returns the slip of an entry.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Staff:
         *,
         preview: Callable[[], bytes | None],
         report: Callable[[], dict[str, Any]],
+        slip: Callable[[int], str],
     ) -> None:
         self._line = line
         self._pin_file = pin_file
         self._preview = preview
         self._report = report
+        self._slip = slip
         self._tries: deque[float] = deque(maxlen=_MAX_TRIES)
         self._checked: deque[Command] = deque()
         self._recent: dict[int, float] = {}
@@ -66,6 +69,7 @@ class Staff:
             "override": self._override,
             "undo": self._undo,
             "not_shown": self._not_shown,
+            "slip": self._give_slip,
             "manual": self._manual,
         }
         name = command.body.get("cmd")
@@ -127,6 +131,13 @@ class Staff:
             command.answer(_no("not_recent", "only an accept of the last 30 seconds can be taken back"))
             return
         command.answer({"ok": True, "seq": written})
+
+    def _give_slip(self, command: Command) -> None:
+        seq = command.body.get("seq")
+        try:
+            command.answer({"ok": True, "slip": self._slip(seq if type(seq) is int else 0)})
+        except EdgeError as error:
+            command.answer(_no("slip", str(error)))
 
     def _manual(self, command: Command) -> None:
         # Taken out of the command at once: a number is looked at and goes nowhere.

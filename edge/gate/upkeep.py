@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import LedgerError
-from edge.identity.identity import Enrolment
+from edge.identity.identity import Identity
 from edge.model.finding import Finding, Severity
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import TrustSnapshot
@@ -28,13 +28,13 @@ class Upkeep:
     Args:
         log: The scan log.
         sync_db: The sync part's database, whose receipts are read and verified again.
-        enrolment: What this gate was enrolled as under its own key, or None: without one nothing is ever let go.
+        identity: Who this gate is, or None: without an enrolment under its own key nothing is ever let go.
     """
 
-    def __init__(self, log: ScanLog, sync_db: Path, enrolment: Enrolment | None) -> None:
+    def __init__(self, log: ScanLog, sync_db: Path, identity: Identity | None) -> None:
         self._log = log
         self._sync_db = sync_db
-        self._enrolment = enrolment
+        self._identity = identity
         self._due = time.monotonic() + _FIRST_AFTER_S
         self._problem = ""
 
@@ -57,20 +57,20 @@ class Upkeep:
             self._problem = str(error)
 
     def _purge(self, trust: TrustSnapshot | None, moment: Moment) -> None:
-        if trust is None or self._enrolment is None:
+        if trust is None or self._identity is None:
             return
         receipt = read_receipt(self._sync_db, self._log.head.epoch)
         if receipt is None:
             return
-        keys: Mapping[str, bytes] = {**trust.hub_keys, **self._enrolment.hub_keys}
+        keys: Mapping[str, bytes] = {**trust.hub_keys, **self._identity.enrolment.hub_keys}
         rule = Retention(
-            self._enrolment.gate,
+            self._identity.enrolment.gate,
             keys,
             trust.policy.retention_s,
             trust_version=trust.versions.timestamp,
             policy_version=trust.policy.version,
         )
-        self._log.purge([receipt], rule, moment)
+        self._log.purge([receipt], rule, moment, key=self._identity.key)
 
     def findings(self) -> list[Finding]:
         """Return what went wrong at the last upkeep."""

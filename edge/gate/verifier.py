@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
-from edge.errors import ConfigError, SourceError, TrustMissing
+from edge.errors import ConfigError, LedgerError, SourceError, TrustMissing
 from edge.gate.clock import now_ms
 from edge.gate.formats import load_formats
-from edge.model.credential import Credential
+from edge.gate.sm2 import verifiers
+from edge.ledger import slip
+from edge.model.credential import ServerToken
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Policy, TrustSnapshot
-from edge.model.verdict import Reason, Verdict
+from edge.model.verdict import Outcome, Reason, Verdict
 from edge.policy import compare
 from edge.policy.decide import Place, unverified
 from edge.policy.examine import Context, NobodySeen, examine
@@ -91,7 +93,7 @@ class Verifier:
             snapshot = open_trust(trust or default, unix_s)
         else:
             note = f"there is no trust data in {default}: nothing can be accepted. Name a folder with --trust DIR."
-        return cls(Context(load_formats(), snapshot, moment, Place(region), NobodySeen()), note)
+        return cls(Context(load_formats(), snapshot, moment, Place(region), NobodySeen(), verifiers()), note)
 
     def under(self, policy: Policy) -> "Verifier":
         """Return a verifier that decides by another policy over the same trust.
@@ -106,7 +108,12 @@ class Verifier:
         return replace(self, context=replace(self.context, trust=trust))
 
     def row(self, name: str, read: Read) -> dict[str, Any]:
-        """Return the verdict on one input as a row; of several codes in a picture the least favourable."""
+        """Return the verdict on one input as a row; of several codes in a picture the least favourable.
+
+        A slip of a gate is told as what it states: `genuine`, or `unproven` where no hub of the trust vouches for it.
+        """
+        if len(read.codes) == 1 and slip.claims(read.codes[0]):
+            return {"input": name, **_slip_row(read.codes[0], self.context.trust), "codes": 1, "problem": read.problem}
         verdicts = [examine(code, self.context) for code in read.codes]
         if not verdicts:
             verdicts = [unverified(Reason.CREDENTIAL_UNREADABLE, self.context.trust)]
@@ -148,7 +155,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
         "match": list(verdict.match),
     }
-    if isinstance(presented, Credential):
+    if presented is not None and not isinstance(presented, ServerToken):
         region = region_of(presented)
         row |= {
             "region": f"{region:06d}" if region else "",
@@ -158,6 +165,33 @@ def _row(verdict: Verdict) -> dict[str, Any]:
             "expires_at": presented.expires_at,
         }
     return row
+
+
+def _slip_row(code: bytes, trust: TrustSnapshot | None) -> dict[str, Any]:
+    try:
+        found, vouched = slip.open_slip(code, trust.hub_keys if trust is not None else {})
+    except LedgerError:
+        return {**_row(unverified(Reason.CREDENTIAL_MALFORMED, trust)), "format": "slip"}
+    row = _row(unverified(Reason.CREDENTIAL_FOREIGN, trust))
+    return row | {
+        "format": "slip",
+        "outcome": "genuine" if vouched is not None else "unproven",
+        "reason": found.reason,
+        "region": f"{found.region:06d}" if found.region else "",
+        "authentic": vouched is not None,
+        "policy_version": found.policy_version,
+        "trust_version": found.trust_version,
+        "slip": {
+            "gate": found.gate.hex(),
+            "seq": found.seq,
+            "outcome": Outcome(found.outcome).name.lower(),
+            "at": datetime.fromtimestamp(found.at_ms / 1000, UTC).isoformat(timespec="seconds"),
+            "clock": ClockQuality(found.quality).name.lower(),
+            "site": found.site,
+            "lane": found.lane,
+            "hub": vouched.key_id if vouched is not None else "",
+        },
+    }
 
 
 def read_inputs(inputs: Iterable[str], standard_input: IO[bytes]) -> Iterator[tuple[str, Read]]:

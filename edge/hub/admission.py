@@ -10,9 +10,19 @@ from contextlib import contextmanager
 from typing import Final
 
 AT_ONCE: Final = 24
+BEATS_AT_ONCE: Final = 4
+"""Most heartbeats in work: when every gate comes back, they must not push the posts aside, nor wait until nobody
+listens any more. Who finds no place gets one in the row of the posts."""
 MOST_S: Final = 900
-_FIRST_PACE_S: Final = 0.02
-_SMOOTH: Final = 0.1
+_FIRST_PACE_S: Final = 0.002
+"""Believed until posts have shown another: rather too fast, for who comes too early is only sent to the row's end."""
+_LEAST_PACE_S: Final = 0.0005
+_FASTER: Final = 0.1
+_SLOWER: Final = 0.0005
+"""How much of a measured pace is believed. Slow moments pass (every gate's first heartbeat after an outage is one), and
+a slot once given too late leaves the hub idle: it is not taken back."""
+_DENSER: Final = 0.8
+"""Slots are a little closer than the pace, so that there is always somebody waiting."""
 
 
 class Admission:
@@ -28,6 +38,7 @@ class Admission:
         self._at_once = at_once
         self._lock = threading.Lock()
         self._in_work = 0
+        self._left_at: float | None = None
         self._pace_s = _FIRST_PACE_S
         self._next_slot = 0.0
 
@@ -38,16 +49,20 @@ class Admission:
         if wait_s:
             yield wait_s
             return
-        began = self._monotonic()
         try:
             yield 0
         finally:
-            self._leave(self._monotonic() - began)
+            self._leave()
 
     def slot_s(self) -> int:
         """Return how many seconds a gate should wait with its backlog, 0 where there is room."""
         with self._lock:
             return self._slot() if self._in_work >= self._at_once else 0
+
+    def row_s(self) -> int:
+        """Return the seconds until the next free slot, which is then taken."""
+        with self._lock:
+            return self._slot()
 
     def _enter(self) -> int:
         with self._lock:
@@ -56,14 +71,25 @@ class Admission:
             self._in_work += 1
             return 0
 
-    def _leave(self, took_s: float) -> None:
+    def _leave(self) -> None:
         with self._lock:
+            now = self._monotonic()
+            # Only from one leaving to the next while all places are taken does the time between them say what the hub
+            # can do, and not how few came.
+            if self._in_work < self._at_once:
+                self._left_at = None
+            elif self._left_at is None:
+                self._left_at = now
+            else:
+                took_s = now - self._left_at
+                share = _FASTER if took_s < self._pace_s else _SLOWER
+                self._pace_s = max(_LEAST_PACE_S, self._pace_s + share * (took_s - self._pace_s))
+                self._left_at = now
             self._in_work -= 1
-            self._pace_s += _SMOOTH * (took_s / self._at_once - self._pace_s)
 
     def _slot(self) -> int:
         now = self._monotonic()
-        self._next_slot = min(max(self._next_slot, now) + self._pace_s, now + MOST_S)
+        self._next_slot = min(max(self._next_slot, now) + _DENSER * self._pace_s, now + MOST_S)
         return 1 + int(self._next_slot - now)
 
 

@@ -12,10 +12,11 @@ from flask import Blueprint, Response, jsonify, request
 
 from edge.errors import ConfigError
 from edge.hub import access, asking, guard
-from edge.hub.admission import Admission
+from edge.hub.admission import BEATS_AT_ONCE, Admission
 from edge.hub.coverage import bounds
+from edge.hub.declined import Declined
 from edge.hub.forms import FORMS
-from edge.hub.hub import Declined, Hub
+from edge.hub.hub import Hub
 from edge.ledger import wire
 
 STATUS: Final = "/v1/status"
@@ -40,6 +41,7 @@ class Api:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._patience = access.Patience(hub.monotonic)
+        self._beats = Admission(hub.monotonic, at_once=BEATS_AT_ONCE)
         self._pulls = Admission(hub.monotonic, at_once=PULLS_AT_ONCE)
 
     def blueprint(self) -> Blueprint:
@@ -62,8 +64,11 @@ class Api:
 
     def heartbeat(self) -> Response:
         """Hear that a gate is alive, and say how far its log is held."""
-        body = _body(wire.MAX_SIGNED)
-        return _signed(body if isinstance(body, Declined) else self._hub.heartbeat(body))
+        with self._beats.entered() as is_full:
+            if is_full:
+                return guard.declined(_FULL, retry_after_s=self._hub.admission.row_s())
+            body = _body(wire.MAX_SIGNED)
+            return _signed(body if isinstance(body, Declined) else self._hub.heartbeat(body))
 
     def batches(self) -> Response:
         """Take in batches, or name a slot to come back in."""

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from edge.hub import pull
+from edge.hub.declined import Declined
 from edge.hub.forms import FORMS
-from edge.hub.hub import Declined
 from edge.hub.pull import Asked, Filter
 
 PARAMETERS: Final = (

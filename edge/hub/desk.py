@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import ConfigError, EnrolmentError
-from edge.hub import access, courier, coverage, fleet, folder, incidents, pull, roster, statement
+from edge.hub import access, courier, coverage, fleet, folder, incidents, projection, pull, roster, statement
 from edge.hub.export import Export, Say, Summary, Task
 from edge.hub.folder import HubConfig, HubFolder
 from edge.hub.hub import SILENT_BEATS, system_clock
@@ -196,8 +196,12 @@ class Desk:
 
         Raises:
             ConfigError: It is no day.
-            LedgerError: The database cannot be read.
+            LedgerError: The database cannot be used.
         """
+        is_behind = True
+        while is_behind:
+            with self._store.writing() as connection:
+                is_behind = projection.step(connection)
         with self._store.reader() as connection:
             return statement.make(statement.COVERAGE, coverage.of_day(connection, day, self._clock()), self.home.key)
 

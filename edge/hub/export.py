@@ -23,7 +23,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from edge.codec import cbor
 from edge.disk import durable
 from edge.disk.lockfile import LockFile
 from edge.errors import ConfigError, FolderInUse, LedgerError
@@ -343,7 +342,7 @@ class _Book:
     def page(self, kept: Kept, wire: bytes) -> Page:
         """Return the scans of a batch; none where its facts were destroyed."""
         _, _, public = self.logs[kept.log]
-        if not cbor.decode(wire)[1]:
+        if not batch.has_facts(wire):
             return Page([], {}, {})
         return page_of(batch.open_batch(wire, public), (kept.hub_first, kept.hub_last), self._places[kept.place])
 

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from flask import Request, Response, jsonify
 
 from edge.hub import access
-from edge.hub.hub import Declined, Hub
+from edge.hub.declined import Declined
+from edge.hub.hub import Hub
 
 COOKIE: Final = "edge_hub"
 FORM_COOKIE: Final = "edge_hub_form"

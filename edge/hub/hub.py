@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from edge.codec import cbor
 from edge.disk.lockfile import LockFile
-from edge.errors import BatchRefused, EncodingRefused, EnrolmentError, LedgerError
-from edge.hub import access, coverage, fleet, folder, incidents, intake, projection, pull, roster, statement
+from edge.errors import BatchRefused, EnrolmentError, LedgerError
+from edge.hub import access, coverage, fleet, folder, incidents, intake, projection, pull, roster, sequence, statement
 from edge.hub.admission import Admission, Allowance
+from edge.hub.declined import NOT_ENROLLED, UNKNOWN_GATE, Declined
 from edge.hub.folder import HubConfig, HubFolder, TokenSeed
 from edge.hub.store import Store
 from edge.hub.writer import GroupCommit
@@ -27,17 +28,14 @@ from edge.model.scan import Receipt
 Clock = Callable[[], int]
 _LOG: Final = logging.getLogger("edge.hub")
 
-MAX_BATCHES: Final = 512
-"""Most batches in one POST; the answers to more would not fit what a gate reads."""
 SILENT_BEATS: Final = 3
 TOKENS_MS: Final = 48 * 3_600_000
 """How long privacy tokens are kept."""
 _STATUS_S: Final = 1.0
 _FLOW_HOURS: Final = 40 * 24
+_SETTLED_STEPS: Final = 64
 _TOGETHER: Final = 16
 """Batches handed to the writer at once: bounds what one request holds opened in memory."""
-_PARTS: Final = 3
-"""Header, facts and private part (`edge.ledger.batch`)."""
 _MAX_EXHIBIT: Final = batch.MAX_WIRE
 _MAX_MESSAGE: Final = 160
 _STRANGERS_A_SECOND: Final = 5.0
@@ -49,35 +47,21 @@ def system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Declined:
-    """Why a gate gets no signed answer.
-
-    Attributes:
-        status: HTTP status.
-        code: Stable word.
-        message: What was met, one sentence.
-        next_step: What to do.
-    """
-
-    status: int
-    code: str
-    message: str
-    next_step: str
-
-
-UNKNOWN_GATE: Final = Declined(
-    403, "unknown_gate", "This hub does not know the gate.", "Enrol it: edge provision enroll CODE"
-)
-_ENROL: Final = {
-    "unknown": Declined(403, "unknown", "This hub made no such invitation.", "Ask for one: edge hub invite"),
-    "expired": Declined(403, "expired", "The invitation has expired.", "Ask for a new one: edge hub invite"),
-    "used": Declined(
-        409, "used", "The invitation was used before.", "Ask for a new one, and tell the operator it was used twice."
-    ),
-}
 _Item = intake.Parcel | BatchRefused
 _Stranger = tuple[bytes, bytes, BatchRefused]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one batch.
+
+    Attributes:
+        gate: The gate it concerns, or `incidents.NOBODY`.
+        result: What the hub holds now, or why it was refused.
+    """
+
+    gate: bytes
+    result: intake.Held | BatchRefused
 
 
 class Hub:
@@ -86,7 +70,7 @@ class Hub:
     Args:
         home: The folder.
         store: Its database, migrated.
-        lock: What keeps a second hub out of the folder; closed at the end.
+        lock: What keeps a second hub out of the folder, closed at the end; None beside a hub that serves it.
         clock: Unix milliseconds.
         monotonic: Seconds that never go back.
     """
@@ -95,7 +79,7 @@ class Hub:
         self,
         home: HubFolder,
         store: Store,
-        lock: LockFile,
+        lock: LockFile | None,
         *,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
@@ -106,7 +90,7 @@ class Hub:
         self.clock = clock
         self.monotonic = monotonic
         self.admission = Admission(monotonic)
-        self.writer = GroupCommit(store, self._tidy)
+        self.writer = GroupCommit(store, self._tidy, background=projection.step)
         self._seed = TokenSeed(home.path)
         # Anybody may ask: what is counted over all gates is not counted for each who does.
         self._counted: tuple[float, dict[str, Any]] = (-math.inf, {})
@@ -132,6 +116,21 @@ class Hub:
             raise
         return cls(home, store, lock, clock=clock)
 
+    @classmethod
+    def beside(cls, path: Path, *, clock: Clock = system_clock) -> "Hub":
+        """Open the hub in a folder to take in and answer, whether another process serves it or not.
+
+        SQLite's own lock keeps the commits of the two apart; a serving hub sees what was taken in with its next read.
+
+        Raises:
+            ConfigError: It is no hub folder, or a file in it is damaged.
+            LedgerError: The database is missing, damaged or cannot be written.
+        """
+        home = folder.load(path)
+        store = Store(home.database)
+        store.migrate()
+        return cls(home, store, None, clock=clock)
+
     @property
     def config(self) -> HubConfig:
         """What `hub.toml` says."""
@@ -145,7 +144,8 @@ class Hub:
     def close(self) -> None:
         """Finish what waits, close the database and let go of the folder; blocks."""
         self.writer.close()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def enrol(self, body: bytes) -> bytes | Declined:
         """Answer a request for enrolment; the signed answer, or why there is none.
@@ -165,8 +165,8 @@ class Hub:
         place = self.writer.do(lambda connection: roster.enrol(connection, request, now_ms))
         if isinstance(place, str):
             if self._strangers.take():
-                _LOG.warning("enrolment refused: %s", _ENROL[place].message)
-            return _ENROL[place]
+                _LOG.warning("enrolment refused: %s", NOT_ENROLLED[place].message)
+            return NOT_ENROLLED[place]
         _LOG.info("gate %s enrolled at %r, lane %r", device.gate_id(request.public).hex(), place.site, place.lane)
         # Only for whom was invited: a stranger's request must not move the region's key.
         seed = self._seed.of_day(tokens.day_of(now_ms))
@@ -225,13 +225,64 @@ class Hub:
         Raises:
             LedgerError: The database cannot be used; what was not answered was not kept.
         """
-        pieces = _pieces(body)
+        pieces = sequence.pieces(body)
         if pieces is None:
-            return Declined(413, "too_many", "The post holds too many batches.", f"Send at most {MAX_BATCHES}.")
+            way_out = f"Send at most {sequence.MAX_BATCHES}."
+            return Declined(413, "too_many", "The post holds too many batches.", way_out)
         answers: list[list[Any]] = []
         for start in range(0, len(pieces), _TOGETHER):
-            answers += self._take_some(pieces[start : start + _TOGETHER])
+            answers += [self._answer(one.result) for one in self.take_pieces(pieces[start : start + _TOGETHER])]
         return cbor.encode(answers)
+
+    def take_pieces(self, pieces: list[tuple[bytes, Any]]) -> list[Taken]:
+        """Take in batches in one commit and return what became of each.
+
+        Args:
+            pieces: The bytes of each and the CBOR item in them, None where there is none; all held in memory opened.
+
+        Raises:
+            LedgerError: The database cannot be used; nothing of them was kept.
+        """
+        now_ms = self.clock()
+        items: list[_Item] = []
+        claims: list[bytes] = []
+        strangers: list[_Stranger] = []
+        with self.store.reader() as connection:
+            for piece, value in pieces:
+                item, claimed = _opened(connection, piece, value, now_ms)
+                items.append(item)
+                claims.append(claimed)
+                if isinstance(item, BatchRefused) and self._strangers.take():
+                    strangers.append((claimed, piece, item))
+        if strangers or any(isinstance(item, intake.Parcel) for item in items):
+            taken = self.writer.do(lambda connection: _written(connection, items, strangers, now_ms))
+        else:
+            taken = [item for item in items if isinstance(item, BatchRefused)]
+        _log_refusals(items, taken)
+        return [Taken(*pair) for pair in zip(claims, taken, strict=True)]
+
+    def receipt_of(self, gate: bytes, epoch: bytes) -> bytes:
+        """Return the signed receipt for all that the hub holds of a log, no bytes where that is nothing.
+
+        Raises:
+            LedgerError: The database cannot be read.
+        """
+        with self.store.reader() as connection:
+            log = intake.log_named(connection, gate, epoch)
+        return self._receipt(intake.Held(gate, epoch, log.last, log.head, log.hub_seq)) if log.row else b""
+
+    def settle(self) -> None:
+        """Project what the ledger holds and no row shows yet, a bounded part of it where that is much.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        for _ in range(_SETTLED_STEPS):
+            with self.store.reader() as connection:
+                reached, newest = projection.reach(connection)
+            if reached >= newest:
+                return
+            self.writer.do(projection.step)
 
     def page(self, reader: access.Reader, peer: str, asked: pull.Asked) -> pull.Page:
         """Return a page of scans, its reading on record.
@@ -239,6 +290,7 @@ class Hub:
         Raises:
             LedgerError: The database cannot be used.
         """
+        self.settle()
         with self.store.reader() as connection:
             page = pull.read(connection, asked)
         now_ms = self.clock()
@@ -257,6 +309,7 @@ class Hub:
         Raises:
             LedgerError: The database cannot be used.
         """
+        self.settle()
         with self.store.reader() as connection:
             text, rows = tell(connection)
         now_ms = self.clock()
@@ -308,27 +361,14 @@ class Hub:
             "has_trust_root": bool(self.home.root()),
         }
 
-    def _take_some(self, pieces: list[tuple[bytes, Any]]) -> list[list[Any]]:
-        now_ms = self.clock()
-        items: list[_Item] = []
-        strangers: list[_Stranger] = []
-        with self.store.reader() as connection:
-            for piece, value in pieces:
-                item, claimed = _opened(connection, piece, value, now_ms)
-                items.append(item)
-                if isinstance(item, BatchRefused) and self._strangers.take():
-                    strangers.append((claimed, piece, item))
-        if not strangers and not any(isinstance(item, intake.Parcel) for item in items):
-            return [self._answer(item, now_ms) for item in items if isinstance(item, BatchRefused)]
-        taken = self.writer.do(lambda connection: _written(connection, items, strangers, now_ms))
-        _log_refusals(items, taken)
-        return [self._answer(item, now_ms) for item in taken]
-
-    def _answer(self, taken: intake.Held | BatchRefused, now_ms: int) -> list[Any]:
+    def _answer(self, taken: intake.Held | BatchRefused) -> list[Any]:
         if isinstance(taken, BatchRefused):
             return [0, taken.kind, str(taken)[:_MAX_MESSAGE]]
-        said = Receipt(taken.gate, taken.epoch, taken.last, taken.head, taken.hub_seq, now_ms, "", b"")
-        return [1, receipt.make(said, self.home.key).wire]
+        return [1, self._receipt(taken)]
+
+    def _receipt(self, held: intake.Held) -> bytes:
+        said = Receipt(held.gate, held.epoch, held.last, held.head, held.hub_seq, self.clock(), "", b"")
+        return receipt.make(said, self.home.key).wire
 
     def _tidy(self, connection: sqlite3.Connection) -> None:
         now_ms = self.clock()
@@ -347,27 +387,11 @@ def _log_refusals(items: list[_Item], taken: list[intake.Held | BatchRefused]) -
             _LOG.warning("%s: gate %s, %s", found.kind, item.batch.header.gate.hex(), found.message)
 
 
-def _pieces(body: bytes) -> list[tuple[bytes, Any]] | None:
-    """Split a CBOR sequence; a rest that is none is one piece without a value. None where there are too many."""
-    pieces: list[tuple[bytes, Any]] = []
-    at = 0
-    while at < len(body):
-        if len(pieces) == MAX_BATCHES:
-            return None
-        try:
-            value, end = cbor.decode_first(body, at)
-        except EncodingRefused:
-            value, end = None, len(body)
-        pieces.append((body[at:end], value))
-        at = end
-    return pieces
-
-
 def _opened(connection: sqlite3.Connection, piece: bytes, value: Any, now_ms: int) -> tuple[_Item, bytes]:
     """Open one batch under its gate's key; with a refusal comes the gate that it concerns, or `NOBODY`."""
     try:
         # Shape and signer first, without a hash or a signature spent on a stranger.
-        named = device.signer_of(value[0]) if _is_batch(value) else None
+        named = device.signer_of(value[0]) if sequence.is_batch(value) else None
     except LedgerError:
         named = None
     if named is None:
@@ -381,10 +405,6 @@ def _opened(connection: sqlite3.Connection, piece: bytes, value: Any, now_ms: in
         return intake.open_parcel((gate.row, gate.place, gate.public), piece, now_ms), gate.gate
     except BatchRefused as refused:
         return refused, gate.gate
-
-
-def _is_batch(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == _PARTS and all(isinstance(part, bytes) for part in value)
 
 
 def _written(

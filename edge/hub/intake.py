@@ -9,10 +9,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
-from edge.codec import cbor
 from edge.errors import BatchRefused, LogDamaged
 from edge.hub import incidents, projection
-from edge.hub.projection import Placed
 from edge.ledger import batch as batches
 from edge.ledger import chain
 from edge.model.scan import Batch
@@ -30,7 +28,7 @@ class Parcel:
         place: Row of the place it stands at.
         public: Its public key.
         batch: The batch.
-        columns: The facts of its entries, None where unreadable.
+        entry_ms: The time of its newest entry; later than any for one nobody can date.
         received_ms: Hub time.
     """
 
@@ -38,7 +36,7 @@ class Parcel:
     place: int
     public: bytes
     batch: Batch
-    columns: list[projection.Columns | None]
+    entry_ms: int
     received_ms: int
 
 
@@ -52,6 +50,7 @@ class Held:
         last: Its sequence number.
         head: The chain hash there.
         hub_seq: Its hub sequence number.
+        written: Entries written for it; 0 where all were held before.
     """
 
     gate: bytes
@@ -59,6 +58,7 @@ class Held:
     last: int
     head: bytes
     hub_seq: int
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def open_parcel(gate: tuple[int, int, bytes], wire: bytes, received_ms: int) -> 
     """
     row, place, public = gate
     opened = batches.open_batch(wire, public)
-    return Parcel(row, place, public, opened, projection.columns_of(opened.entries), received_ms)
+    return Parcel(row, place, public, opened, _entry_ms(opened), received_ms)
 
 
 def receive(connection: sqlite3.Connection, parcel: Parcel) -> Held:
@@ -104,6 +104,12 @@ def log_of(connection: sqlite3.Connection, gate: int, epoch: bytes) -> Log:
         "SELECT id, last, head, hub_seq FROM logs WHERE gate = ? AND epoch = ?", (gate, epoch)
     ).fetchone()
     return Log(*found) if found else Log(0, 0, chain.GENESIS, 0)
+
+
+def log_named(connection: sqlite3.Connection, gate: bytes, epoch: bytes) -> Log:
+    """Return how far the hub holds the log of a gate id."""
+    found = connection.execute("SELECT id FROM gates WHERE gate = ?", (gate,)).fetchone()
+    return log_of(connection, found[0] if found else 0, epoch)
 
 
 def _place(connection: sqlite3.Connection, parcel: Parcel) -> Held:
@@ -185,7 +191,7 @@ def _append(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> Held:
     facts_only = batches.without_private(parcel.batch.wire)
     connection.execute(
         "UPDATE logs SET last = ?, head = ?, hub_seq = ?, entry_ms = ? WHERE id = ?",
-        (header.last, header.head, hub_last, _entry_ms(parcel), row),
+        (header.last, header.head, hub_last, parcel.entry_ms, row),
     )
     written = connection.execute(
         "INSERT INTO batches(log, first, last, head, hub_first, hub_last, place, received_ms, wire) "
@@ -203,25 +209,14 @@ def _append(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> Held:
         ),
     )
     _keep_private(connection, parcel, written.lastrowid or 0, hub_first, skip)
-    placed = Placed(parcel.gate, row, parcel.place, parcel.received_ms)
-    projection.insert(
-        connection,
-        placed,
-        [
-            (hub_seq, log.last + 1 + offset, found)
-            for offset, (hub_seq, found) in enumerate(
-                zip(range(hub_first, hub_last + 1), parcel.columns[skip:], strict=True)
-            )
-        ],
-    )
     connection.execute(
         "UPDATE gates SET contact_ms = max(contact_ms, ?) WHERE id = ?", (parcel.received_ms, parcel.gate)
     )
-    return Held(header.gate, header.epoch, header.last, header.head, hub_last)
+    return Held(header.gate, header.epoch, header.last, header.head, hub_last, hub_last - hub_first + 1)
 
 
-def _entry_ms(parcel: Parcel) -> int:
-    newest = parcel.columns[-1]
+def _entry_ms(opened: Batch) -> int:
+    (newest,) = projection.columns_of(opened.entries[-1:])
     # One nobody can date is taken as later than any heartbeat: it must not make an honest one look like a rollback.
     return int(newest[0]) if newest is not None else _NO_TIME
 
@@ -239,7 +234,7 @@ def _new_log(connection: sqlite3.Connection, parcel: Parcel) -> int:
 
 
 def _keep_private(connection: sqlite3.Connection, parcel: Parcel, row: int, hub_first: int, skip: int) -> None:
-    private = cbor.decode(parcel.batch.wire)[2]
+    private = batches.private_of(parcel.batch.wire)
     if private:
         connection.execute("INSERT INTO private VALUES (?, ?, ?)", (row, parcel.received_ms, private))
     sealed = [(hub_seq, entry.sealed) for hub_seq, entry in enumerate(parcel.batch.entries[skip:], hub_first)]

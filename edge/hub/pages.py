@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +17,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from edge.errors import LedgerError
 from edge.hub import access, fleet, guard, incidents, pull
-from edge.hub.hub import Declined, Hub
+from edge.hub.declined import Declined
+from edge.hub.hub import Hub
 from edge.hub.wording import LANGUAGES, Wording, chosen
 from edge.model.verdict import Outcome
 from edge.words import catalogue
@@ -150,6 +152,8 @@ def _live(hub: Hub) -> dict[str, Any]:
     """Return everything the templates show, from now."""
     words = _wording()
     now_ms = hub.clock()
+    with suppress(LedgerError):
+        hub.settle()
     with hub.store.reader() as connection:
         seen = fleet.overview(connection, now_ms, hub.silent_s)
         opened = incidents.listed(connection, most=INCIDENTS_SHOWN, is_open=True)

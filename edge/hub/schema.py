@@ -1,7 +1,7 @@
 """Tables of the hub's database, as migrations that only go forwards.
 
 The ledger is `batches`: what gates signed, verbatim, without its private part. `scans`, `tallies` and `flow` are a
-projection made in the same transaction that can be rebuilt from it (`edge.hub.inspection`). `private` holds the parts
+projection made in the background (`projected` says how far; `edge.hub.rebuild` makes it anew). `private` holds parts
 with privacy tokens and is emptied after 48 hours; personal fields, sealed to the auditor, go to `sealed`.
 """
 
@@ -98,6 +98,26 @@ def pull_tokens(db: Database) -> None:
     for column in ("name TEXT NOT NULL DEFAULT ''", "expires_ms INTEGER", "revoked_ms INTEGER"):
         db.conn.execute(f"ALTER TABLE access ADD COLUMN {column}")
     db.conn.execute("ALTER TABLE pulls ADD COLUMN what TEXT NOT NULL DEFAULT 'scans'")
+
+
+_PROJECTION: Final = (
+    """CREATE TABLE projected(
+        id INTEGER PRIMARY KEY CHECK(id = 1), batch INTEGER NOT NULL, hub_seq INTEGER NOT NULL) STRICT""",
+    "INSERT INTO projected SELECT 1, coalesce(max(id), 0), coalesce(max(hub_last), 0) FROM batches",
+    """CREATE TABLE rebuilding(
+        id INTEGER PRIMARY KEY CHECK(id = 1), batch INTEGER NOT NULL, rows INTEGER NOT NULL) STRICT""",
+    """CREATE TABLE fresh_tallies(
+        gate INTEGER, outcome INTEGER, n INTEGER NOT NULL, PRIMARY KEY(gate, outcome)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE fresh_flow(
+        hour INTEGER, outcome INTEGER, n INTEGER NOT NULL, PRIMARY KEY(hour, outcome)) STRICT, WITHOUT ROWID""",
+)
+
+
+@MIGRATIONS()
+def second_projection(db: Database) -> None:
+    """Note how far the rows are made, and give a rebuild sums of its own; the rows there are were made at once."""
+    for statement in _PROJECTION:
+        db.conn.execute(statement)
 
 
 @MIGRATIONS()

@@ -24,7 +24,8 @@ from werkzeug.exceptions import HTTPException
 
 from edge.errors import EdgeError, LedgerError, PortInUse, SetupError
 from edge.hub import api, courier, guard, pages
-from edge.hub.hub import SILENT_BEATS, Declined, Hub
+from edge.hub.declined import Declined
+from edge.hub.hub import SILENT_BEATS, Hub
 from edge.ledger import wire
 
 THREADS: Final = 40

@@ -29,6 +29,14 @@ TOGETHER: Final = 64
 TIDY_S: Final = 300.0
 """Seconds between two rounds of tidying."""
 _WAIT_S: Final = 60.0
+_QUIET_S: Final = 0.02
+"""So long nobody wants to write before work in the background gets a turn."""
+_LAG_S: Final = 30.0
+"""So long may posts come first; after it the background gets a turn behind every commit."""
+_LAST_S: Final = 3.0
+"""So long the background may catch up before the end; the next start goes on where it was."""
+_LOOK_S: Final = 1.0
+"""Another process may have written: an import beside a serving hub."""
 
 
 class GroupCommit:
@@ -37,12 +45,23 @@ class GroupCommit:
     Args:
         store: The database.
         tidy: Called on the writer's connection, outside a transaction, at the start and about every `TIDY_S`.
+        background: Called in a commit of its own when nobody else wants one; returns whether there is more to do.
         depth: Most pieces of work that may wait.
     """
 
-    def __init__(self, store: Store, tidy: Callable[[sqlite3.Connection], None], *, depth: int = DEPTH) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tidy: Callable[[sqlite3.Connection], None],
+        *,
+        background: Callable[[sqlite3.Connection], bool],
+        depth: int = DEPTH,
+    ) -> None:
         self._store = store
         self._tidy = tidy
+        self._background = background
+        self._is_behind = True
+        self._level_at = time.monotonic()
         self._queue: queue.Queue[_Job | None] = queue.Queue(depth)
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] = (0, 0)
@@ -82,17 +101,35 @@ class GroupCommit:
             if time.monotonic() - tidied >= TIDY_S:
                 self._beside(self._tidy)
                 tidied = time.monotonic()
-            jobs = self._next_jobs()
+            jobs = self._next_jobs(_QUIET_S if self._is_behind else _LOOK_S)
             if jobs is None:
                 break
             self._commit(jobs)
+            if not jobs or time.monotonic() - self._level_at > _LAG_S:
+                self._beside(self._do_background)
+            else:
+                self._is_behind = True
+        ends = time.monotonic() + _LAST_S
+        self._is_behind = True
+        while self._is_behind and time.monotonic() < ends:
+            self._beside(self._do_background)
         self._beside(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
         self._drop()
 
-    def _next_jobs(self) -> list[_Job] | None:
-        """Wait for work at most until the next tidying; None when it is time to stop."""
+    def _do_background(self, connection: sqlite3.Connection) -> None:
+        # What fails is tried again after a look, not at once.
+        self._is_behind = False
+        connection.execute("BEGIN IMMEDIATE")
+        is_behind = self._background(connection)
+        connection.execute("COMMIT")
+        self._is_behind = is_behind
+        if not self._is_behind:
+            self._level_at = time.monotonic()
+
+    def _next_jobs(self, wait_s: float) -> list[_Job] | None:
+        """Wait a while for work; None when it is time to stop."""
         try:
-            first = self._queue.get(timeout=TIDY_S)
+            first = self._queue.get(timeout=wait_s)
         except queue.Empty:
             return []
         if first is None:

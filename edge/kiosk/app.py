@@ -22,10 +22,11 @@ from werkzeug.exceptions import HTTPException
 from edge.errors import Unreachable
 from edge.kiosk import guard
 from edge.kiosk.board import Board, idents_of
+from edge.kiosk.drawing import svg
 from edge.kiosk.fanout import MAX_CLIENTS, Fanout, Listener
 from edge.kiosk.link_file import Link
 from edge.kiosk.report import shift_report
-from edge.kiosk.view import code_of, section
+from edge.kiosk.view import asked_of, code_of, section
 from edge.model.settings import Settings
 from edge.words.catalogue import NOTES, label, languages, reason_words
 
@@ -39,6 +40,8 @@ _PIN_WAIT_S = 20.0
 _PAGE = re.compile(r"[0-9a-f]{32}\Z")
 """The name a page gives itself: nobody else can guess it, so nobody else speaks for it."""
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,15}\Z", re.ASCII)
+_SLIP = re.compile(r"HS1:[0-9A-Z $%*+./:-]{1,1600}\Z")
 _MAX_NUMBER = 32
 _PIN_COMMANDS = frozenset({"override"})
 
@@ -137,6 +140,8 @@ def create_app(
     app.add_url_rule("/report", "report", lambda: _report_page(desk))
     app.add_url_rule("/events", "events", lambda: _events(desk))
     app.add_url_rule("/preview.jpg", "preview", lambda: _preview(desk))
+    app.add_url_rule("/slip.svg", "slip", lambda: _slip(desk))
+    app.add_url_rule("/asks.svg", "asks", lambda: _asks(desk))
     app.add_url_rule("/command", "command", lambda: _command(desk), methods=["POST"])
     app.add_url_rule("/healthz", "healthz", lambda: _healthz(desk))
     return app
@@ -286,6 +291,26 @@ class _Stream:
 def _preview(desk: Desk) -> Response:
     jpeg = desk.preview.picture()
     return Response(status=204) if jpeg is None else Response(jpeg, content_type="image/jpeg")
+
+
+def _slip(desk: Desk) -> Response:
+    seq = request.args.get("seq", "")
+    if not _NUMBER.match(seq):
+        abort(400)
+    try:
+        code = desk.gate.ask({"cmd": "slip", "seq": int(seq)}).get("slip")
+    except Unreachable:
+        code = None
+    if not isinstance(code, str) or not _SLIP.match(code):
+        text = label(_language(desk), "error.slip")
+        return Response(f"{text}\n", 404, content_type="text/plain; charset=utf-8")
+    return Response(svg(code), content_type="image/svg+xml")
+
+
+def _asks(desk: Desk) -> Response:
+    """Draw what phones must answer now; the address only keeps a browser from showing an old one."""
+    asks = asked_of(desk.board.last_state()[0])
+    return Response(svg(f"HN1:{asks}"), content_type="image/svg+xml") if asks else Response(status=204)
 
 
 def _command(desk: Desk) -> Response:

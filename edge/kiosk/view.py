@@ -19,6 +19,7 @@ View = dict[str, Any]
 
 _OUTCOMES = frozenset({"accept", "refer", "reject"})
 _CODE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*\Z")
+_ASKED = re.compile(r"[0-9]{8}\Z")
 _KEY = re.compile(r"[a-z_]{1,32}\Z")
 _MAX_CODE = 64
 _MAX_NAME = 48
@@ -103,6 +104,12 @@ def verdict_view(message: Mapping[str, Any], *, ident: str, gate: str) -> View:
     return view
 
 
+def asked_of(message: Mapping[str, Any]) -> str:
+    """Return the eight digits that a gate asks phones to answer, empty where it asks none."""
+    asks = message.get("asks")
+    return asks if isinstance(asks, str) and _ASKED.match(asks) else ""
+
+
 def strip_entry(view: Mapping[str, Any]) -> View:
     """Return what remains of a refer or reject until it is acknowledged; nothing in it is personal."""
     return {
@@ -150,6 +157,7 @@ def state_view(state: Mapping[str, Any] | None, *, elapsed_s: float, link: Link,
         "link": link.state,
         "counts": {outcome: count_of(counts.get(outcome)) for outcome in ("accept", "refer", "reject")},
         "last_seq": count_of(message.get("last_seq")),
+        "asks": asked_of(message),
         "texts": in_every_language(lambda language: _texts(language, place, trust, link, offline_s)),
         "alerts": alerts,
     }

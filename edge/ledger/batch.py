@@ -1,9 +1,9 @@
-"""Batches: consecutive entries, signed once, in the one form that HTTP and USB carry (ADR 0009).
+"""Batches: consecutive entries, signed once, in the one form that HTTP and USB carry (ADR 0009, ADR 0028).
 
-`batch = [header: bstr .cbor COSE_Sign1, facts: bstr, private: bstr]`; each part is zstd over CBOR and hashed in the
-signed header: facts = [* body], private = [* [token / null, sealed / null]]. The private part can be withheld or
-destroyed alone (`h''` in its place): chain and signature still verify. Whether a batch follows what is stored is left
-to the hub.
+`batch = [header: bstr .cbor COSE_Sign1, facts: bstr, private: bstr]`; the header is signed over the hash of both parts.
+Either can be withheld or destroyed alone: chain heads and signature still verify. A gate writes version 2 (columns);
+version 1 (lists of rows, `edge.ledger.row_lists`) is read for ever. Whether a batch follows what is stored is left to
+the hub.
 """
 
 from collections.abc import Sequence
@@ -11,22 +11,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-import zstandard
 from nacl.signing import SigningKey
 
 from edge.codec import cbor
 from edge.errors import BatchRefused, EncodingRefused, LedgerError, LogDamaged
-from edge.ledger import chain, device, facts
+from edge.ledger import chain, columns, device, packing, private, row_lists
 from edge.model.scan import Batch, BatchHeader, Entry
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""What is written; 1 is read, too."""
 KIND: Final = "batch"
 MAX_ENTRIES: Final = 500
 MAX_WIRE: Final = 200 * 1024
-MAX_PART: Final = 1 << 20
-"""Largest inflated part, bytes."""
-_LEVEL: Final = 3
-_ITEMS: Final = 4 * MAX_ENTRIES + 16
+_Private = tuple[bytes | None, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +58,19 @@ def make(entries: Sequence[Entry], cut: Cut, key: SigningKey) -> bytes:
     """
     if not 1 <= len(entries) <= MAX_ENTRIES:
         raise ValueError("a batch holds 1 to 500 entries")
-    packed_facts = _pack([entry.body for entry in entries])
-    packed_private = _pack([[entry.token, entry.sealed] for entry in entries])
+    packed_facts = packing.pack(columns.encode([entry.body for entry in entries]))
+    packed_private = packing.pack(private.encode([(entry.token, entry.sealed) for entry in entries]))
     header = {
         1: VERSION,
         2: cut.gate,
         3: cut.epoch,
         4: entries[0].seq,
-        5: entries[-1].seq,
         6: cut.previous_head,
         7: entries[-1].head,
         8: cut.trust_digest,
         9: list(cut.trust_versions),
-        10: sha256(packed_facts).digest(),
-        11: sha256(packed_private).digest(),
+        12: len(entries),
+        13: _payload_hash(packed_facts, packed_private),
     }
     return cbor.encode([device.sign(KIND, header, key), packed_facts, packed_private])
 
@@ -96,11 +92,13 @@ def header_of(wire: bytes) -> tuple[BatchHeader, bytes]:
     return _header(content), named
 
 
-def open_batch(wire: bytes, public: bytes) -> Batch:
-    """Verify a batch under the device's public key, and its chain from the head it names.
+def open_header(wire: bytes, public: bytes) -> BatchHeader:
+    """Verify what the device signed of a batch, and that what is left of its parts is what it signed over.
+
+    This is all that can be asked of a batch whose facts were destroyed.
 
     Raises:
-        BatchRefused: `malformed`, `version`, `forged` (signature, part hash or chain does not hold).
+        BatchRefused: `malformed`, `version`, `forged` (signature or part hash does not hold).
     """
     signed, packed_facts, packed_private = _parts(wire)
     try:
@@ -110,31 +108,99 @@ def open_batch(wire: bytes, public: bytes) -> Batch:
     header = _header(content)
     if header.gate != device.gate_id(public):
         raise BatchRefused("forged", "the batch names another gate than the key that signed it")
-    _check_hash(packed_facts, header.facts_sha256)
-    bodies = _bodies(packed_facts)
-    private: Sequence[Any] = [(None, None)] * len(bodies)
-    if packed_private:
-        _check_hash(packed_private, header.private_sha256)
-        private = _private(packed_private, len(bodies))
-    return Batch(header, _chained(header, bodies, private), wire)
+    if not _holds(header, packed_facts, packed_private):
+        raise BatchRefused("forged", "a part of the batch is not the one its header was signed over")
+    return header
+
+
+def open_batch(wire: bytes, public: bytes) -> Batch:
+    """Verify a batch under the device's public key, and its chain from the head it names.
+
+    Raises:
+        BatchRefused: `malformed` (also where its facts were destroyed), `version`, `forged` (signature, part hash or
+            chain does not hold).
+    """
+    header = open_header(wire, public)
+    _, packed_facts, packed_private = _parts(wire)
+    try:
+        bodies, rows = _opened(header, packed_facts, packed_private)
+    except EncodingRefused as bad:
+        raise _refused(bad, "malformed") from bad
+    return Batch(header, _chained(header, bodies, rows), wire)
+
+
+def _opened(header: BatchHeader, facts: bytes, hidden: bytes) -> tuple[list[bytes], Sequence[_Private]]:
+    if header.version == 1:
+        bodies = row_lists.bodies(facts)
+        return bodies, row_lists.private(hidden, len(bodies)) if hidden else [(None, None)] * len(bodies)
+    bodies = columns.decode(packing.unpack(facts), header.count)
+    if packing.is_withheld(hidden):
+        return bodies, [(None, None)] * header.count
+    return bodies, private.decode(packing.unpack(hidden), header.count)
+
+
+def private_of(wire: bytes) -> bytes:
+    """Return the private part of a batch, unverified; empty where it was withheld or destroyed.
+
+    Raises:
+        BatchRefused: `malformed`.
+    """
+    hidden = _parts(wire)[2]
+    return b"" if packing.is_withheld(hidden) else hidden
+
+
+def has_facts(wire: bytes) -> bool:
+    """Whether the facts part of a batch is there, unverified.
+
+    Raises:
+        BatchRefused: `malformed`.
+    """
+    facts = _parts(wire)[1]
+    return bool(facts) and not packing.is_withheld(facts)
 
 
 def without_private(wire: bytes) -> bytes:
     """Return the batch with its private part destroyed; it still verifies.
 
     Raises:
-        BatchRefused: `malformed`.
+        BatchRefused: `malformed` or `version`.
     """
-    signed, packed_facts, _ = _parts(wire)
-    return cbor.encode([signed, packed_facts, b""])
+    signed, packed_facts, packed_private = _parts(wire)
+    return cbor.encode([signed, packed_facts, _emptied(wire, packed_private)])
 
 
-def _chained(header: BatchHeader, bodies: Sequence[bytes], private: Sequence[Any]) -> tuple[Entry, ...]:
-    if header.last - header.first + 1 != len(bodies):
+def without_facts(wire: bytes) -> bytes:
+    """Return the batch with both parts destroyed: what is left proves which heads the device signed, no more.
+
+    Raises:
+        BatchRefused: `malformed` or `version`.
+    """
+    signed, packed_facts, packed_private = _parts(wire)
+    return cbor.encode([signed, _emptied(wire, packed_facts), _emptied(wire, packed_private)])
+
+
+def _emptied(wire: bytes, part: bytes) -> bytes:
+    return b"" if header_of(wire)[0].version == 1 else packing.withheld(part)
+
+
+def _payload_hash(packed_facts: bytes, packed_private: bytes) -> bytes:
+    """Return the one hash over both parts, so made that the hash of a part can stand in its place."""
+    return sha256(packing.digest(packed_facts) + packing.digest(packed_private)).digest()
+
+
+def _holds(header: BatchHeader, packed_facts: bytes, packed_private: bytes) -> bool:
+    if header.version == 1:
+        pairs = zip((packed_facts, packed_private), header.parts_sha256, strict=True)
+        return all(not part or sha256(part).digest() == expected for part, expected in pairs)
+    return _payload_hash(packed_facts, packed_private) == header.parts_sha256[0]
+
+
+def _chained(header: BatchHeader, bodies: Sequence[bytes], rows: Sequence[_Private]) -> tuple[Entry, ...]:
+    if header.count != len(bodies):
         raise BatchRefused("forged", "the batch does not hold the entries its header counts")
     head = header.previous_head
     entries = []
-    for seq, (body, (token, sealed)) in enumerate(zip(bodies, private, strict=True), header.first):
+    for seq, (body, (token, sealed)) in enumerate(zip(bodies, rows, strict=True), header.first):
         head = chain.next_head(head, body)
         entries.append(Entry(seq, body, head, token, sealed))
     if head != header.head:
@@ -154,21 +220,24 @@ def _parts(wire: bytes) -> tuple[bytes, bytes, bytes]:
     return parts[0], parts[1], parts[2]
 
 
-_SHAPE: Final = {2: 16, 3: 8, 6: 32, 7: 32, 10: 32, 11: 32}
+_SIZES: Final = {2: 16, 3: 8, 6: 32, 7: 32}
+_HASHES: Final = {1: (10, 11), 2: (13,)}
+"""Which fields hold the hashes of the parts, by version: one each, or one over both."""
+_FIELDS: Final = {1: frozenset(range(1, 12)), 2: frozenset((1, 2, 3, 4, 6, 7, 8, 9, 12, 13))}
 
 
 def _header(content: Any) -> BatchHeader:
     if not isinstance(content, dict):
         raise BatchRefused("malformed", "the header of the batch is not a map")
-    if content.get(1) != VERSION:
+    version = content.get(1)
+    if type(version) is not int or version not in _FIELDS:
         raise BatchRefused("version", "the batch is of a version this program does not read", "Update it.")
-    if content.keys() != set(range(1, 12)) or any(
-        not isinstance(content[key], bytes) or len(content[key]) != size for key, size in _SHAPE.items()
+    sizes = _SIZES | dict.fromkeys(_HASHES[version], 32)
+    if content.keys() != _FIELDS[version] or any(
+        not isinstance(content[key], bytes) or len(content[key]) != size for key, size in sizes.items()
     ):
         raise BatchRefused("malformed", "the header of the batch lacks a field")
-    first, last, digest, versions = content[4], content[5], content[8], content[9]
-    if not (_is_count(first, 1) and _is_count(last, first) and last - first < MAX_ENTRIES):
-        raise BatchRefused("malformed", "the header of the batch counts impossibly")
+    (first, last), digest, versions = _span(content), content[8], content[9]
     if not isinstance(digest, bytes) or len(digest) not in {0, 32} or not _is_pair(versions):
         raise BatchRefused("malformed", "the header of the batch names its trust impossibly")
     return BatchHeader(
@@ -180,9 +249,20 @@ def _header(content: Any) -> BatchHeader:
         head=content[7],
         trust_digest=digest,
         trust_versions=(versions[0], versions[1]),
-        facts_sha256=content[10],
-        private_sha256=content[11],
+        parts_sha256=tuple(content[key] for key in _HASHES[version]),
+        version=version,
     )
+
+
+def _span(content: dict[Any, Any]) -> tuple[int, int]:
+    """Return the first and the last number: version 1 says both, version 2 how many there are."""
+    first, told = content[4], content[5 if content[1] == 1 else 12]
+    if not _is_count(first, 1) or not _is_count(told, 1):
+        raise BatchRefused("malformed", "the header of the batch counts impossibly")
+    last = told if content[1] == 1 else first + told - 1
+    if not (_is_count(last, first) and last - first < MAX_ENTRIES):
+        raise BatchRefused("malformed", "the header of the batch counts impossibly")
+    return first, last
 
 
 def _is_count(value: Any, least: int) -> bool:
@@ -191,52 +271,6 @@ def _is_count(value: Any, least: int) -> bool:
 
 def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(_is_count(item, 0) for item in value)
-
-
-def _pack(rows: list[Any]) -> bytes:
-    return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(cbor.encode(rows))
-
-
-def _unpack(packed: bytes) -> list[Any]:
-    try:
-        # The size is asked first: a frame may announce terabytes, and the library would reserve them.
-        if not 0 <= zstandard.frame_content_size(packed) <= MAX_PART:
-            raise BatchRefused("malformed", "a part of the batch is too large or does not say its size")
-        inflated = zstandard.ZstdDecompressor().decompress(packed, allow_extra_data=False)
-        rows = cbor.decode(inflated, max_items=_ITEMS)
-    except (zstandard.ZstdError, EncodingRefused) as bad:
-        raise _refused(bad, "malformed") from bad
-    if not isinstance(rows, list):
-        raise BatchRefused("malformed", "a part of the batch is not a list")
-    return rows
-
-
-def _bodies(packed: bytes) -> list[bytes]:
-    rows = _unpack(packed)
-    if any(not isinstance(row, bytes) or len(row) > facts.MAX_BODY for row in rows):
-        raise BatchRefused("malformed", "a body of the batch is not a string of bytes")
-    return rows
-
-
-def _private(packed: bytes, count: int) -> list[Any]:
-    rows = _unpack(packed)
-    if len(rows) != count or not all(_is_private(row) for row in rows):
-        raise BatchRefused("malformed", "the private part of the batch does not fit its facts")
-    return rows
-
-
-def _is_private(row: Any) -> bool:
-    if not isinstance(row, list) or len(row) != 2:
-        return False
-    token, sealed = row
-    if token is not None and not (isinstance(token, bytes) and len(token) == 8):
-        return False
-    return sealed is None or (isinstance(sealed, bytes) and len(sealed) <= 4096)
-
-
-def _check_hash(part: bytes, expected: bytes) -> None:
-    if sha256(part).digest() != expected:
-        raise BatchRefused("forged", "a part of the batch is not the one its header was signed over")
 
 
 def _refused(bad: Exception, kind: str) -> BatchRefused:

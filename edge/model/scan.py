@@ -124,8 +124,7 @@ class BatchHeader:
         head: Chain hash at the last entry.
         trust_digest: Digest of the trust snapshot in force when it was cut (32 bytes), empty where none.
         trust_versions: Timestamp and policy version in force when it was cut.
-        facts_sha256: SHA-256 of the facts part.
-        private_sha256: SHA-256 of the private part.
+        parts_sha256: SHA-256 of the facts and of the private part (version 1), or the one hash over both.
         version: Version of the format.
     """
 
@@ -137,9 +136,13 @@ class BatchHeader:
     head: bytes
     trust_digest: bytes
     trust_versions: tuple[int, int]
-    facts_sha256: bytes
-    private_sha256: bytes
-    version: int = 1
+    parts_sha256: tuple[bytes, ...]
+    version: int
+
+    @property
+    def count(self) -> int:
+        """How many entries the batch holds."""
+        return self.last - self.first + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
-from edge.model.credential import PassKind
+from edge.model.credential import HashKind, PassKind
+from edge.model.live import LiveRule
 from edge.model.moment import ClockQuality, Moment
 from edge.model.registries import Registries
 from edge.model.rules import Ground, Rules
@@ -20,6 +21,8 @@ EDDSA = -8
 ES384 = -35
 PS256 = -37
 RS256 = -257
+# Nobody has registered SM2 (2026): a number of the range for private use, below -65536 (RFC 9053, 2 and 11.1).
+SM2 = -70010
 
 
 class Band(StrEnum):
@@ -77,14 +80,6 @@ class PackedList:
         return self.entries[byte] >> slot * self.bits & (1 << self.bits) - 1
 
 
-class HashKind(IntEnum):
-    """What of a foreign credential is hashed (the hash types of EU DCC revocation)."""
-
-    SIGNATURE = 1
-    IDENTIFIER = 2
-    COUNTRY_AND_IDENTIFIER = 3
-
-
 class HashList(Protocol):
     """Revoked foreign credentials by a hash of them. Exact: no answer of it is a guess.
 
@@ -107,7 +102,7 @@ class IssuerKey:
         issuer: Issuer id.
         key_id: 1 to 8 bytes; not unique: look up by (issuer, key id), try at most four.
         algorithm: The one algorithm this key is used with (COSE number); a header must equal it.
-        public: The plain public key (Ed25519: 32 bytes; ECDSA: 04||x||y; RSA: DER RSAPublicKey).
+        public: The plain public key (Ed25519: 32 bytes; ECDSA, SM2: 04||x||y; RSA: DER RSAPublicKey).
         kinds: Kinds of pass it may sign.
         regions: GB/T 2260 prefixes a pass of this key may speak of (empty string: all).
         max_validity_s: Longest exp - iat it may sign, seconds.
@@ -126,6 +121,35 @@ class IssuerKey:
     not_before: int
     not_after: int
     status_list: int
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A key of another system and everything we let it say (ADR 0044).
+
+    Attributes:
+        issuer: Our id of whoever holds it, as in the registry (`dcc`, `shc-ny`): logs and the matrix name it so.
+        format: The format it signs (`hcert`).
+        claimed: The issuer its credentials must claim, in the format's own words; empty text: any or none.
+        key_id: 0 to 64 bytes; not unique: look up by (format, claimed, key id), try at most four.
+        algorithm: The one algorithm this key is used with (COSE number); a header must equal it.
+        public: The plain public key (Ed25519: 32 bytes; ECDSA: 04||x||y; RSA: DER RSAPublicKey).
+        kinds: What it may attest.
+        not_before: Unix seconds from which it may have signed.
+        not_after: Unix seconds until which it may have signed.
+        hash_lists: Numbers of the issuer's lists of hashes that its credentials are looked up in.
+    """
+
+    issuer: str
+    format: str
+    claimed: str
+    key_id: bytes
+    algorithm: int
+    public: bytes
+    kinds: frozenset[PassKind]
+    not_before: int
+    not_after: int
+    hash_lists: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +205,8 @@ class Policy:
         retention_s: How long receipted entries stay on the gate.
         travel_days: Window a travel pass must at least cover, days.
         listed_areas: GB/T 2260 prefixes; a travel pass that visited one is referred.
+        live: Whose passes must be shown live; the first that applies holds.
+        live_window_s: How far the time that a phone signed may be from the gate's, seconds.
         rules: What it demands besides.
         effective_at: Unix seconds from which it holds; 0: from its publication.
         following: The policy that takes its place by itself, or None.
@@ -198,6 +224,8 @@ class Policy:
     retention_s: int
     travel_days: int
     listed_areas: tuple[str, ...]
+    live: tuple[LiveRule, ...] = ()
+    live_window_s: int = 30
     rules: Rules = Rules()
     effective_at: int = 0
     following: "Policy | None" = None
@@ -245,6 +273,7 @@ class TrustSnapshot:
         sunset: Unix seconds until which the root lets any policy run, or None where it sets no bound.
         registries: How complete the regions are, venues, names of statuses.
         successor: The same under the policy that follows, or None.
+        anchors: Keys of other systems by (format, claimed issuer, key id), of the formats that the policy admits.
     """
 
     versions: TrustVersions
@@ -263,6 +292,7 @@ class TrustSnapshot:
     held_back: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     sunset: int | None = None
     registries: Registries = Registries()
+    anchors: Mapping[tuple[str, str, bytes], tuple[Anchor, ...]] = field(default_factory=lambda: MappingProxyType({}))
     successor: "TrustSnapshot | None" = None
 
     def at(self, moment: Moment) -> "TrustSnapshot":

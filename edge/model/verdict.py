@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-from edge.model.credential import Credential, PassKind, Presentation
+from edge.model.credential import PassKind, Presentation, SignedCredential
 from edge.model.rules import Ground
-from edge.model.trust import Issuer, IssuerKey
+from edge.model.trust import Anchor, Issuer, IssuerKey
 
 
 class Outcome(IntEnum):
@@ -24,12 +24,15 @@ class Reason(StrEnum):
     CREDENTIAL_UNREADABLE = "credential.unreadable"
     CREDENTIAL_FOREIGN = "credential.foreign"
     CREDENTIAL_TOO_LARGE = "credential.too_large"
+    CREDENTIAL_PARTIAL = "credential.partial"
+    CREDENTIAL_ENCRYPTED = "credential.encrypted"
     CREDENTIAL_SERVER_TOKEN = "credential.server_token"  # noqa: S105
     FORMAT_NOT_ADMITTED = "format.not_admitted"
     KIND_NOT_ADMITTED = "kind.not_admitted"
     ISSUER_UNKNOWN = "issuer.unknown"
     KEY_UNKNOWN = "key.unknown"
     KEY_ALGORITHM = "key.algorithm"
+    KEY_UNSUPPORTED = "key.unsupported"
     KEY_KIND = "key.kind"
     KEY_REGION = "key.region"
     KEY_VALIDITY = "key.validity"
@@ -58,6 +61,11 @@ class Reason(StrEnum):
     HEALTH_NONE = "health.none"
     TRAVEL_LISTED_AREA = "travel.listed_area"
     TRAVEL_WINDOW = "travel.window"
+    LIVE_INVALID = "live.invalid"
+    LIVE_STALE = "live.stale"
+    LIVE_NONCE = "live.nonce"
+    LIVE_MISSING = "live.missing"
+    LIVE_UNBOUND = "live.unbound"
     HOURS_CLOSED = "hours.closed"
     STATUS_NOT_ADMITTED = "status.not_admitted"
     TIME_TOO_OLD = "time.too_old"
@@ -90,10 +98,10 @@ class Verification:
         warnings: Checks that could not be decided and were downgraded.
     """
 
-    credential: Credential
+    credential: SignedCredential
     reason: Reason
     issuer: Issuer | None = None
-    key: IssuerKey | None = None
+    key: IssuerKey | Anchor | None = None
     warnings: tuple[Reason, ...] = ()
 
     @property

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from edge.model.credential import PassKind, Presentation, ServerToken, TravelClaims
+from edge.model.credential import ForeignCredential, PassKind, Presentation, ServerToken, TravelClaims
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Band, Issuer, MatrixRow, TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict, Verification
-from edge.policy import rules
+from edge.policy import live, rules
+from edge.verify.foreign import is_short_lived
 from edge.verify.verify import status_of
 
 
@@ -43,6 +44,7 @@ REFERRED: Final = frozenset(
     {
         Reason.CREDENTIAL_SERVER_TOKEN,
         Reason.KIND_NOT_ADMITTED,
+        Reason.KEY_UNSUPPORTED,
         Reason.CLOCK_DOUBTFUL,
         Reason.STATUS_SUSPENDED,
         Reason.STATUS_UNAVAILABLE,
@@ -53,6 +55,10 @@ REFERRED: Final = frozenset(
         Reason.HEALTH_NONE,
         Reason.TRAVEL_LISTED_AREA,
         Reason.TRAVEL_WINDOW,
+        Reason.LIVE_STALE,
+        Reason.LIVE_NONCE,
+        Reason.LIVE_MISSING,
+        Reason.LIVE_UNBOUND,
         Reason.HOURS_CLOSED,
         Reason.STATUS_NOT_ADMITTED,
         Reason.TIME_TOO_OLD,
@@ -99,13 +105,14 @@ def decide(
         held: Kinds of pass that were presented here just before, and hold.
     """
     reason, row, details = _reason(verification, trust, moment, place)
+    is_copy = live.is_rejected(reason, verification.credential, trust.policy)
     warnings = verification.warnings
     if reason is Reason.OK:
         reason, details = rules.combined(trust.policy.rules, {*held, verification.credential.kind})
         warnings += rules.wishes(trust.policy.rules, {*held, verification.credential.kind})
     is_ok = reason is Reason.OK
     return Verdict(
-        Outcome.ACCEPT if is_ok else refused_outcome(reason, row),
+        Outcome.ACCEPT if is_ok else Outcome.REJECT if is_copy else refused_outcome(reason, row),
         reason,
         verification.credential,
         verification.issuer,
@@ -145,12 +152,14 @@ def _reason(
     if reason is Reason.OK:
         reason = verification.reason
     if reason is not Reason.OK:
-        return reason, None, {}
+        return reason, None, live.age(reason, verification.credential, moment)
     reason = _admitted(verification, trust)
     if reason is not Reason.OK:
         return reason, None, {}
     row = matrix_row(verification, trust, place)
     reason, details = _recognised(verification, trust, row, moment)
+    if reason is Reason.OK:
+        reason = live.demanded(verification.credential, trust.policy)
     if reason is Reason.OK and _needs_revocation(verification, trust) and trust.band(moment.unix_s) is Band.STALE:
         reason = Reason.STATUS_STALE
     if reason is Reason.OK and moment.quality is ClockQuality.DOUBTFUL:
@@ -179,7 +188,9 @@ def _admitted(verification: Verification, trust: TrustSnapshot) -> Reason:
 
 def matrix_row(verification: Verification, trust: TrustSnapshot, place: Place) -> MatrixRow | None:
     """Return the row of the recognition matrix for this issuer's status at this place: the most local one."""
-    return local_row(trust.matrix.get((verification.credential.issuer, status_of(verification.credential)), ()), place)
+    # Of a foreign credential our own id counts, not what it calls its issuer.
+    issuer = verification.issuer.id if verification.issuer is not None else ""
+    return local_row(trust.matrix.get((issuer, status_of(verification.credential)), ()), place)
 
 
 def local_row(rows: Iterable[MatrixRow], place: Place) -> MatrixRow | None:
@@ -222,6 +233,8 @@ def _travel(claims: TravelClaims, trust: TrustSnapshot) -> tuple[Reason, dict[st
 
 def _needs_revocation(verification: Verification, trust: TrustSnapshot) -> bool:
     credential = verification.credential
+    if isinstance(credential, ForeignCredential):
+        return not is_short_lived(credential, trust)
     if credential.kind is PassKind.VENUE:
         return False
     return credential.expires_at - credential.issued_at > trust.policy.short_lived_s

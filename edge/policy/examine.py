@@ -3,7 +3,7 @@
 Recording and showing it are left to `edge.gate.line`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -47,6 +47,7 @@ class Context:
         place: Where the gate stands.
         sightings: Who was admitted here lately.
         verifiers: How signatures are checked, by COSE algorithm number.
+        nonces: What this gate asks of phones now and asked just before; none where it asks nothing.
         held: Kinds of pass that were presented here just before, and hold.
     """
 
@@ -56,6 +57,7 @@ class Context:
     place: Place
     sightings: Sightings
     verifiers: Mapping[int, Verifier] = field(default_factory=lambda: VERIFIERS)
+    nonces: Collection[bytes] = ()
     held: frozenset[PassKind] = frozenset()
 
     def in_force(self) -> "Context":
@@ -84,6 +86,6 @@ def _examine(raw: bytes, context: Context) -> Verdict:
         known = trust.issuers.get(presented.issuer)
         reason = UNSIGNED.get(presented.format, Reason.CREDENTIAL_SERVER_TOKEN)
         return unverified(reason, trust, presentation=presented, issuer=known)
-    found = verify(presented, trust, context.moment, verifiers=context.verifiers)
+    found = verify(presented, trust, context.moment, verifiers=context.verifiers, nonces=context.nonces)
     verdict = decide(found, trust, context.moment, place=context.place, held=context.held)
     return repeated(verdict, context.sightings.seen(presented.identity, context.moment))

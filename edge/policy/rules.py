@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
-from edge.model.credential import Credential, PassKind, PersonClaims, TravelClaims
+from edge.model.credential import ForeignCredential, PassKind, SignedCredential, TravelClaims, VenueClaims
 from edge.model.moment import ClockQuality, Moment
 from edge.model.rules import Rules
 from edge.model.verdict import Reason
@@ -12,10 +12,11 @@ _COMPARED: Final = ("surname", "name", "birth_year", "id_tail")
 """Signed fields that a person can compare with a document, in the order of a screen."""
 
 
-def too_old(rules: Rules, credential: Credential, moment: Moment) -> dict[str, str | int]:
+def too_old(rules: Rules, credential: SignedCredential, moment: Moment) -> dict[str, str | int]:
     """Return how old a pass is where it is older than its kind may be, else nothing; a clock in doubt tells no age."""
     limit = rules.max_age_s.get(credential.kind)
-    age = moment.unix_s - credential.issued_at
+    # What does not say when it was issued is older than any limit.
+    age = moment.unix_s - (credential.issued_at or 0)
     if limit is None or age <= limit or moment.quality is ClockQuality.DOUBTFUL:
         return {}
     return {"age_s": age, "limit_s": limit}
@@ -42,13 +43,12 @@ def wishes(rules: Rules, held: Collection[PassKind]) -> tuple[Reason, ...]:
     return (Reason.CONDITION_OPTIONAL,) if unmet else ()
 
 
-def to_match(rules: Rules, credential: Credential) -> tuple[str, ...]:
+def to_match(rules: Rules, credential: SignedCredential) -> tuple[str, ...]:
     """Return the names of signed fields that staff compare with the holder; a travel pass has nothing but its tag."""
     if credential.kind not in rules.match_holder:
         return ()
-    claims = credential.claims
-    if isinstance(claims, TravelClaims):
+    told = credential.holder if isinstance(credential, ForeignCredential) else credential.claims
+    if isinstance(told, TravelClaims):
         return ("tag",)
-    if not isinstance(claims, PersonClaims):
-        return ()
-    return tuple(name for name in _COMPARED if getattr(claims, name))
+    # A foreign holder has fewer of these fields, a venue none.
+    return tuple(name for name in _COMPARED if getattr(told, name, None) and not isinstance(told, VenueClaims))

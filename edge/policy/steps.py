@@ -11,11 +11,19 @@ from typing import Final
 
 from edge.credentials.format import parse
 from edge.errors import CredentialError
-from edge.model.credential import Credential, Presentation, TravelClaims, VenueClaims
-from edge.model.trust import TrustSnapshot
+from edge.model.credential import (
+    ForeignCredential,
+    Presentation,
+    ServerToken,
+    SignedCredential,
+    TravelClaims,
+    VenueClaims,
+)
+from edge.model.trust import Anchor, IssuerKey, TrustSnapshot
 from edge.model.verdict import Reason, Verdict, Verification
 from edge.policy.decide import matrix_row
 from edge.policy.examine import Context, examine
+from edge.verify.foreign import anchors_for
 from edge.verify.verify import region_of, status_of, verify
 
 Value = str | int | bool | None | list[int] | list[str]
@@ -112,7 +120,7 @@ def _found(raw: bytes, context: Context) -> dict[str, dict[str, Value]]:
         "age_s": int(trust.age_s(context.moment.unix_s)),
         "band": str(trust.band(context.moment.unix_s)),
     }
-    if isinstance(presented, Credential):
+    if not isinstance(presented, ServerToken):
         found |= _verified(verify(presented, trust, context.moment, verifiers=context.verifiers), trust, context)
     return found
 
@@ -120,7 +128,7 @@ def _found(raw: bytes, context: Context) -> dict[str, dict[str, Value]]:
 def _parsed(presented: Presentation) -> Iterator[tuple[str, Value]]:
     yield "format", presented.format
     yield "issuer", presented.issuer
-    if not isinstance(presented, Credential):
+    if isinstance(presented, ServerToken):
         yield "family", presented.family
         return
     yield "kind", presented.kind.name.lower()
@@ -140,32 +148,43 @@ def _parsed(presented: Presentation) -> Iterator[tuple[str, Value]]:
 def _verified(verification: Verification, trust: TrustSnapshot, context: Context) -> dict[str, dict[str, Value]]:
     credential, key = verification.credential, verification.key
     now = context.moment.unix_s
-    keys = trust.keys.get((credential.issuer, credential.key_id), ())
+    if isinstance(credential, ForeignCredential):
+        tried = len(anchors_for(credential, trust))
+    else:
+        tried = len(trust.keys.get((credential.issuer, credential.key_id), ()))
+    left = {} if credential.expires_at is None else {"left_s": credential.expires_at - now}
     found: dict[str, dict[str, Value]] = {
-        "key": {"issuer_known": verification.issuer is not None, "keys_tried": len(keys)},
+        "key": {"issuer_known": verification.issuer is not None, "keys_tried": tried},
         "signature": {"authentic": verification.is_authentic},
         "time": {
             "clock": context.moment.quality.name.lower(),
             "now": now,
             "issued_at": credential.issued_at,
             "expires_at": credential.expires_at,
-            "left_s": credential.expires_at - now,
+            **left,
         },
         "rules": {"place": context.place.region, "policy_version": trust.policy.version},
     }
     if key is not None:
-        found["bounds"] = {
-            "kinds": sorted(kind.name.lower() for kind in key.kinds),
-            "regions": [prefix or "everywhere" for prefix in key.regions],
-            "max_validity_s": key.max_validity_s,
-        }
-        listed = trust.status_lists.get((credential.issuer, key.status_list))
-        claims = credential.claims
-        index = None if isinstance(claims, VenueClaims) else claims.index
-        answer = None if listed is None or index is None else listed.status(index)
-        # The index itself names one pass and is nobody's business on a screen.
-        found["status"] = {"list": "" if listed is None else listed.uri, "answer": answer}
+        found |= _by_key(credential, key, trust)
     row = matrix_row(verification, trust, context.place)
     if row is not None:
         found["matrix"] = {"area": row.area or "everywhere", "health": row.health, "outcome": row.outcome}
     return found
+
+
+def _by_key(credential: SignedCredential, key: IssuerKey | Anchor, trust: TrustSnapshot) -> dict[str, dict[str, Value]]:
+    kinds: dict[str, Value] = {"kinds": sorted(kind.name.lower() for kind in key.kinds)}
+    if isinstance(credential, ForeignCredential) or isinstance(key, Anchor):
+        lists = [str(number) for number in key.hash_lists] if isinstance(key, Anchor) else []
+        return {"bounds": kinds, "status": {"lists": lists}}
+    listed = trust.status_lists.get((credential.issuer, key.status_list))
+    claims = credential.claims
+    index = None if isinstance(claims, VenueClaims) else claims.index
+    answer = None if listed is None or index is None else listed.status(index)
+    regions = [prefix or "everywhere" for prefix in key.regions]
+    return {
+        "bounds": {**kinds, "regions": regions, "max_validity_s": key.max_validity_s},
+        # The index itself names one pass and is nobody's business on a screen.
+        "status": {"list": "" if listed is None else listed.uri, "answer": answer},
+    }

@@ -4,8 +4,9 @@ A line besides holds the chained bytes, so that whoever has the lines can follow
 and sealed fields are never in one.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -63,36 +64,110 @@ def walk(reader: ScanLogReader, after: int = 0) -> Iterator[Entry]:
         after = page[-1].seq
 
 
-def statistics(reader: ScanLogReader) -> dict[str, Any]:
-    """Return sums over the whole log: presentations by outcome and reason, entries by type.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are looked for; what is None is not asked.
+
+    Attributes:
+        since_ms: Recorded at this Unix millisecond or later.
+        until_ms: Recorded before it.
+        outcome: `accept`, `refer` or `reject`.
+        reason: A reason code.
+        type: A type of entry, in lower case.
+    """
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    type: str | None = None
+
+    def takes(self, shown: dict[str, Any]) -> bool:
+        """Whether a line is wanted; one that this version cannot read is only where nothing is asked."""
+        asked = (("outcome", self.outcome), ("reason", self.reason), ("type", self.type))
+        if any(value is not None and shown.get(name) != value for name, value in asked):
+            return False
+        if self.since_ms is None and self.until_ms is None:
+            return True
+        at_ms = shown.get("at_ms")
+        if at_ms is None:
+            return False
+        return (self.since_ms or 0) <= at_ms and (self.until_ms is None or at_ms < self.until_ms)
+
+
+def newest(reader: ScanLogReader, wanted: Wanted, count: int) -> list[dict[str, Any]]:
+    """Return the lines of the newest `count` entries that are wanted, the newest last.
 
     Raises:
         LedgerError: The log does not verify or cannot be read.
     """
-    outcomes: Counter[str] = Counter({"accept": 0, "refer": 0, "reject": 0})
-    reasons: Counter[str] = Counter()
-    types: Counter[str] = Counter()
-    times: list[int] = []
-    for entry in walk(reader):
+    head = reader.head
+    epoch = head.epoch if head is not None else b""
+    if wanted == Wanted():
+        return [line(entry, epoch) for entry in reader.latest(count)[::-1]]
+    return list(deque((shown for entry in walk(reader) if wanted.takes(shown := line(entry, epoch))), maxlen=count))
+
+
+class _Sums:
+    """What is added up over a log, in memory bounded by reasons, days and milliseconds."""
+
+    def __init__(self) -> None:
+        self.types: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter({"accept": 0, "refer": 0, "reject": 0})
+        self.reasons: Counter[str] = Counter()
+        self.days: dict[str, Counter[str]] = {}
+        self.durations: Counter[int] = Counter()
+        self.earliest: int | None = None
+        self.latest: int | None = None
+
+    def add(self, entry: Entry) -> None:
         found = stated_by(entry)
-        types[found.type.name.lower() if found is not None else "unreadable"] += 1
+        self.types[found.type.name.lower() if found is not None else "unreadable"] += 1
         if found is None:
-            continue
-        times = [min([found.at_ms, *times[:1]]), max([found.at_ms, *times[1:]])]
-        if found.type in {EntryType.SCAN, EntryType.UNKNOWN_CODES}:
-            outcomes[_word(_OUTCOMES, found.outcome) or "none"] += found.count
-            reasons[found.reason] += found.count
+            return
+        self.earliest = found.at_ms if self.earliest is None else min(self.earliest, found.at_ms)
+        self.latest = found.at_ms if self.latest is None else max(self.latest, found.at_ms)
+        if found.type not in {EntryType.SCAN, EntryType.UNKNOWN_CODES}:
+            return
+        outcome = _word(_OUTCOMES, found.outcome) or "none"
+        self.outcomes[outcome] += found.count
+        self.reasons[found.reason] += found.count
+        self.days.setdefault((iso(found.at_ms) or "unknown")[:10], Counter())[outcome] += found.count
+        if found.duration_ms:
+            self.durations[found.duration_ms] += 1
+
+    def duration(self, share: float) -> int | None:
+        """Return the milliseconds that this share of the checks took at most."""
+        left = share * self.durations.total()
+        for took in sorted(self.durations):
+            left -= self.durations[took]
+            if left <= 0:
+                return took
+        return None
+
+
+def statistics(reader: ScanLogReader) -> dict[str, Any]:
+    """Return sums over the whole log: presentations by outcome, reason and day, entries by type, how long checks took.
+
+    Raises:
+        LedgerError: The log does not verify or cannot be read.
+    """
+    sums = _Sums()
+    for entry in walk(reader):
+        sums.add(entry)
     head = reader.head
     return {
         "epoch": head.epoch.hex() if head is not None else None,
         "first": reader.first,
         "last": head.seq if head is not None else 0,
-        "entries": types.total(),
-        "types": dict(types.most_common()),
-        "presentations": dict(outcomes),
-        "reasons": dict(reasons.most_common()),
-        "earliest": iso(times[0]) if times else None,
-        "latest": iso(times[1]) if times else None,
+        "entries": sums.types.total(),
+        "types": dict(sums.types.most_common()),
+        "presentations": dict(sums.outcomes),
+        "reasons": dict(sums.reasons.most_common()),
+        "days": {day: dict(found) for day, found in sorted(sums.days.items())},
+        "duration_ms": {"p50": sums.duration(0.5), "p95": sums.duration(0.95)},
+        "earliest": iso(sums.earliest) if sums.earliest is not None else None,
+        "latest": iso(sums.latest) if sums.latest is not None else None,
     }
 
 

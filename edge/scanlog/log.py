@@ -9,15 +9,18 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
+from nacl.signing import SigningKey
 from sqlite_utils import Database
 
 from edge.disk import durable
 from edge.disk.lockfile import LockFile
 from edge.errors import LedgerError, LogDamaged, LogUnwritable
-from edge.ledger import chain, facts
+from edge.ledger import chain, device, facts
+from edge.ledger.destruction import Destruction, Span
 from edge.ledger.tokens import TOKEN_BYTES
 from edge.model.moment import Moment
 from edge.model.scan import Entry, Facts, Head
@@ -129,6 +132,26 @@ class ScanLog:
         self._unsaved += 1
         return Entry(seq, body, head, token, sealed)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all entries that are appended inside durable with one sync, when the block ends: all of them or none.
+
+        Until then nothing of them may be shown as recorded.
+
+        Raises:
+            LogUnwritable: They could not be made durable. The log is as it was before the block.
+        """
+        before = self.head
+        with self._translating(connection.unwritable):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._stand_at(before)
+                self._roll_back()
+                raise
+
     def _stand_at(self, head: Head) -> None:
         self._seq, self._top = head.seq, head.head
 
@@ -155,6 +178,11 @@ class ScanLog:
         """Return how many presentations were answered `accept`, `refer` and `reject` since a moment."""
         with self._translating(connection.refused):
             return rows.counts(self._db, since_ms)
+
+    def certificates(self) -> list[Destruction]:
+        """Return what this gate signed for when rows went, oldest first, verified."""
+        with self._translating(connection.refused):
+            return rows.certificates(self._db, self._meta)
 
     def verify(self) -> Head:
         """Walk the whole chain and return where it stands.
@@ -186,53 +214,68 @@ class ScanLog:
                 self._warm_or_later()
         return gone
 
-    def purge(self, receipts: Sequence[bytes], rule: Retention, moment: Moment) -> Facts | None:
+    def purge(self, receipts: Sequence[bytes], rule: Retention, moment: Moment, *, key: SigningKey) -> Facts | None:
         """Remove rows that a receipt covers and whose signed retention has passed, and leave a certificate.
 
-        Every receipt is verified here again. The certificate is appended, the chain's start moved and the rows
-        removed in one transaction; what is left verifies from there. At most 2000 rows go at once.
+        Every receipt is verified here again. An entry that tells of it is appended, the certificate signed, the
+        chain's start moved and the rows removed in one transaction; what is left verifies from there. At most 2000
+        rows go at once.
 
         Args:
             receipts: What the hub answered, as it was signed; any bytes.
             rule: The signed retention and whose receipts count.
             moment: Now; a doubtful one removes nothing.
+            key: The device key, of the gate that the rule names.
 
         Returns:
-            The certificate that was appended, or None where nothing may go.
+            What the entry states that was appended, or None where nothing may go.
 
         Raises:
             LogUnwritable: It could not be written; the log is as it was.
             LogDamaged: What would go does not verify, and stays as evidence.
+            ValueError: The key is another gate's.
         """
+        if device.gate_id(key.verify_key.encode()) != rule.gate:
+            raise ValueError("a gate's purge is signed by its own key")
         if not retention.is_sure(moment):
             return None
         with self._translating(connection.refused):
-            covered = retention.covered_by(receipts, rule, self._meta.epoch, self.head_at)
+            receipt = retention.furthest(receipts, rule, self._meta.epoch, self.head_at)
+            covered = receipt.last if receipt is not None else 0
             last = retention.last_to_go(self._db, self._meta, covered, rule.window(moment))
             kept = rows.head_at(self._db, self._meta, last)
-        if last <= self._meta.purged_seq:
+        if last <= self._meta.purged_seq or receipt is None:
             return None
         if kept is None:
             raise LogDamaged(f"Entry {last} of the scan log {self._path} is missing.", schema.ASIDE)
-        stated = retention.certificate(rule, self._meta, last, moment)
+        stated = retention.entry(rule, self._meta, last, moment)
         old = self._meta
+        gone = self._span(rule, moment, Head(old.epoch, last, kept))
+        signed = retention.certificate(rule, gone, moment, receipt, key)
         with self._translating(connection.unwritable):
-            self._remove(schema.Meta(old.schema, old.needs, old.epoch, last, kept), stated)
+            self._remove(schema.Meta(old.schema, old.needs, old.epoch, last, kept), stated, signed)
             self._warm_or_later()
         return stated
 
-    def _remove(self, meta: schema.Meta, stated: Facts) -> None:
-        before = self.head
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self.append(stated)
+    def _span(self, rule: Retention, moment: Moment, last: Head) -> Span:
+        """Return what the next certificate speaks for: what goes now, and what went earlier today."""
+        old = self._meta
+        with self._translating(connection.refused):
+            former = rows.newest_certificate(self._db)
+        if former is not None and retention.takes_in(former, rule, old.purged_seq, moment):
+            return replace(former.spans[0], last=last.seq, head=last.head)
+        return Span(rule.gate, old.epoch, old.purged_seq + 1, last.seq, old.purged_head, last.head)
+
+    def _remove(self, meta: schema.Meta, stated: Facts, signed: Destruction) -> None:
+        with self.together():
+            seq = self.append(stated).seq
+            self._db.execute("INSERT INTO certificate (seq, wire) VALUES (?, ?)", (seq, signed.wire))
+            if signed.count > stated.count:
+                self._db.execute(
+                    "DELETE FROM certificate WHERE seq = (SELECT max(seq) FROM certificate WHERE seq < ?)", (seq,)
+                )
             schema.write_meta(self._db, meta)
             self._db.execute("DELETE FROM scan WHERE seq <= ?", (meta.purged_seq,))
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._stand_at(before)
-            self._roll_back()
-            raise
         self._meta = meta
 
     def checkpoint(self) -> None:

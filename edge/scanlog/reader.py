@@ -12,6 +12,7 @@ from sqlite_utils import Database
 
 from edge.errors import SetupError
 from edge.ledger import chain
+from edge.ledger.destruction import Destruction
 from edge.model.scan import Entry, Head
 from edge.scanlog import rows
 from edge.scanlog.connection import connect_reader
@@ -59,8 +60,15 @@ class ScanLogReader:
         """Return how many presentations were answered `accept`, `refer` and `reject` since a moment."""
         return self._ask(lambda db, _: rows.counts(db, since_ms), rows.no_counts())
 
-    def verify(self) -> Head:
+    def certificates(self) -> list[Destruction]:
+        """Return what this gate signed for when rows went, oldest first, verified."""
+        return self._ask(rows.certificates, [])
+
+    def verify(self, progress: Callable[[int], None] = lambda _: None) -> Head:
         """Walk the whole chain and return where it stands.
+
+        Args:
+            progress: Told the number of the last entry that holds, every thousand entries.
 
         Raises:
             SetupError: There is no log.
@@ -69,7 +77,7 @@ class ScanLogReader:
 
         def walked(db: Database, meta: Meta) -> Head:
             check_tables(db, meta, self._path)
-            return rows.walk(db, meta)
+            return rows.walk(db, meta, progress)
 
         found = self._ask(walked, None)
         if found is None:

@@ -5,14 +5,19 @@ What is decided here is carried out by `ScanLog.purge`.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
+from nacl.signing import SigningKey
 from sqlite_utils import Database
 
 from edge.errors import ReceiptRefused
+from edge.ledger import destruction
+from edge.ledger.destruction import Destruction, Signer, Span
 from edge.ledger.receipt import open_receipt
+from edge.ledger.tokens import DAY_MS as _DAY_MS
 from edge.model.moment import ClockQuality, Moment
-from edge.model.scan import EntryType, Facts
+from edge.model.scan import EntryType, Facts, Receipt
 from edge.scanlog import rows
 from edge.scanlog.schema import Meta
 
@@ -48,21 +53,30 @@ class Retention:
 
 
 def covered_by(receipts: Iterable[bytes], rule: Retention, epoch: bytes, head_at: Callable[[int], bytes | None]) -> int:
-    """Return the number up to which the hub holds this very log, 0 where no receipt says so.
+    """Return the number up to which the hub holds this very log, 0 where no receipt says so."""
+    covering = furthest(receipts, rule, epoch, head_at)
+    return covering.last if covering is not None else 0
+
+
+def furthest(
+    receipts: Iterable[bytes], rule: Retention, epoch: bytes, head_at: Callable[[int], bytes | None]
+) -> Receipt | None:
+    """Return the receipt that covers most of this very log, None where none covers any.
 
     Each is verified here, whatever the caller did. A forged receipt, one of another gate or of an earlier log, and one
     whose head is not ours at that entry prune nothing: such are passed over, for the others still count.
     """
-    covered = 0
+    found: Receipt | None = None
     for wire in receipts:
         try:
             receipt = open_receipt(wire, rule.hub_keys)
         except ReceiptRefused:
             continue
         ours = receipt.gate == rule.gate and receipt.epoch == epoch
-        if ours and receipt.last > covered and head_at(receipt.last) == receipt.head:
-            covered = receipt.last
-    return covered
+        is_more = receipt.last > (found.last if found is not None else 0)
+        if ours and is_more and head_at(receipt.last) == receipt.head:
+            found = receipt
+    return found
 
 
 def last_to_go(db: Database, meta: Meta, covered: int, window: tuple[int, int]) -> int:
@@ -88,11 +102,10 @@ def last_to_go(db: Database, meta: Meta, covered: int, window: tuple[int, int]) 
     return last if _is_worth_it(db, meta, last) else meta.purged_seq
 
 
-def certificate(rule: Retention, meta: Meta, last: int, moment: Moment) -> Facts:
-    """Return the destruction certificate: `count` entries up to number `refers_to` have gone.
+def entry(rule: Retention, meta: Meta, last: int, moment: Moment) -> Facts:
+    """Return what the log states of a purge: `count` entries up to number `refers_to` have gone.
 
-    The head there stays in the log's own row and in the hub's batch; the certificate is an entry like others, so the
-    next batch signs it.
+    The head there stays in the log's own row and in the hub's batch, and is signed for in the certificate.
     """
     return Facts(
         EntryType.PURGE,
@@ -103,6 +116,41 @@ def certificate(rule: Retention, meta: Meta, last: int, moment: Moment) -> Facts
         count=last - meta.purged_seq,
         refers_to=last,
     )
+
+
+def certificate(rule: Retention, gone: Span, moment: Moment, receipt: Receipt, key: SigningKey) -> Destruction:
+    """Return the certificate of a purge, signed by the device.
+
+    Args:
+        rule: The signed retention.
+        gone: What went.
+        moment: Now.
+        receipt: Under which it went.
+        key: The device key.
+    """
+    stated = Destruction(
+        destruction.GATE_PURGE,
+        destruction.ENTRIES,
+        (gone,),
+        moment.unix_ms,
+        retention_s=rule.retention_s,
+        trust_version=rule.trust_version,
+        policy_version=rule.policy_version,
+        signers=(Signer(destruction.ROLE_GATE, key.verify_key.encode()),),
+        receipt_sha256=sha256(receipt.wire).digest(),
+    )
+    return destruction.make(stated, [key])
+
+
+def takes_in(former: Destruction, rule: Retention, purged_seq: int, moment: Moment) -> bool:
+    """Whether the next certificate can speak for a former one, too: so a gate keeps one a day and not one a purge.
+
+    Of the same log and day, under the same policy, and ending where the next one begins.
+    """
+    (span,) = former.spans
+    is_today = former.at_ms // _DAY_MS == moment.unix_ms // _DAY_MS
+    is_alike = (former.policy_version, former.retention_s) == (rule.policy_version, rule.retention_s)
+    return is_today and is_alike and span.gate == rule.gate and span.last == purged_seq
 
 
 def is_sure(moment: Moment) -> bool:

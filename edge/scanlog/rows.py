@@ -4,14 +4,16 @@ What is handed out has been checked to follow: a damaged entry is named, never p
 the one place that writes are left to `edge.scanlog.connection` and `edge.scanlog.log`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 from sqlite_utils import Database
 
 from edge.codec import cbor
-from edge.errors import EncodingRefused, LogDamaged
+from edge.errors import EncodingRefused, LedgerError, LogDamaged
 from edge.ledger import chain, facts
+from edge.ledger.destruction import Destruction, open_purge
 from edge.model.scan import NOT_SHOWN, Entry, EntryType, Facts, Head
 from edge.model.verdict import Outcome
 from edge.scanlog.schema import ASIDE, Meta
@@ -19,6 +21,8 @@ from edge.scanlog.schema import ASIDE, Meta
 _COLUMNS: Final = "seq, body, head, token, sealed"
 _TYPES: Final = ((int,), (bytes,), (bytes,), (bytes, type(None)), (bytes, type(None)))
 _PAGE: Final = 1000
+_CERTIFICATES: Final = 3
+"""The step of the schema that has them."""
 _AT_MS: Final = facts.KEYS["at_ms"]
 _PRESENTATIONS: Final = frozenset((EntryType.SCAN, EntryType.UNKNOWN_CODES))
 _OUTCOMES: Final = {int(outcome): outcome.name.lower() for outcome in Outcome}
@@ -74,8 +78,13 @@ def latest(db: Database, meta: Meta, count: int) -> list[Entry]:
     return entries(db, meta, head_of(db, meta).seq - count + 1, count)[::-1]
 
 
-def walk(db: Database, meta: Meta) -> Head:
+def walk(db: Database, meta: Meta, progress: Callable[[int], None] = lambda _: None) -> Head:
     """Check the database's own structure and every entry from the first that is left, and return where the log stands.
+
+    Args:
+        db: The log.
+        meta: Its own row.
+        progress: Told the number of the last entry that holds, now and then.
 
     Raises:
         LogDamaged: It names the first entry that does not hold.
@@ -90,10 +99,50 @@ def walk(db: Database, meta: Meta) -> Head:
         seq = entry.seq
         if _stated_at_ms(entry) != row[-1]:
             raise _damaged(f"the time column of entry {seq} is not what the entry states")
+        if seq % _PAGE == 0:
+            progress(seq)
     stands = head_of(db, meta)
     if (stands.seq, stands.head) != (seq, head):
         raise _damaged(f"entries after {seq} are missing")
+    certificates(db, meta)
     return stands
+
+
+def certificates(db: Database, meta: Meta) -> list[Destruction]:
+    """Return what this gate signed for when rows went, oldest first; checked against each other and the log.
+
+    Raises:
+        LogDamaged: One does not verify, does not follow the one before it, or is not what the log says.
+    """
+    if meta.schema < _CERTIFICATES:
+        return []
+    found = [_certificate(*row) for row in db.execute("SELECT seq, wire FROM certificate ORDER BY seq")]
+    spans = [stated.spans[0] for stated in found]
+    for before, after in pairwise(spans):
+        if (after.first, after.previous_head) != (before.last + 1, before.head):
+            raise _damaged(f"the certificate of a purge up to entry {after.last} does not follow the one before it")
+    if any(span.epoch != meta.epoch for span in spans):
+        raise _damaged("a certificate is of another log")
+    if spans and (spans[-1].last, spans[-1].head) != (meta.purged_seq, meta.purged_head):
+        raise _damaged(f"the newest certificate ends at entry {spans[-1].last}, the log begins after {meta.purged_seq}")
+    return found
+
+
+def newest_certificate(db: Database) -> Destruction | None:
+    """Return what was signed for at the last purge, None where there was none.
+
+    Raises:
+        LogDamaged: It does not verify.
+    """
+    row = db.execute("SELECT seq, wire FROM certificate ORDER BY seq DESC LIMIT 1").fetchone()
+    return _certificate(*row) if row is not None else None
+
+
+def _certificate(seq: int, wire: bytes) -> Destruction:
+    try:
+        return open_purge(wire)
+    except (LedgerError, TypeError) as bad:
+        raise _damaged(f"the certificate of the purge in entry {seq} does not hold: {bad}") from bad
 
 
 def counts(db: Database, since_ms: int) -> dict[str, int]:

@@ -111,7 +111,19 @@ def _guards(db: Database) -> None:
         BEGIN SELECT RAISE(ABORT, 'an entry goes only by a purge'); END""")
 
 
-STEPS: Final = (Step(1, 1, _tables), Step(2, 1, _guards))
+def _certificates(db: Database) -> None:
+    # Beside the entries: a certificate stays when the entry that tells of its purge goes in its turn.
+    db.execute("CREATE TABLE certificate (seq INTEGER PRIMARY KEY, wire BLOB NOT NULL) STRICT")
+    db.execute("""
+        CREATE TRIGGER certificate_is_never_edited BEFORE UPDATE ON certificate
+        BEGIN SELECT RAISE(ABORT, 'a certificate is never edited'); END""")
+    db.execute("""
+        CREATE TRIGGER certificate_goes_for_a_newer BEFORE DELETE ON certificate
+        WHEN OLD.seq = (SELECT max(seq) FROM certificate)
+        BEGIN SELECT RAISE(ABORT, 'a certificate goes only for a newer one'); END""")
+
+
+STEPS: Final = (Step(1, 1, _tables), Step(2, 1, _guards), Step(3, 1, _certificates))
 
 
 def read_meta(db: Database, path: Path) -> Meta | None:

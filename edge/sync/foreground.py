@@ -11,17 +11,12 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
-from edge.errors import AnswerRefused, BatchRefused, EdgeError, EnrolmentError
-from edge.identity.identity import Identity, identify
+from edge.errors import AnswerRefused, BatchRefused, EdgeError
 from edge.model.settings import Settings
-from edge.scanlog.reader import ScanLogReader
 from edge.sync.client import BUSY, UNKNOWN_GATE
-from edge.sync.outbox import Outbox
+from edge.sync.opening import Opened, opened
 from edge.sync.pusher import Pusher, Result, perform
-from edge.sync.refresher import View, look
-from edge.sync.service import SCANS, TRUST, open_store
 from edge.sync.session import Action, Session
-from edge.sync.store import FILE, SyncStore
 from edge.sync.transport import Transport
 from edge.sync.transports.http import HttpTransport
 
@@ -62,29 +57,24 @@ def push_now(settings: Settings, *, now_ms: Callable[[], int], report: Callable[
         ConfigError: The address of the hub is none.
         LedgerError: The scan log or `sync.db` cannot be used.
     """
-    state = Path(settings.state)
-    identity = _identity(state)
     sync = settings.sync
-    store, _ = open_store(state / FILE)
-    with closing(store), closing(HttpTransport(sync.hub or identity.enrolment.hub_url, sync.timeout_s)) as transport:
-        run = _Run(settings, identity, store, transport)
-        return run.go(now_ms, report)
+    with (
+        opened(Path(settings.state), now_ms() // 1000) as gate,
+        closing(HttpTransport(sync.hub or gate.identity.enrolment.hub_url, sync.timeout_s)) as transport,
+    ):
+        return _Run(settings, gate, transport).go(now_ms, report)
 
 
 class _Run:
-    def __init__(self, settings: Settings, identity: Identity, store: SyncStore, transport: Transport) -> None:
-        state = Path(settings.state)
-        view = look(state / TRUST, View())
-        self._keys = {**view.believed.hub_keys, **identity.enrolment.hub_keys}
+    def __init__(self, settings: Settings, gate: Opened, transport: Transport) -> None:
+        self._keys = gate.hub_keys
         self._transport = transport
-        self._outbox = Outbox(store, ScanLogReader(state / SCANS), identity.key)
-        self._believed = view.believed
-        session = Session(settings.sync, SystemRandom().random, was_online=store.was_online())
+        self._outbox = gate.outbox
+        session = Session(settings.sync, SystemRandom().random, was_online=gate.outbox.store.was_online())
         session.urge()
-        self._pusher = Pusher(session, self._outbox, identity.key, dict)
+        self._pusher = Pusher(session, self._outbox, gate.identity.key, dict)
 
     def go(self, now_ms: Callable[[], int], report: Callable[[Progress], None]) -> Progress:
-        self._outbox.set_trust(self._believed.digest, self._believed.versions_at(now_ms() // 1000))
         began_with = self._outbox.standing().backlog
         until = time.monotonic() + PATIENCE_S
         while True:
@@ -124,10 +114,3 @@ def _failure(result: Result) -> EdgeError | None:
     if isinstance(result, BatchRefused) and result.kind != UNKNOWN_GATE:
         return None
     return None if isinstance(result, AnswerRefused) and result.status in BUSY else result
-
-
-def _identity(state: Path) -> Identity:
-    identity = identify(state)
-    if identity is None:
-        raise EnrolmentError("This gate is not enrolled yet.", "Run: edge provision enroll CODE")
-    return identity

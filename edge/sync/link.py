@@ -25,6 +25,8 @@ class LinkState:
         last_push_ms: When the newest receipt came, or None.
         last_refresh_ms: When trust was last found up to date, or None.
         findings: What a person should know about it.
+        clock_ahead_ms: How far the gate's clock is ahead of the hub's, milliseconds, or None.
+        clock_unsure_ms: How much that may be off: half the round trip.
     """
 
     link: Link
@@ -33,6 +35,8 @@ class LinkState:
     last_push_ms: int | None = None
     last_refresh_ms: int | None = None
     findings: tuple[Finding, ...] = ()
+    clock_ahead_ms: int | None = None
+    clock_unsure_ms: int | None = None
 
 
 class LinkFile:
@@ -94,6 +98,8 @@ def read_link(state: Path) -> LinkState | None:
             int(content["backlog"]),
             _number(content["last_push_ms"]),
             _number(content["last_refresh_ms"]),
+            clock_ahead_ms=_number(content.get("clock_ahead_ms")),
+            clock_unsure_ms=_number(content.get("clock_unsure_ms")),
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         # A power cut may leave it empty: it holds nothing that is not found out again.
@@ -114,6 +120,8 @@ def _encoded(state: LinkState) -> bytes:
         "backlog": state.backlog,
         "last_push_ms": state.last_push_ms,
         "last_refresh_ms": state.last_refresh_ms,
+        "clock_ahead_ms": state.clock_ahead_ms,
+        "clock_unsure_ms": state.clock_unsure_ms,
         "findings": findings,
     }
     return json.dumps(document, ensure_ascii=False).encode()

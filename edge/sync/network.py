@@ -9,6 +9,7 @@ from typing import Final
 _INTERFACES: Final = Path("/sys/class/net")
 _ROUTES: Final = Path("/proc/net/route")
 _LOOPBACK: Final = "lo"
+_CARRIER: Final = "carrier "
 _CARRYING: Final = frozenset(("up", "unknown"))
 _ANYWHERE: Final = "00000000"
 _MAX_BYTES: Final = 64 << 10
@@ -19,13 +20,18 @@ def ways_out(interfaces: Path = _INTERFACES, routes: Path = _ROUTES) -> frozense
     return frozenset([*_carriers(interfaces), *_default_routes(routes)])
 
 
+def is_cut_off(ways: frozenset[str]) -> bool:
+    """Whether no interface has a carrier: then nobody but this machine itself can answer."""
+    return not any(way.startswith(_CARRIER) for way in ways)
+
+
 def _carriers(interfaces: Path) -> list[str]:
     try:
         names = [interface.name for interface in interfaces.iterdir() if interface.name != _LOOPBACK]
     except OSError:
         # Not Linux, or hidden by the unit: the back-off's bound holds without it.
         return []
-    return [f"carrier {name}" for name in names if _read(interfaces / name / "operstate").strip() in _CARRYING]
+    return [f"{_CARRIER}{name}" for name in names if _read(interfaces / name / "operstate").strip() in _CARRYING]
 
 
 def _default_routes(routes: Path) -> list[str]:

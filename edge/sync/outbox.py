@@ -5,6 +5,7 @@ under a receipt whose head is our own; a refused batch is set aside with the rea
 and no clock here: times are arguments.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -20,6 +21,8 @@ from edge.sync.store import Kept, Mark, SyncStore
 
 UNANSWERED: Final = "unanswered"
 """Kind of a batch that never got an answer while the hub answered everything else."""
+LEAST_HALVED: Final = 4096
+"""Whatever refuses less than this for its size, bytes, means something else."""
 NO_LOG: Final = Head(bytes(8), 0, chain.GENESIS)
 
 
@@ -76,9 +79,11 @@ class Outbox:
         self.store = store
         self._log = log
         self._key = key
-        self._gate = device.gate_id(key.verify_key.encode())
+        self.gate = device.gate_id(key.verify_key.encode())
+        """Gate id, 16 bytes."""
         self._trust: tuple[bytes, tuple[int, int]] = (b"", (0, 0))
         self._is_ours = False
+        self._most_bytes = batch.MAX_WIRE
 
     def set_trust(self, digest: bytes, versions: tuple[int, int]) -> None:
         """Name the trust snapshot that batches cut from now on were made under."""
@@ -123,6 +128,43 @@ class Outbox:
             mark = self.store.mark(head.epoch)
             return self._next_of_log(head, mark, mine, passed_over) if mark is not None else None
 
+    def everything(self) -> Iterator[Kept]:
+        """Give every batch that no receipt covers, refused ones too, older logs first; what is not cut yet is cut.
+
+        Raises:
+            LogDamaged: The log does not lead on from what the hub holds.
+            LedgerError: The scan log or `sync.db` cannot be read or written.
+        """
+        head = self.head()
+        self._disown(head)
+        at = self.store.mark(head.epoch) or self._beginning()
+        mine: list[Kept] = []
+        for kept in self.store.batches():
+            if kept.epoch == head.epoch:
+                mine.append(kept)
+            else:
+                yield kept
+        for kept in mine:
+            while kept.first > at.last + 1:
+                yield (cut := self._cut_once(head, at, kept.first - 1))
+                at = Mark(cut.last, cut.head)
+            yield kept
+            at = Mark(kept.last, kept.head) if kept.last > at.last else at
+        while head.seq > at.last:
+            yield (cut := self._cut_once(head, at, head.seq))
+            at = Mark(cut.last, cut.head)
+
+    def _beginning(self) -> Mark:
+        """Return where the log begins: the hub never said how far it holds it, and is given all there is."""
+        first = self._log.first
+        return Mark(first - 1, self._log.head_at(first - 1) or chain.GENESIS)
+
+    def _cut_once(self, head: Head, at: Mark, last: int) -> Kept:
+        with self.store.writing():
+            # Another process may have cut there since we looked.
+            found = self.store.batch_from(head.epoch, at.last + 1)
+            return found if found is not None else self._cut(head, at, last)
+
     def next_parked(self, passed_over: frozenset[int]) -> Kept | None:
         """Return a refused batch to send again, or None: of each log the oldest, the others follow from it.
 
@@ -154,18 +196,73 @@ class Outbox:
             ReceiptRefused: It is for another gate, log or head, or does not cover the batch: nothing changes.
             LedgerError: The scan log or `sync.db` cannot be read or written.
         """
-        if receipt.gate != self._gate or receipt.epoch != kept.epoch:
-            raise ReceiptRefused("the receipt is for another gate or another log")
+        if receipt.epoch != kept.epoch:
+            raise ReceiptRefused("the receipt is for another log", kind="other_log")
         if receipt.last < kept.last:
-            raise ReceiptRefused("the receipt does not cover the batch")
-        if receipt.head != self._own_head(kept, receipt.last):
-            raise ReceiptRefused("the receipt names another head than this gate's log has there")
+            raise ReceiptRefused("the receipt does not cover the batch", kind="short")
+        return self._take(receipt, taken_ms, kept)
+
+    def take(self, receipt: Receipt, taken_ms: int) -> bool:
+        """Take a receipt that came by itself, on a stick; return whether refused batches only waited for it.
+
+        Args:
+            receipt: Signed by our hub.
+            taken_ms: The time, Unix milliseconds.
+
+        Raises:
+            ReceiptRefused: It is for another gate, log or head, or says nothing new: nothing changes.
+            LedgerError: The scan log or `sync.db` cannot be read or written.
+        """
+        if receipt.gate != self.gate:
+            raise ReceiptRefused("the receipt is for another gate", kind="other_gate")
+        batches = [kept for kept in self.store.batches() if kept.epoch == receipt.epoch]
+        if not batches and self.head().epoch != receipt.epoch:
+            raise ReceiptRefused("the receipt is for another log", kind="other_log")
+        mark = self.store.mark(receipt.epoch)
+        if mark is not None and receipt.last <= mark.last and not any(kept.last <= receipt.last for kept in batches):
+            raise ReceiptRefused("the receipt covers nothing that still waits", kind="old")
+        return self._take(receipt, taken_ms)
+
+    def _take(self, receipt: Receipt, taken_ms: int, kept: Kept | None = None) -> bool:
+        if receipt.gate != self.gate:
+            raise ReceiptRefused("the receipt is for another gate", kind="other_gate")
+        if receipt.head != self._own_head(receipt, kept):
+            raise ReceiptRefused("the receipt names another head than this gate's log has there", kind="other_head")
         with self.store.writing():
             self.store.settle(receipt, taken_ms)
-            mark = self.store.mark(kept.epoch)
+            mark = self.store.mark(receipt.epoch)
             if mark is None or mark.last < receipt.last:
-                self.store.set_mark(kept.epoch, Mark(receipt.last, receipt.head))
-            return any(other.kind == "gap" and other.epoch == kept.epoch for other in self.store.batches())
+                self.store.set_mark(receipt.epoch, Mark(receipt.last, receipt.head))
+            return any(other.kind == "gap" and other.epoch == receipt.epoch for other in self.store.batches())
+
+    def halve(self, kept: Kept) -> bool:
+        """Cut a batch that is too large for the way to the hub in two, from its own bytes; later ones are cut smaller.
+
+        The hub finds by the chain what it may hold of it already.
+
+        Returns:
+            Whether it was cut; False where it is too small for that, or not ours to sign.
+
+        Raises:
+            LedgerError: `sync.db` cannot be read or written.
+        """
+        with self.store.writing():
+            wire = self.store.wire(kept.number)
+            if wire is None or len(wire) < LEAST_HALVED or kept.first == kept.last:
+                return False
+            try:
+                whole = batch.open_batch(wire, self._key.verify_key.encode())
+            except BatchRefused:
+                # Another key's, or of a later version.
+                return False
+            self._most_bytes = min(self._most_bytes, len(wire) // 2 + LEAST_HALVED)
+            self.store.drop(kept.number)
+            head, middle = whole.header.previous_head, (len(whole.entries) + 1) // 2
+            for part in (whole.entries[:middle], whole.entries[middle:]):
+                cut = Cut(self.gate, kept.epoch, head, whole.header.trust_digest, whole.header.trust_versions)
+                head = part[-1].head
+                self.store.keep(kept.epoch, part[0].seq, Mark(part[-1].seq, head), batch.make(part, cut, self._key))
+        return True
 
     def learn(self, watermark: Watermark) -> str:
         """Take in how far the hub says it holds the log.
@@ -179,7 +276,7 @@ class Outbox:
             LedgerError: The scan log or `sync.db` cannot be read or written.
         """
         head = self._log.head or NO_LOG
-        if watermark.gate != self._gate or watermark.epoch not in {head.epoch, NO_LOG.epoch}:
+        if watermark.gate != self.gate or watermark.epoch not in {head.epoch, NO_LOG.epoch}:
             raise ReceiptRefused("the watermark is for another gate or another log")
         if watermark.epoch == NO_LOG.epoch:
             # Asked before the log began.
@@ -194,8 +291,7 @@ class Outbox:
             return ""
         if mark is None:
             # Where the two part is the hub's to find out: it gets all there is, and keeps the evidence.
-            first = self._log.first
-            self.store.set_mark(head.epoch, Mark(first - 1, self._log.head_at(first - 1) or chain.GENESIS))
+            self.store.set_mark(head.epoch, self._beginning())
         if watermark.last > head.seq:
             return "rollback"
         return "fork" if ours is not None else "gap"
@@ -217,7 +313,7 @@ class Outbox:
     def _is_strange(self, kept: Kept) -> bool:
         wire = self.store.wire(kept.number)
         try:
-            return wire is not None and batch.header_of(wire)[0].gate != self._gate
+            return wire is not None and batch.header_of(wire)[0].gate != self.gate
         except BatchRefused:
             # Of a later version: left to whoever can read it.
             return False
@@ -247,21 +343,21 @@ class Outbox:
                 f"The scan log lacks entry {at.last + 1}.",
                 "Look at it with: edge scans verify. Nothing was sent or removed.",
             )
-        cut = Cut(self._gate, head.epoch, at.head, *self._trust)
+        cut = Cut(self.gate, head.epoch, at.head, *self._trust)
         wire = batch.make(entries, cut, self._key)
-        while len(wire) > batch.MAX_WIRE:
+        while len(wire) > self._most_bytes and len(entries) > 1:
             entries = entries[: (len(entries) + 1) // 2]
             wire = batch.make(entries, cut, self._key)
         return self.store.keep(head.epoch, entries[0].seq, Mark(entries[-1].seq, entries[-1].head), wire)
 
-    def _own_head(self, kept: Kept, seq: int) -> bytes | None:
-        if seq == kept.last:
-            return kept.head
-        for other in self.store.batches():
-            if other.epoch == kept.epoch and other.last == seq:
+    def _own_head(self, receipt: Receipt, kept: Kept | None) -> bytes | None:
+        # The batch itself first: the process beside this one may have let its row go under the same receipt.
+        batches = self.store.batches()
+        for other in [kept, *batches] if kept is not None else batches:
+            if other.epoch == receipt.epoch and other.last == receipt.last:
                 return other.head
         head = self._log.head
-        return self._log.head_at(seq) if head is not None and head.epoch == kept.epoch else None
+        return self._log.head_at(receipt.last) if head is not None and head.epoch == receipt.epoch else None
 
 
 def standing_of(store: SyncStore, head: Head) -> Standing:

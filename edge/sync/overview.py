@@ -9,8 +9,8 @@ from edge.errors import SetupError
 from edge.model.scan import Head
 from edge.scanlog.reader import ScanLogReader
 from edge.sync.link import LinkState, read_link
+from edge.sync.opening import SCANS
 from edge.sync.outbox import NO_LOG, standing_of
-from edge.sync.service import SCANS
 from edge.sync.session import Link
 from edge.sync.store import FILE, Kept, SyncStore, Taken
 
@@ -54,6 +54,8 @@ class Overview:
             "parked": [_parked(kept) for kept in self.parked],
             "last_push_ms": self.last_push_ms,
             "last_refresh_ms": self.link.last_refresh_ms if self.link is not None else None,
+            "clock_ahead_ms": self.link.clock_ahead_ms if self.link is not None else None,
+            "clock_unsure_ms": self.link.clock_unsure_ms if self.link is not None else None,
         }
 
 

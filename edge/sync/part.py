@@ -17,7 +17,8 @@ from edge.relay.desk import RelayDesk
 from edge.relay.question import FILE as RELAY_SOCKET
 from edge.scanlog.reader import ScanLogReader
 from edge.sync.link import LinkFile, LinkState
-from edge.sync.service import SCANS, Service
+from edge.sync.opening import SCANS
+from edge.sync.service import Service
 from edge.sync.session import Link
 from edge.sync.transports.http import HttpTransport
 

@@ -5,6 +5,7 @@ so with a thread for the network, `edge sync push` in the foreground, the tests 
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -39,11 +40,28 @@ class Job:
         action: `beat`, `push`, `retry` or `hold`.
         message: What is sent, empty for `hold`.
         kept: The batch that is sent, or None.
+        at: When it was made, seconds of the steady clock.
+        at_ms: The gate's time then, Unix milliseconds.
     """
 
     action: Action
     message: bytes = b""
     kept: Kept | None = None
+    at: float = 0.0
+    at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """How the gate's clock stands to the hub's.
+
+    Attributes:
+        ahead_ms: How far it is ahead, milliseconds, counted at the middle of the exchange.
+        unsure_ms: Half the round trip: so far it may be off, whichever way was the slow one.
+    """
+
+    ahead_ms: int
+    unsure_ms: int
 
 
 def perform(job: Job, transport: Transport, hub_keys: Mapping[str, bytes]) -> Result:
@@ -86,6 +104,8 @@ class Pusher:
         """What the last exchange met, in words, empty where it went well."""
         self.trouble: LedgerError | None = None
         """What keeps this machine from doing its side, or None."""
+        self.offset: Offset | None = None
+        """How the clock stood at the last heartbeat, or None before the first."""
         self._is_cutting_troubled = False
 
     def next(self, now: float, now_ms: int, standing: Standing) -> Job | None:
@@ -107,7 +127,7 @@ class Pusher:
             self._note_trouble(error, now)
             return None
         if action is Action.BEAT:
-            return Job(action, self._heartbeat(now_ms, standing))
+            return Job(action, self._heartbeat(now_ms, standing), at=now, at_ms=now_ms)
         return Job(action) if action is Action.HOLD else None
 
     def done(self, job: Job, result: Result, now: float, now_ms: int) -> None:
@@ -180,6 +200,8 @@ class Pusher:
         except LedgerError:
             head = NO_LOG
         health = {**self._health(), "backlog": standing.backlog, "parked": standing.parked}
+        if self.offset is not None:
+            health |= {"clock_ahead_ms": self.offset.ahead_ms, "clock_unsure_ms": self.offset.unsure_ms}
         return enrolment.make_heartbeat(
             Heartbeat(self._gate, head.epoch, head.seq, head.head, now_ms, health), self._key
         )
@@ -190,14 +212,14 @@ class Pusher:
             return
         self.failure = ""
         if isinstance(result, Watermark):
-            self._learn(result, now, now_ms)
+            self._learn(job, result, now, now_ms)
         elif isinstance(result, Receipt):
             if job.kept is not None:
                 self._settle(job.kept, result, now, now_ms)
         else:
             self.session.on_hold(now, was_open=result)
 
-    def _learn(self, watermark: Watermark, now: float, now_ms: int) -> None:
+    def _learn(self, job: Job, watermark: Watermark, now: float, now_ms: int) -> None:
         try:
             self._disputed = self.outbox.learn(watermark)
             if not self._is_cutting_troubled:
@@ -207,6 +229,9 @@ class Pusher:
         except LedgerError as error:
             # The hub is there all the same.
             self._note_trouble(error, now)
+        # The hub read its clock somewhere between our two readings.
+        half_ms = math.ceil(max(0.0, now - job.at) * 500)
+        self.offset = Offset(job.at_ms + half_ms - watermark.at_ms, half_ms)
         self._refused = ("", "")
         self.session.on_watermark(now, heartbeat_s=watermark.heartbeat_s, slot_s=watermark.slot_s)
         kept, self._doubted = self._doubted, None
@@ -254,6 +279,11 @@ class Pusher:
     def _park(self, job: Job, refused: BatchRefused, now: float, now_ms: int) -> None:
         kept = job.kept
         if kept is None:
+            return
+        if refused.kind == client.TOO_LARGE and self.outbox.halve(kept):
+            _LOG.info("batch %d to %d is cut in two: %s", kept.first, kept.last, refused.message)
+            self._strikes.pop(kept.number, None)
+            self.session.on_parked(now)
             return
         _LOG.warning("batch %d to %d refused: %s, %s", kept.first, kept.last, refused.kind, refused.message)
         self.outbox.store.park(kept.number, refused.kind, refused.message, now_ms)

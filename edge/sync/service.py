@@ -18,19 +18,20 @@ from edge.model.finding import Finding
 from edge.model.scan import Entry, EntryType
 from edge.model.settings import Settings
 from edge.scanlog.reader import ScanLogReader
+from edge.sync.carrier import Visit, visit
 from edge.sync.errands import Errands, Inbox
+from edge.sync.health import health_of
 from edge.sync.link import LinkFile, LinkState
-from edge.sync.network import ways_out
+from edge.sync.network import is_cut_off, ways_out
+from edge.sync.opening import SCANS, TRUST, open_store
 from edge.sync.outbox import NO_LOG, Outbox, Standing
 from edge.sync.pusher import Job, Pusher, Result, perform
 from edge.sync.refresher import Believed, Outcome, Schedule, Stick, View, findings, look, refresh, try_stick
 from edge.sync.session import Link, Session
-from edge.sync.store import FILE, SyncStore, set_aside
+from edge.sync.store import FILE
 from edge.sync.transport import Transport
 from edge.trust.fetchers import Way
 
-SCANS: Final = "scans.db"
-TRUST: Final = "trust"
 _TICK_S: Final = 0.25
 _STANDING_EVERY_S: Final = 0.5
 _LOOK_EVERY_S: Final = 30.0
@@ -87,6 +88,8 @@ class Service:
         self._refreshed = Outcome()
         self._stick = Stick()
         self._stick_at = float("-inf")
+        self._visit = Visit()
+        self._visit_at = float("-inf")
         self._standing = Standing(NO_LOG, 0, 0, needs_mark=False)
         self._standing_at = float("-inf")
         self._unreadable: EdgeError | None = None
@@ -130,6 +133,9 @@ class Service:
         self._standing_at = now
         ways = ways_out()
         if ways != self._ways:
+            if is_cut_off(ways) and not is_cut_off(self._ways):
+                # Seen at once, not at the end of a time-out; a hub on this machine answers the heartbeat that follows.
+                self._session.on_failure(now)
             self._ways = ways
             self._session.on_network_changed(now)
             if self._hub.is_idle:
@@ -183,6 +189,10 @@ class Service:
             self._stick_at = now + _STICK_EVERY_S
             mount, before = Path(mirror.stick), self._stick
             self._mirror.send(lambda: try_stick(folder, mount, before, now_s), self._on_stick)
+        elif mirror.stick and now >= self._visit_at:
+            self._visit_at = now + _STICK_EVERY_S
+            state, seen = Path(self._settings.state), self._visit
+            self._mirror.send(lambda: visit(state, Path(mirror.stick), seen, now, self._now_ms), self._on_visit)
         elif self._trust_url and self._schedule.is_due(now):
             way = Way(self._settings.sync.timeout_s, ca_file=mirror.ca_file, proxy=mirror.proxy)
             self._mirror.send(lambda: refresh(folder, self._trust_url, way, now_s), self._on_refreshed)
@@ -212,7 +222,19 @@ class Service:
         elif str(stick.outcome.error) != str(before.outcome.error):
             _LOG.warning("update stick not taken: %s", stick.outcome.error)
 
+    def _on_visit(self, visit: Visit) -> None:
+        before, self._visit = self._visit, visit
+        if visit is before or not visit.stamp:
+            return
+        done, back = visit.carried.exported, visit.carried.returned
+        if done.written or back.taken:
+            _LOG.info("stick: %d entries written, %d receipts taken from it", done.entries, back.taken)
+            self._standing_at = float("-inf")
+        for found in visit.findings():
+            _LOG.warning("stick: %s", found.params["message"])
+
     def _show(self, now: float) -> None:
+        offset = self._pusher.offset
         state = LinkState(
             self._session.link,
             self._now_ms(),
@@ -220,6 +242,8 @@ class Service:
             self._said[0],
             self._link.shown.last_refresh_ms,
             tuple(self._findings()),
+            offset.ahead_ms if offset is not None else None,
+            offset.unsure_ms if offset is not None else None,
         )
         try:
             self._link.show(state, now)
@@ -241,6 +265,7 @@ class Service:
             )
         for outcome in (self._refreshed, self._stick.outcome):
             found += findings(outcome, is_online=self._session.link is Link.ONLINE)
+        found += self._visit.findings()
         trouble = self._unreadable or self._pusher.trouble
         if trouble is not None:
             found.append(Finding("sync.failed", params={"message": str(trouble)}))
@@ -250,27 +275,11 @@ class Service:
 
     def _health(self) -> Mapping[str, int | str]:
         believed: Believed = self._view.believed
-        if not believed.issued_at:
-            return {}
-        age_s = max(0, self._now_ms() // 1000 - believed.issued_at)
-        return {"trust_version": believed.versions[0], "trust_age_s": age_s}
-
-
-def open_store(path: Path) -> tuple[SyncStore, str]:
-    """Open `sync.db`; a damaged one is moved aside and begun anew, for the scan log has every scan.
-
-    Returns:
-        The store, and the name a damaged one was given, empty where none was.
-
-    Raises:
-        LedgerError: It cannot be had.
-    """
-    try:
-        return SyncStore(path), ""
-    except LogDamaged as damaged:
-        aside = set_aside(path)
-        _LOG.warning("%s Kept as %s, begun anew.", damaged.message, aside.name)
-        return SyncStore(path), aside.name
+        found = health_of(Path(self._settings.state), self._log)
+        if believed.issued_at:
+            age_s = max(0, self._now_ms() // 1000 - believed.issued_at)
+            found |= {"trust_version": believed.versions[0], "trust_age_s": age_s}
+        return found
 
 
 def _type_of(entry: Entry) -> EntryType | None:

@@ -28,6 +28,7 @@ _MOST_ASKED_S: Final = 900.0
 _HEARTBEAT_S: Final = (1, 3600)
 _FIRST_HEARTBEAT_S: Final = 30.0
 _MOST_DOUBLINGS: Final = 10
+_SLOT_TRIES: Final = 6
 
 
 class Link(StrEnum):
@@ -110,12 +111,18 @@ class Session:
         self._waiting_since: float | None = None
         self._signed_at = float("-inf")
         self._is_draining = False
+        self._has_slot = False
+        """The hub, or somebody in its name, gave a time to come: what waits goes then, without asking first again."""
 
     def next(self, now: float, demand: Demand) -> Step:
         """Return what to do at `now`."""
         self._note(now, demand)
         if now < self._quiet_until:
             return Step(Action.WAIT, self._quiet_until)
+        if self._has_slot and demand.waiting and not demand.needs_mark:
+            # After an outage every gate asks at once; whoever has its turn must not queue twice.
+            self._is_draining = True
+            return Step(Action.PUSH, now)
         if self.link is not Link.ONLINE or now >= self._beat_at or (demand.needs_mark and now >= self._mark_from):
             return Step(Action.BEAT, now)
         if now >= max(self._push_from, self._push_retry_at):
@@ -126,7 +133,7 @@ class Session:
                 return Step(Action.PUSH, now)
         if now >= self._hold_at:
             return Step(Action.HOLD, now)
-        return Step(Action.WAIT, min(self._beat_at, self._hold_at))
+        return Step(Action.WAIT, min(self._beat_at, self._hold_at, self._push_at(now, demand)))
 
     def on_watermark(self, now: float, *, heartbeat_s: float, slot_s: float) -> None:
         """The hub answered a heartbeat, signed.
@@ -136,7 +143,8 @@ class Session:
             heartbeat_s: When it wants the next.
             slot_s: How long a backlog is to wait for its turn.
         """
-        slot_at = now + _clamped(slot_s, (0, _MOST_ASKED_S))
+        self._has_slot = False
+        slot_at = now + _clamped(slot_s, (0, _MOST_ASKED_S)) + (self._random() if slot_s > 0 else 0)
         if self.link is not Link.ONLINE:
             # A link that returns starts the push, however little waits.
             self._is_draining = True
@@ -159,8 +167,13 @@ class Session:
             now: When.
             frees_parked: Whether refused batches only waited for what went.
         """
+        self._has_slot = False
         self._push_failures = 0
         self._push_retry_at = now
+        if self.link is not Link.ONLINE:
+            # Signed is signed: the heartbeat that was due can wait, and not at the moment of all the others.
+            self._beat_at = max(self._beat_at, now + self._heartbeat_s * self._random())
+            self._parked_at = now
         if frees_parked:
             self._parked_at = now
         self._signed(now)
@@ -172,6 +185,7 @@ class Session:
             now: When.
             is_behind: Whether the hub lacks what came before it: how far it is then decides what goes next.
         """
+        self._has_slot = False
         self._push_failures = 0
         self._hold_at = now + WATCH_EVERY_S
         if is_behind:
@@ -192,12 +206,14 @@ class Session:
 
     def on_doubt(self, now: float) -> None:
         """A push met something that is no answer of the hub: a heartbeat shows whether the hub is there at all."""
+        self._has_slot = False
         self._push_failures += 1
         self._push_retry_at = now + self._jitter(RETRY_CAP_S, self._push_failures)
         self._beat_at = now
 
     def on_trouble(self, now: float) -> None:
         """This machine could not do its side (a full disk, an unreadable log): nothing is sent for a while."""
+        self._has_slot = False
         self._push_retry_at = now + TROUBLE_EVERY_S
         self._parked_at = max(self._parked_at, now + TROUBLE_EVERY_S)
 
@@ -207,7 +223,10 @@ class Session:
         if retry_after_s is None:
             wait_s = self._jitter(RETRY_CAP_S, self._failures)
         else:
-            wait_s = _clamped(retry_after_s, (_LEAST_BUSY_S, _MOST_ASKED_S))
+            # A slot is in whole seconds: within its second nobody comes with the others.
+            wait_s = _clamped(retry_after_s, (_LEAST_BUSY_S, _MOST_ASKED_S)) + self._random()
+        self._has_slot = retry_after_s is not None
+        self._failures = 0 if self._has_slot else self._failures
         self._quiet_until = now + wait_s
         self._hold_at = self._quiet_until
         # Anybody can say 503. A hub that has signed nothing for two heartbeats is not known to be there.
@@ -216,12 +235,15 @@ class Session:
 
     def on_refused(self, now: float) -> None:
         """The hub answers that it does not take this gate."""
+        self._has_slot = False
         self._failures += 1
         self._lose()
         self._quiet_until = now + self._jitter(REFUSED_CAP_S, self._failures)
 
     def on_failure(self, now: float) -> None:
         """Nobody answered, or somebody who is not the hub."""
+        # Whoever meets a crowd at the door in its turn keeps the turn, for a few tries.
+        self._has_slot = self._has_slot and self._failures < _SLOT_TRIES
         self._failures += 1
         self._lose()
         self._quiet_until = now + self._jitter(RETRY_CAP_S, self._failures)
@@ -254,6 +276,16 @@ class Session:
             or demand.waiting >= self._settings.push_at
             or now >= self._waiting_since + self._settings.push_after_s
         )
+
+    def _push_at(self, now: float, demand: Demand) -> float:
+        """Return when a push or a retry may be due, infinity where nothing waits for one."""
+        open_at = max(self._push_from, self._push_retry_at)
+        due = [max(open_at, self._parked_at)] if demand.parked else []
+        if demand.waiting and self._waiting_since is not None:
+            is_worth = self._is_draining or demand.waiting >= self._settings.push_at
+            due.append(open_at if is_worth else max(open_at, self._waiting_since + self._settings.push_after_s))
+        # Whoever waits until a time that has passed would never rest.
+        return min((at for at in due if at > now), default=float("inf"))
 
     def _signed(self, now: float) -> None:
         self.link = Link.ONLINE

@@ -223,6 +223,11 @@ class SyncStore:
         )
         return self._kept("WHERE epoch = ? AND first = ?", epoch, first)[0]
 
+    def batch_from(self, epoch: bytes, first: int) -> Kept | None:
+        """Return the batch of a log that begins at an entry, or None."""
+        found = self._kept("WHERE epoch = ? AND first = ?", epoch, first)
+        return found[0] if found else None
+
     def park(self, number: int, kind: str, message: str, at_ms: int) -> None:
         """Set a batch aside with the reason; its bytes stay."""
         self._do(

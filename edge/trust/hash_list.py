@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from edge.errors import ListRefused, TrustError
-from edge.model.trust import HashKind
+from edge.model.credential import HashKind
 
 MAGIC: Final = b"EHL1"
 HEADER_BYTES: Final = 16

@@ -11,7 +11,7 @@ from tuf.api.metadata import Key  # type: ignore[attr-defined]  # documented the
 
 from edge.codec.ed25519 import refuse_weak_point, signing_forms
 from edge.errors import EncodingRefused, TrustError
-from edge.model.trust import IssuerKey
+from edge.model.trust import Anchor, IssuerKey
 
 ED25519 = "ed25519"
 
@@ -49,6 +49,7 @@ def check_uses(
     *,
     auditor: bytes | None,
     roles: frozenset[bytes],
+    anchors: Iterable[Anchor] = (),
 ) -> None:
     """Check that no key serves two uses.
 
@@ -57,6 +58,7 @@ def check_uses(
         hub_keys: Keys that sign receipts and time codes.
         auditor: The X25519 key that personal fields are sealed to, or None.
         roles: Keys that sign metadata.
+        anchors: Keys of other systems.
 
     Raises:
         TrustError: One does; the message names both uses.
@@ -67,6 +69,7 @@ def check_uses(
     named = chain(
         ((key.public, f"a key of issuer {key.issuer}") for keys in issuer_keys.values() for key in keys),
         ((public, "a key of a hub") for public in hub_keys),
+        ((anchor.public, f"a foreign key of issuer {anchor.issuer}") for anchor in anchors),
     )
     for public, use in named:
         other = uses.setdefault(public, use)

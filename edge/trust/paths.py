@@ -23,6 +23,7 @@ NATIONAL: Final = (*REQUIRED, VENUES, CODES, HUBS, AUDITOR)
 # The shortest GB/T 2260 prefix, or a national name.
 _ISSUER_ID: Final = re.compile(r"(?:[0-9]{2}|[0-9]{4}|[0-9]{6}|[a-z][a-z0-9-]{1,15})")
 _KEYS: Final = re.compile(rf"issuers/({_ISSUER_ID.pattern})/keys\.json")
+_ANCHORS: Final = re.compile(rf"issuers/({_ISSUER_ID.pattern})/anchors\.json")
 _STATUS: Final = re.compile(rf"issuers/({_ISSUER_ID.pattern})/status/([1-9][0-9]{{0,5}})\.cbor")
 # A list in parts (docs/adr/0022-revocation-lists.md): its base, the bitmaps the base names, deltas, hashes.
 _LIST_FILE: Final = re.compile(
@@ -66,6 +67,17 @@ def keys_of(path: str) -> str | None:
     return found[1] if found else None
 
 
+def anchors_path(issuer: str) -> str:
+    """Return the path of the foreign keys that go by an issuer id of ours."""
+    return f"issuers/{issuer}/anchors.json"
+
+
+def anchors_of(path: str) -> str | None:
+    """Return the issuer whose foreign keys stand at `path`, or None."""
+    found = _ANCHORS.fullmatch(path)
+    return found[1] if found else None
+
+
 def status_of(path: str) -> tuple[str, int] | None:
     """Return the issuer and number of the status list at `path`, or None."""
     found = _STATUS.fullmatch(path)
@@ -104,5 +116,9 @@ def list_file_of(path: str) -> tuple[ListFile, str, int, int] | None:
 def is_gate_target(path: str) -> bool:
     """Whether a gate reads the target at `path`."""
     return (
-        path in NATIONAL or keys_of(path) is not None or status_of(path) is not None or list_file_of(path) is not None
+        path in NATIONAL
+        or keys_of(path) is not None
+        or anchors_of(path) is not None
+        or status_of(path) is not None
+        or list_file_of(path) is not None
     )

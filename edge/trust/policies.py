@@ -17,6 +17,7 @@ from edge.model.rules import DAY_MIN, HEALTHS, Condition, Hours, Relay, Rules, S
 from edge.model.trust import Policy
 from edge.trust import paths
 from edge.trust.fields import MAX_VERSION, SCHEMA, Document, Fields, parsed
+from edge.trust.live_rules import live_rules, live_window_s
 from edge.trust.targets import KINDS, issuer_id, kinds, prefixes
 
 RULES_SCHEMA: Final = 2
@@ -90,6 +91,8 @@ def _policy(fields: Fields, *, effective_at: int = 0, following: Policy | None =
         retention_s=fields.integer("retention_s", 0, _YEAR),
         travel_days=fields.integer("travel_days", 0, 366),
         listed_areas=prefixes(fields, "listed_areas"),
+        live=live_rules(fields),
+        live_window_s=live_window_s(fields),
         effective_at=effective_at,
         following=following,
     )

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from edge.errors import TrustError
-from edge.model.trust import IssuerKey, StatusList, TrustSnapshot, TrustVersions
-from edge.trust import coherence, keyusage, paths, policies, registries, status_list, targets
+from edge.model.trust import Anchor, IssuerKey, StatusList, TrustSnapshot, TrustVersions
+from edge.trust import anchors, coherence, keyusage, paths, policies, registries, status_list, targets
 from edge.trust.fields import Document
 from edge.trust.large_lists import NO_LISTS, Cosigned, OpenedLists
 
@@ -62,8 +62,10 @@ def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists
     keys = _keys(files, issuers)
     hub_keys = targets.hub_keys(documents[paths.HUBS]) if paths.HUBS in documents else _NO_HUBS
     auditor = targets.auditor(documents[paths.AUDITOR]) if paths.AUDITOR in documents else None
-    keyusage.check_uses(keys, hub_keys.values(), auditor=auditor, roles=provenance.roles)
     policy = policies.policy(documents[paths.POLICY])
+    formats = policy.formats | (policy.following.formats if policy.following is not None else frozenset())
+    foreign = _anchors(files, issuers, formats)
+    keyusage.check_uses(keys, hub_keys.values(), auditor=auditor, roles=provenance.roles, anchors=foreign)
     found = TrustSnapshot(
         versions=provenance.versions,
         digest=provenance.digest,
@@ -81,6 +83,7 @@ def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists
         registries=registries.read(documents),
         hash_lists=MappingProxyType(_of_issuers(large.hash_lists, issuers)),
         held_back=large.held_back,
+        anchors=anchors.by_place(foreign),
     )
     coherence.check(found)
     if policy.following is None:
@@ -99,6 +102,19 @@ def _keys(files: Mapping[str, bytes], issuers: Container[str]) -> Mapping[tuple[
             for key in targets.keys(Document(data, path), issuer):
                 found[issuer, key.key_id] = (*found.get((issuer, key.key_id), ()), key)
     return MappingProxyType(found)
+
+
+def _anchors(files: Mapping[str, bytes], issuers: Container[str], formats: frozenset[str]) -> tuple[Anchor, ...]:
+    found: list[Anchor] = []
+    for path, data in files.items():
+        issuer = paths.anchors_of(path)
+        if issuer is None or issuer not in issuers:
+            continue
+        document = Document(data, path)
+        # Keys of a format that is not admitted cost a gate nothing.
+        if anchors.format_of(document) in formats:
+            found += anchors.anchors(document, issuer)
+    return tuple(found)
 
 
 def _status_lists(

@@ -35,6 +35,15 @@ def parse(data: bytes, uri: str) -> PackedList:
         members = _members(data)
     except EncodingRefused as error:
         raise ListRefused(f"{uri}: {error.message}.") from error
+    return from_members(members, uri)
+
+
+def from_members(members: Mapping[str, Any], uri: str) -> PackedList:
+    """Return the list of decoded members, as they also stand in a signed Status List Token (there, 5.2).
+
+    Raises:
+        ListRefused: As `parse`.
+    """
     bits, packed = members.get("bits"), members.get("lst")
     if type(bits) is not int or bits not in _BITS or not isinstance(packed, bytes):
         raise ListRefused(f"{uri}: bits must be 1, 2, 4 or 8 and lst a byte string.")

@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import Final
 
 from edge.codec.ed25519 import refuse_weak_box_key, refuse_weak_point
+from edge.codec.sm2 import refuse_off_curve
 from edge.errors import EncodingRefused
 from edge.ledger.device import key_id
-from edge.model.credential import PassKind
+from edge.model.credential import NATIONAL_KINDS, PassKind
 from edge.model.rules import GROUNDS, HEALTHS, Ground
-from edge.model.trust import EDDSA, Issuer, IssuerKey, MatrixRow
+from edge.model.trust import EDDSA, SM2, Issuer, IssuerKey, MatrixRow
 from edge.trust import paths
 from edge.trust.fields import Document, Fields
 
@@ -21,7 +22,7 @@ KINDS: Final = MappingProxyType({kind.name.lower(): kind for kind in PassKind})
 OUTCOMES: Final = ("accept", "refer", "reject")
 MAX_KEYS_PER_ID: Final = 4
 """Keys of one issuer that may share a key id: a gate tries no more."""
-_ALGORITHMS: Final = MappingProxyType({"EdDSA": EDDSA})
+_ALGORITHMS: Final = MappingProxyType({"EdDSA": EDDSA, "SM2": SM2})
 MAX_STATUS: Final = 65535
 _MAX_LIST: Final = 999999
 _DAY: Final = 86400
@@ -30,16 +31,19 @@ MAX_REGION: Final = 999999
 LEAST_REGION: Final = 100000
 
 
-def kinds(fields: Fields, member: str = "kinds") -> frozenset[PassKind]:
+def kinds(
+    fields: Fields, member: str = "kinds", *, of: frozenset[PassKind] = frozenset(PassKind)
+) -> frozenset[PassKind]:
     """Return a member that lists kinds of pass.
 
     Raises:
-        TrustError: It is missing or names another kind.
+        TrustError: It is missing or names a kind that is not one of `of`.
     """
     found = fields.texts(member)
+    known = [name for name, kind in KINDS.items() if kind in of]
     for name in found:
-        if name not in KINDS:
-            raise fields.fault(member, f"may hold {', '.join(KINDS)}")
+        if name not in known:
+            raise fields.fault(member, f"may hold {', '.join(known)}")
     return frozenset(KINDS[name] for name in found)
 
 
@@ -126,7 +130,7 @@ def _key(row: Fields, issuer: str) -> IssuerKey | None:
         key_id=row.data("kid", 1, 8),
         algorithm=algorithm or 0,
         public=public,
-        kinds=kinds(row),
+        kinds=kinds(row, of=NATIONAL_KINDS),
         regions=prefixes(row, "regions"),
         max_validity_s=row.integer("max_validity_s", 1, 10 * _YEAR),
         not_before=row.time("not_before"),
@@ -141,7 +145,7 @@ def _key(row: Fields, issuer: str) -> IssuerKey | None:
     if algorithm is None:
         return None
     try:
-        refuse_weak_point(public)
+        (refuse_off_curve if algorithm == SM2 else refuse_weak_point)(public)
     except EncodingRefused as error:
         raise row.fault("public", f"is refused: {error.message}") from error
     return found

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from edge.model.trust import ES256, ES384, PS256, RS256
+
 _UNCOMPRESSED: Final = 4
 _P256: Final = 32
 _P384: Final = 48
@@ -21,6 +23,7 @@ _SCHEMES: Final = {
     _P256: (ec.SECP256R1(), ec.ECDSA(_SHA256)),
     _P384: (ec.SECP384R1(), ec.ECDSA(hashes.SHA384())),
 }
+_CURVES: Final = {ES256: _P256, ES384: _P384}
 _PSS: Final = padding.PSS(padding.MGF1(_SHA256), _SHA256.digest_size)
 _PKCS1: Final = padding.PKCS1v15()
 
@@ -43,6 +46,13 @@ def ps256(public: bytes, signed: bytes, signature: bytes) -> bool:
 def rs256(public: bytes, signed: bytes, signature: bytes) -> bool:
     """Check an RSASSA-PKCS1-v1_5 signature with SHA-256, under a DER RSAPublicKey (RFC 8812, 2)."""
     return _rsa(public, signed, signature, _PKCS1)
+
+
+def is_usable(algorithm: int, public: bytes) -> bool:
+    """Return whether a plain key is a key of this algorithm that a signature can be checked under."""
+    if algorithm in _CURVES:
+        return _curve_key(public, _CURVES[algorithm]) is not None
+    return algorithm in {PS256, RS256} and _rsa_key(public) is not None
 
 
 def _ecdsa(public: bytes, signed: bytes, signature: bytes, size: int) -> bool:

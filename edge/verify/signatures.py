@@ -4,17 +4,21 @@ Which algorithm is asked stands in the key record, never in what was presented. 
 and RSA are loaded when the first such key is met: a gate of national passes alone never pays for them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
 from edge.codec.ed25519 import KEY_BYTES
-from edge.model.trust import EDDSA, ES256, ES384, PS256, RS256
+from edge.model.trust import EDDSA, ES256, ES384, PS256, RS256, Anchor, IssuerKey
+from edge.model.verdict import Reason
 
 _SIGNATURE_BYTES: Final = 64
+MAX_KEYS: Final = 4
+"""Keys of one (issuer, key id) that are tried: key ids are short and may collide, but never all keys are tried."""
+Key = TypeVar("Key", IssuerKey, Anchor)
 
 
 class Verifier(Protocol):
@@ -26,6 +30,22 @@ class Verifier(Protocol):
 
     def __call__(self, public: bytes, signed: bytes, signature: bytes, /) -> bool:
         """Return whether `signature` over `signed` holds under the plain key `public`."""
+
+
+class Signed(Protocol):
+    """Bytes with a signature over them."""
+
+    @property
+    def algorithm(self) -> int:
+        """COSE algorithm as claimed."""
+
+    @property
+    def signed(self) -> bytes:
+        """The signed bytes."""
+
+    @property
+    def signature(self) -> bytes:
+        """The signature over them."""
 
 
 def ed25519(public: bytes, signed: bytes, signature: bytes) -> bool:
@@ -60,3 +80,30 @@ VERIFIERS: Final[Mapping[int, Verifier]] = MappingProxyType(
     }
 )
 """By COSE algorithm number. A backend of the system (SM2) is added by the shell, where it was found to work."""
+
+
+def signing_key(
+    signed: Signed, candidates: Sequence[Key], verifiers: Mapping[int, Verifier]
+) -> tuple[Key | None, Reason]:
+    """Return the first candidate under which a signature holds, else None and why.
+
+    Args:
+        signed: What was presented.
+        candidates: The keys of its issuer and key id; at most four are tried.
+        verifiers: By COSE algorithm number; a key of an algorithm that has none here verifies nothing.
+    """
+    if not candidates:
+        return None, Reason.KEY_UNKNOWN
+    reason = Reason.KEY_ALGORITHM
+    for key in candidates[:MAX_KEYS]:
+        # The algorithm comes from the key record; a header that says another is refused, never obeyed.
+        if key.algorithm != signed.algorithm:
+            continue
+        holds = verifiers.get(key.algorithm)
+        if holds is None:
+            reason = Reason.KEY_UNSUPPORTED
+            continue
+        reason = Reason.SIGNATURE_INVALID
+        if holds(key.public, signed.signed, signed.signature):
+            return key, Reason.OK
+    return None, reason

@@ -101,6 +101,7 @@ def push_over_a_bad_link(site: Site, url: str, exchanges: int) -> None:
 
 def held(hub: Hub) -> list[tuple[int, bytes]]:
     """Return number and body of every entry the hub holds, in its own order, from the signed batches."""
+    hub.settle()
     with hub.store.reader() as connection:
         return connection.execute("SELECT seq, type FROM scans ORDER BY hub_seq").fetchall()
 

@@ -14,8 +14,9 @@ import pytest
 from nacl.signing import SigningKey
 
 from edge.disk import durable
-from edge.identity.identity import Enrolment, save_enrolment
-from edge.ledger import device
+from edge.identity.identity import Enrolment, make_identity, save_enrolment
+from edge.kiosk.drawing import svg
+from edge.ledger import device, slip
 from tests.bench.start import command_of, free_port, tree
 from tests.simulators.mjpeg import MjpegServer, jpeg_of, scene
 
@@ -385,3 +386,37 @@ def test_completion_scripts_are_printed(shell):
     done = subprocess.run([*EDGE, "completion", shell], capture_output=True, text=True, timeout=60, check=True)
 
     assert "_EDGE_COMPLETE" in done.stdout
+
+
+def body_of(address):
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return answer.read()
+    except OSError:
+        return b""
+
+
+def test_a_refusal_before_the_camera_becomes_a_slip_that_opens(gate):
+    """From the camera over the log and the page to `edge verify`: signed by this gate's key, unproven without a hub."""
+    _, path, port = gate
+    key = make_identity(path.parent / "state")
+    wait_for(lambda: is_up(port) and any(event.get("last_seq") == 1 for event in events(path)))
+    asked = {"id": 1, "cmd": "slip", "seq": 1}
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(5)
+        sock.connect(str(path.parent / "state" / "gate.sock"))
+        sock.sendall(json.dumps(asked).encode() + b"\n")
+        lines = sock.makefile("rb")
+        code = next(found.get("slip", found) for found in map(json.loads, lines) if found.get("id") == 1)
+
+    # The page's own connection to the scanner part may come a moment later than its health.
+    picture = wait_for(lambda: body_of(f"http://127.0.0.1:{port}/slip.svg?seq=1"))
+    found, vouched = slip.open_slip(code.encode(), {})
+
+    assert picture == svg(code)
+    assert (found.reason, found.public, vouched) == ("credential.foreign", key.verify_key.encode(), None)
+    (path.parent / "slip.txt").write_text(code)
+    told = subprocess.run(
+        [*EDGE, "verify", str(path.parent / "slip.txt"), "--json"], capture_output=True, timeout=60, check=False
+    )
+    assert (told.returncode, json.loads(told.stdout)["outcome"]) == (1, "unproven")

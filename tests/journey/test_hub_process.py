@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 from edge.cli.hub import hub as hub_command
 from edge.errors import EdgeError
-from edge.hub import client, folder, inspection
+from edge.hub import client, folder, inspection, projection
 from edge.hub.client import Query, Source
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub
@@ -304,7 +304,9 @@ def kill_rounds(path: Path, rounds: int) -> int:
         is_over.set()
         for sender in senders:
             sender.join()
-        with Store(path / folder.DATABASE).reader() as connection:
+        with Store(path / folder.DATABASE).writing() as connection:
+            while projection.step(connection):
+                pass
             for one in gates:
                 if (receipt := receipts.get(one.number)) is None:
                     continue

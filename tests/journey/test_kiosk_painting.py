@@ -594,8 +594,8 @@ def test_not_the_holder_can_still_be_said_after_the_green_cleared(machine: Machi
     ("outcome", "actions"),
     [
         ("accept", ["next", "not_holder", "note"]),
-        ("refer", ["next", "not_holder", "note", "override"]),
-        ("reject", ["next", "note", "override"]),
+        ("refer", ["next", "not_holder", "note", "override", "slip"]),
+        ("reject", ["next", "note", "override", "slip"]),
     ],
 )
 def test_each_result_offers_its_own_actions(machine: Machine, outcome: str, actions: list[str]) -> None:

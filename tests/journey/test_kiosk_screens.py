@@ -19,9 +19,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from edge.kiosk.view import verdict_view
+from edge.scanner.still import read_image
 from edge.words.catalogue import NOTES, label, languages
 from tests.journey.conftest import VIEW, Kiosk, Stand, kind_of, see
-from tests.simulators.gate_socket import AT_MS, PIN, GateSocket, accept, aged, refer, reject, standing, verdict
+from tests.simulators.gate_socket import AT_MS, PIN, SLIP, GateSocket, accept, aged, refer, reject, standing, verdict
 from tests.simulators.mjpeg import jpeg_of, scene
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +159,7 @@ def test_the_fullest_screens_fit_too(
     )
     see(page, "refer")
     found["refer"] = overflows(page)
-    for name, key in (("note", "m"), ("override", "o"), ("help", "F1")):
+    for name, key in (("note", "m"), ("override", "o"), ("slip", "s"), ("help", "F1")):
         page.keyboard.press(key)
         page.wait_for_selector("#panel:not([hidden])")
         found[name] = overflows(page)
@@ -852,3 +853,64 @@ def test_a_verdict_is_on_the_screen_soon(gate: GateSocket, open_page: Callable[.
 
     assert took[10] < 0.1
     assert took[-1] < 0.3
+
+
+def test_a_slip_is_drawn_at_one_key_and_only_for_who_was_not_let_through(
+    gate: GateSocket, open_page: Callable[..., Page]
+) -> None:
+    """What the page shows is read back from its picture; after an accept the key does nothing."""
+    page = open_page("en")
+    gate.publish(accept(480))
+    see(page, "accept")
+    page.keyboard.press("s")
+    assert page.locator("#panel").is_hidden()
+    gate.publish(refer(481))
+    see(page, "refer")
+    page.keyboard.press("s")
+    page.wait_for_function("() => { const c = document.querySelector('img.slip'); return c && c.naturalWidth > 0; }")
+
+    (symbol,) = read_image(page.locator("img.slip").screenshot())
+
+    assert symbol.raw.decode() == SLIP
+    assert overflows(page) == []
+
+
+def test_somebody_without_a_code_is_recorded_by_number_or_by_hand(
+    gate: GateSocket, open_page: Callable[..., Page]
+) -> None:
+    """D on the idle page: a number goes to the gate once and stays nowhere in the page; F2 registers without one."""
+    page = open_page("en")
+    gate.publish(standing())
+    see(page, "idle")
+    page.keyboard.press("d")
+    page.wait_for_selector("#panel #number")
+    assert overflows(page) == []
+    page.keyboard.type("11010519491231002X")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#panel", state="hidden")
+    assert "11010519491231002X" not in page.content()
+    page.keyboard.press("d")
+    page.wait_for_selector("#panel #number")
+    page.keyboard.press("F2")
+    page.wait_for_selector("#panel", state="hidden")
+
+    sent = gate.asked("manual")
+    assert [(one["way"], one.get("number")) for one in sent] == [
+        ("document", "11010519491231002X"),
+        ("registration", None),
+    ]
+
+
+def test_digits_that_a_gate_asks_stand_on_the_idle_page(gate: GateSocket, open_page: Callable[..., Page]) -> None:
+    """In figures and as a code for phones, in place of nothing else, and the next ones take their place."""
+    page = open_page("zh")
+    for digits in ("40718265", "00000017"):
+        gate.publish(standing(asks=digits))
+        page.wait_for_selector(f".asks img[src*='{digits}']")
+        page.wait_for_function("() => document.querySelector('.asks img').naturalWidth > 0")
+        (symbol,) = read_image(page.locator(".asks img").screenshot())
+        assert symbol.raw.decode() == f"HN1:{digits}"
+        assert page.locator(".asks b").inner_text() == f"{digits[:4]} {digits[4:]}"
+    assert overflows(page) == []
+    gate.publish(standing(asks=""))
+    page.wait_for_selector(".asks", state="detached")

@@ -135,7 +135,7 @@ class RealGate:
         self.gate = Gate(folder)
         self.bus = Bus(folder / "gate.sock")
         self.gate.line._publish = self._publish
-        self.staff = Staff(self.gate.line, None, preview=lambda: None, report=dict)
+        self.staff = Staff(self.gate.line, None, preview=lambda: None, report=dict, slip=str)
         self.bus.start()
         self.bus.publish(standing())
         self.kiosk = Kiosk(folder)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from nacl.signing import SigningKey
 
+from edge.codec import cbor
 from edge.disk import durable
 from edge.identity.identity import Enrolment, make_identity, save_enrolment
 from edge.ledger import batch, device, wire
@@ -28,6 +29,7 @@ from edge.sync.store import read_receipt
 from edge.trust.store import TrustStore
 from tests.simulators.hub import AT_MS, Fault, HubServer, ModelHub, wait_until
 from tests.simulators.repository import NOW, Repository
+from tests.simulators.stick_import import files_on, import_stick
 
 _ALONE = """
 import signal, sys, threading
@@ -374,3 +376,35 @@ def test_an_update_stick_that_is_put_in_is_taken(gate: Gate, server: HubServer) 
     wait_until(lambda: gate.codes() == ["trust.refused"], 10)
 
     assert store.load().issued_at == NOW
+
+
+def test_a_stick_made_for_scans_is_written_and_its_receipts_taken(gate: Gate, server: HubServer) -> None:
+    """No network and no command: the part writes the stick, and lets go when the receipts come back on it."""
+    mount = gate.state / "usb"
+    (mount / "edge-scans").mkdir(parents=True)
+    gate.scan(30)
+    server.kill()
+    gate.start()
+    wait_until(lambda: files_on(mount), 10)
+    head, waiting = gate.log.head, gate.link["backlog"]
+
+    import_stick(mount, lambda data: server.hub.answer(wire.BATCHES, data).body)
+    wait_until(lambda: gate.link["backlog"] == 0, 20)
+
+    assert (waiting, gate.link["link"]) == (30, "never")
+    assert server.hub.head(gate.id, head.epoch) == head.head
+
+
+def test_a_forged_receipt_on_a_stick_is_said_and_lets_go_of_nothing(gate: Gate, server: HubServer) -> None:
+    """The page names it; what waits waits."""
+    mount = gate.state / "usb"
+    folder = mount / "edge-scans" / gate.id.hex()
+    folder.mkdir(parents=True)
+    (folder / "receipts").write_bytes(cbor.encode(b"signed by nobody"))
+    gate.scan(3)
+    server.kill()
+    gate.start()
+
+    wait_until(lambda: "sync.stick_receipt" in gate.codes(), 10)
+
+    assert gate.link["backlog"] == 3

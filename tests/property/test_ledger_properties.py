@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edge.codec import cbor
 from edge.errors import BatchRefused, EncodingRefused, EnrolmentError, LedgerError, ReceiptRefused
-from edge.ledger import batch, chain, device, enrolment, facts, tokens
+from edge.ledger import batch, chain, columns, device, enrolment, facts, tokens
 from edge.ledger.batch import Cut
 from edge.ledger.receipt import open_receipt
 from edge.ledger.tokens import DayKey
@@ -52,6 +52,22 @@ def test_facts_come_back_as_they_were(stated: Facts) -> None:
 
     assert facts.decode(body) == stated
     assert cbor.encode(cbor.decode(body)) == body
+
+
+@given(st.lists(st.binary(max_size=60) | CONTENT.map(cbor.encode) | STATED.map(facts.encode), min_size=1, max_size=30))
+def test_columns_give_back_any_bodies(bodies: list[bytes]) -> None:
+    """For all lists of bytes, bodies or not: the columns hold them all, byte for byte."""
+    assert columns.decode(columns.encode(bodies), len(bodies)) == bodies
+
+
+@given(st.binary(max_size=200) | CONTENT.map(cbor.encode), st.integers(0, 4))
+def test_columns_are_read_or_refused(content: bytes, count: int) -> None:
+    """For all bytes: the bodies that are written just so again, or the one refusal."""
+    try:
+        bodies = columns.decode(content, count)
+    except EncodingRefused:
+        return
+    assert columns.encode(bodies) == content
 
 
 @given(STATED, STATED)

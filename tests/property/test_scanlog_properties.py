@@ -13,7 +13,7 @@ from edge.model.scan import Entry, EntryType, Facts
 from edge.scanlog.log import ScanLog
 from edge.scanlog.reader import ScanLogReader
 from edge.scanlog.retention import Retention
-from tests.simulators.ledger import EPOCH, GATE, HUB_KEYS, START_MS, head_at, receipt, scan, token
+from tests.simulators.ledger import DEVICE, EPOCH, GATE, HUB_KEYS, START_MS, head_at, receipt, scan, token
 
 RETENTION_S = 100
 RULE = Retention(GATE, HUB_KEYS, retention_s=RETENTION_S)
@@ -98,7 +98,7 @@ def test_a_log_is_a_list_with_a_head(steps: list[tuple[str, int, object]]) -> No
                 covered = max(model.gone, model.seq - number % 5)
                 moment = Moment(START_MS + number * 1000, ClockQuality(more))
                 signed = receipt(head_at(log, covered))
-                assert log.purge([signed], RULE, moment) == model.purge(covered, moment)
+                assert log.purge([signed], RULE, moment, key=DEVICE) == model.purge(covered, moment)
         reader = ScanLogReader(path)
 
         assert log.entries(1, 100) == model.entries == reader.entries(1, 100)

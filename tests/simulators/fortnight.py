@@ -23,7 +23,7 @@ from edge.hub.folder import HubConfig
 from edge.hub.hub import Hub
 from edge.hub.roster import Place as Lane
 from edge.identity.daykeys import load_day_keys
-from edge.identity.identity import load_enrolment
+from edge.identity.identity import identify, load_enrolment
 from edge.ledger.enrolment import open_invitation
 from edge.model.moment import ClockQuality
 from edge.model.symbol import Symbol
@@ -126,7 +126,7 @@ class Site:
             publish=self.events.append,
             hub_keys=enrolment.hub_keys,
         )
-        self.upkeep = Upkeep(self.log, self.state / "sync.db", enrolment)
+        self.upkeep = Upkeep(self.log, self.state / "sync.db", identify(self.state))
         self.sunset = Sunset(self.state, self.log, self.memory, enrolment=enrolment, record=self.line.staff)
 
     def kill(self) -> None:

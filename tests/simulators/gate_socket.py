@@ -18,6 +18,8 @@ from edge.words.catalogue import NOTES
 
 UNDO_S = 10.0
 PIN = "246810"
+SLIP = "HS1:" + "A" * 546
+"""As long as a real one."""
 AT_MS = 1_795_000_000_000
 
 HOLDER = {"surname": "张", "name": "张＊伟", "birth_year": 1988, "id_tail": "3416"}
@@ -225,8 +227,8 @@ class GateSocket:
         name = command["cmd"]
         if name == "preview":
             return {"ok": True, "jpeg": None if self.jpeg is None else base64.b64encode(self.jpeg).decode()}
-        if name == "report":
-            return {"ok": True, "report": self.report}
+        if name in ("report", "slip"):
+            return {"ok": True, "report": self.report, "slip": SLIP}
         if self.refusal:
             return {"ok": False, "code": self.refusal, "message": "as the test asked"}
         if name in ("note", "override") and command.get("note") not in NOTES:

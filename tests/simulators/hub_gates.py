@@ -8,9 +8,10 @@ from nacl.signing import SigningKey
 
 from edge.codec import cbor
 from edge.hub import desk
+from edge.hub.declined import Declined
 from edge.hub.desk import Desk
 from edge.hub.folder import HubConfig
-from edge.hub.hub import Declined, Hub
+from edge.hub.hub import Hub
 from edge.hub.roster import Place
 from edge.ledger import batch, chain, device, enrolment, facts, receipt
 from edge.model.scan import Entry, EntryType, Facts, Receipt

@@ -51,7 +51,7 @@ POLICY: Mapping[str, Any] = {
     "version": 1,
     "purpose": words("防疫", "Epidemic control"),
     "ends_at": "2027-01-01T00:00:00Z",
-    "formats": ["hp1"],
+    "formats": ["hp1", "hl1"],
     "kinds": ["person", "travel"],
     "repeat_window_s": 900,
     "short_lived_s": 86400,

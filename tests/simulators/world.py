@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from nacl.signing import SigningKey
 
-from edge.credentials import hp1, server_token
+from edge.credentials import hl1, hp1, server_token
 from edge.model.credential import Claims, PassKind, PersonClaims
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import (
@@ -27,7 +27,8 @@ NOW = ISSUED + 3600
 DAY = 86_400
 KEY = SigningKey(bytes(range(32)))
 KID = b"\x07"
-FORMATS = (hp1.FORMAT, server_token.FORMAT)
+FORMATS = (hp1.FORMAT, hl1.FORMAT, server_token.FORMAT)
+HOLDER = SigningKey(bytes(range(1, 33)))
 PLACE = Place("440106")
 REVOKED, SUSPENDED = 5, 6
 
@@ -47,7 +48,7 @@ POLICY = Policy(
     version=3,
     purpose=MappingProxyType({"zh": "演练", "en": "exercise"}),
     ends_at=ISSUED + 300 * DAY,
-    formats=frozenset({"hp1"}),
+    formats=frozenset({"hp1", "hl1"}),
     kinds=frozenset({PassKind.PERSON, PassKind.TRAVEL, PassKind.VISITOR}),
     repeat_window_s=300,
     short_lived_s=DAY,
@@ -104,10 +105,18 @@ def make_pass(
     validity: tuple[int, int] = (ISSUED, EXPIRES),
     issuer: str = "44",
     key: SigningKey = KEY,
+    holder: SigningKey | None = None,
 ) -> bytes:
-    """Issue a pass as the issuer would."""
-    laid_out = hp1.unsigned(issuer, KID, validity, kind, claims)
+    """Issue a pass as the issuer would, bound to a holder's key where one is given."""
+    holder_key = None if holder is None else holder.verify_key.encode()
+    laid_out = hp1.unsigned(issuer, KID, validity, kind, claims, holder_key=holder_key)
     return laid_out.sign(key.sign(laid_out.to_be_signed).signature)
+
+
+def shown_live(code: bytes, unix_s: int = NOW, nonce: bytes = b"", holder: SigningKey = HOLDER) -> bytes:
+    """Show a bound pass as its holder's phone would."""
+    laid_out = hl1.unsigned(code, unix_s, nonce)
+    return laid_out.sign(holder.sign(laid_out.to_be_signed).signature)
 
 
 def person(**changes: object) -> PersonClaims:

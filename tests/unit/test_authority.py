@@ -421,6 +421,15 @@ def test_a_weak_hub_key_is_refused(authority: Authority, public: bytes) -> None:
         issuers.add_hub(authority, public, "north")
 
 
+def test_a_live_rule_for_nobody_is_not_published(authority: Authority) -> None:
+    """The message names the issuer that is in no registry."""
+    row = {"issuer": "99", "kinds": ["person"], "copied": "refer", "unbound": "accept"}
+    edit(authority, paths.POLICY, lambda policy: policy.update(live=[row]))
+
+    with pytest.raises(PublicationError, match="wants passes of issuer 99 live"):
+        publish(authority, NOW)
+
+
 def test_a_policy_is_set_with_the_next_version(authority: Authority) -> None:
     """Whatever version the file says."""
     members = {**authority.sources.members(paths.POLICY), "listed_areas": ["6101"], "version": 77}

@@ -22,6 +22,7 @@ from edge.authority.publish import publish
 from edge.authority.revocation import set_status
 from edge.credentials import hp1
 from edge.errors import PublicationError
+from edge.kiosk import drawing
 from edge.model.credential import PassKind, PersonClaims, TravelClaims, VenueClaims
 from edge.model.moment import Moment
 from edge.model.trust import Status
@@ -235,7 +236,7 @@ def test_the_picture_reads_as_the_code(authority: Authority) -> None:
 
 def test_the_picture_is_as_small_as_promised(authority: Authority) -> None:
     """Everything in it: at most version 9 (53 modules), error correction M, alphanumeric."""
-    drawn = codes._drawn(issue_pass(authority, PERSON).code)
+    drawn = drawing.symbol(issue_pass(authority, PERSON).code)
 
     assert (drawn.error, drawn.mode, int(drawn.version) <= 9) == ("M", "alphanumeric", True)
 

@@ -17,6 +17,7 @@ from edge.demo.blackout import Blackout, Times
 from edge.demo.comparison import Comparison, Mismatch
 from edge.demo.display import Lines, LiveTable, Row, Standing
 from edge.demo.people import FIRST_ROUND, Order, Pace, Person, Programme, round_of, wanted
+from edge.demo.phone import Phone
 from edge.demo.play import Cast, Play
 from edge.demo.processes import Processes, Service
 from edge.demo.run import Options, run
@@ -129,6 +130,9 @@ def test_supply_orders_what_the_authority_takes() -> None:
         )
 
 
+PHONE = Phone(world.HOLDER)
+
+
 class Desk(Issuing):
     """Issues at once, without an authority."""
 
@@ -144,7 +148,9 @@ class Desk(Issuing):
         for order in orders:
             self._drawn += 1
             claims = world.person(index=self._drawn, status=order.status)
-            made.append(world.make_pass(claims, validity=(now_s - 60, now_s + 3600)))
+            holder = world.HOLDER if order.is_live else None
+            assert order.holder_key == (PHONE.public if order.is_live else "")
+            made.append(world.make_pass(claims, validity=(now_s - 60, now_s + 3600), holder=holder))
         return made
 
     def publish(self) -> None:
@@ -152,7 +158,7 @@ class Desk(Issuing):
 
 
 def supply(desk: Desk, now_ms: int = NOW_MS) -> Supply:
-    return Supply(desk, Programme(1, pace(None)), 1, lambda: now_ms)
+    return Supply(desk, Programme(1, pace(None)), 1, lambda: now_ms, PHONE)
 
 
 def worked(one: Supply) -> None:

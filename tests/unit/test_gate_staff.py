@@ -6,12 +6,20 @@ import pytest
 from nacl.pwhash.argon2id import MEMLIMIT_MIN, OPSLIMIT_MIN
 from nacl.pwhash.argon2id import str as hash_password
 
+from edge.errors import LedgerError
 from edge.gate.bus import Command
 from edge.gate.staff import Staff
 from edge.model.scan import EntryType
 from edge.words.catalogue import NOTES
 from tests.simulators.world import make_pass
 from tests.unit.test_gate_line import FullDisk, Gate
+
+
+def slip_of(seq):
+    """A gate that makes slips of entry 1 alone."""
+    if seq != 1:
+        raise LedgerError("no slip")
+    return "HS1:A"
 
 
 @pytest.fixture
@@ -21,7 +29,9 @@ def desk(tmp_path):
             self.gate = Gate(tmp_path)
             self.pin_file = tmp_path / "pin"
             self.pin_file.write_bytes(hash_password(b"2468", opslimit=OPSLIMIT_MIN, memlimit=MEMLIMIT_MIN))
-            self.staff = Staff(self.gate.line, self.pin_file, preview=lambda: b"jpeg", report=lambda: {"n": 1})
+            self.staff = Staff(
+                self.gate.line, self.pin_file, preview=lambda: b"jpeg", report=lambda: {"n": 1}, slip=slip_of
+            )
             self.gate.show(make_pass())
 
         def ask(self, **body):
@@ -75,7 +85,7 @@ def test_the_pin_is_guessed_five_times_a_minute_at_most(desk):
 
 def test_without_a_pin_file_overrides_are_off(desk):
     """No file in the settings, no override; a missing file is said."""
-    assert Staff(desk.gate.line, None, preview=lambda: None, report=dict).serve is not None
+    assert Staff(desk.gate.line, None, preview=lambda: None, report=dict, slip=slip_of).serve is not None
     desk.staff._pin_file = None
     assert desk.ask(cmd="override", seq=1, pin="2468", note="supervisor_present")["code"] == "off"
     desk.staff._pin_file = desk.pin_file.with_name("gone")
@@ -139,3 +149,10 @@ def test_a_log_that_cannot_be_written_takes_nothing_back(desk):
 def test_an_unknown_command_is_refused(desk, cmd):
     """Whatever it is."""
     assert desk.ask(cmd=cmd)["code"] == "unknown"
+
+
+@pytest.mark.parametrize("seq", [None, 0, -1, 2, "1", True, 1 << 60])
+def test_a_slip_is_given_of_an_entry_that_has_one(desk, seq):
+    """And whatever else is asked is answered, too."""
+    assert desk.ask(cmd="slip", seq=1) == {"ok": True, "slip": "HS1:A"}
+    assert desk.ask(cmd="slip", seq=seq)["code"] == "slip"

@@ -4,7 +4,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from edge.gate.upkeep import Upkeep
-from edge.identity.identity import Enrolment
+from edge.identity.identity import Enrolment, Identity
 from edge.ledger import device, receipt
 from edge.model.moment import ClockQuality
 from edge.model.scan import EntryType, Receipt
@@ -15,7 +15,8 @@ from tests.unit.test_gate_line import Gate
 
 HUB = SigningKey(b"h" * 32)
 STRANGER = SigningKey(b"s" * 32)
-GATE = bytes(range(16))
+DEVICE = SigningKey(b"d" * 32)
+GATE = device.gate_id(DEVICE.verify_key.encode())
 WEEK = world.POLICY.retention_s
 
 
@@ -40,7 +41,7 @@ def upkeep(gate, key=HUB, *, last=4):
     with store.writing():
         store.settle(signed, NOW * 1000)
     store.close()
-    return Upkeep(gate.log, gate.path.with_name("sync.db"), enrolment)
+    return Upkeep(gate.log, gate.path.with_name("sync.db"), Identity(DEVICE, enrolment))
 
 
 def left(gate):

@@ -40,6 +40,7 @@ def hub(desk: Desk) -> Iterator[Hub]:
     second.scan(28)
     second.append(Facts(EntryType.NOTE, START_MS, refers_to=1, note="document_checked"), b"\xff")
     post(made, [first.batch(1, 20), second.batch(1, 10), first.batch(21, 30), second.batch(11, 30)])
+    made.settle()
     yield made
     made.close()
 

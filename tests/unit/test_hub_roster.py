@@ -9,9 +9,10 @@ import pytest
 
 from edge.errors import ConfigError, EnrolmentError, LogDamaged, SetupError
 from edge.hub import folder
+from edge.hub.declined import Declined
 from edge.hub.desk import Desk
 from edge.hub.folder import HubConfig, TokenSeed
-from edge.hub.hub import Declined, Hub
+from edge.hub.hub import Hub
 from edge.hub.roster import AGAIN_MS, Place
 from edge.ledger import device, enrolment, timecode, tokens
 from edge.ledger.enrolment import EnrolmentAnswer, Watermark
@@ -214,6 +215,7 @@ def test_a_known_device_at_a_new_place_goes_on(hub: Hub, desk: Desk, gate: Devic
     enrol(hub, desk, gate, site="South", lane="9")
     post(hub, [gate.batch(3, 4)])
 
+    hub.settle()
     with hub.store.reader() as connection:
         rows = connection.execute(
             "SELECT seq, site FROM scans JOIN places ON places.id = place ORDER BY hub_seq"

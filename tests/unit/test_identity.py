@@ -287,7 +287,8 @@ def test_an_enrolled_gate_has_its_place_and_lets_its_log_go_under_receipts(state
     found = enrolled(state)
 
     assert (found.findings(), found.place.site, found.gate) == ([], "北站", id_of(SEED).hex())
-    assert found.whole == load_enrolment(state)
+    assert found.identity is not None
+    assert found.identity.enrolment == load_enrolment(state)
 
 
 def test_under_another_key_the_gate_keeps_place_and_number_and_lets_nothing_go(state: Path) -> None:
@@ -297,7 +298,7 @@ def test_under_another_key_the_gate_keeps_place_and_number_and_lets_nothing_go(s
     found = enrolled(state)
 
     assert [finding.code for finding in found.findings()] == ["gate.other_key"]
-    assert (found.place.region, found.gate, found.whole) == ("610100", id_of(SEED).hex(), None)
+    assert (found.place.region, found.gate, found.identity) == ("610100", id_of(SEED).hex(), None)
 
 
 def test_with_a_damaged_enrolment_the_gate_is_numbered_by_its_key(state: Path) -> None:
@@ -316,7 +317,8 @@ def test_a_gate_notices_by_itself_that_it_was_put_right(state: Path) -> None:
     durable.write(state / "device.key", SEED, mode=0o600)
 
     assert (found.look(), found.look()) == (True, False)
-    assert (found.findings(), found.whole) == ([], load_enrolment(state))
+    assert found.identity is not None
+    assert (found.findings(), found.identity.enrolment) == ([], load_enrolment(state))
 
 
 def test_a_gate_that_is_not_enrolled_says_so_and_notices_the_enrolment(state: Path) -> None:

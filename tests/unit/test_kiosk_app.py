@@ -22,6 +22,7 @@ from flask.testing import FlaskClient
 from edge.errors import ConfigError, PortInUse, Unreachable
 from edge.kiosk.app import Preview, checked_command, create_app
 from edge.kiosk.board import Board
+from edge.kiosk.drawing import svg
 from edge.kiosk.fanout import MAX_CLIENTS, Fanout, Listener
 from edge.kiosk.guard import HEADERS, allowed_hosts, host_name
 from edge.kiosk.link_file import Link
@@ -825,3 +826,45 @@ def test_pages_that_went_away_give_their_places_back(server: tuple[subprocess.Po
     for _ in range(30):
         with urlopen(f"http://127.0.0.1:{port}/events", timeout=5) as stream:
             assert stream.readline().startswith(b"data: {")
+
+
+@pytest.mark.parametrize("asks", ["40718265", "00000000"])
+def test_the_page_shows_what_phones_must_answer(client: FlaskClient, board: Board, asks: str) -> None:
+    """Digits in the state, and the same in a code that phones read."""
+    board.on_message(standing(asks=asks))
+
+    assert board.snapshot()["state"]["asks"] == asks
+    assert client.get("/asks.svg", headers={"Host": "127.0.0.1:8080"}).data == svg(f"HN1:{asks}")
+
+
+@pytest.mark.parametrize(
+    "asks", ["", "4071826", "407182655", "4071826x", "４０７１８２６５", None, 40718265, ["40718265"]]
+)
+def test_anything_but_eight_digits_is_not_shown(client: FlaskClient, board: Board, asks: object) -> None:
+    """A gate that asks nothing, or a message that is damaged."""
+    board.on_message(standing(asks=asks))
+
+    assert board.snapshot()["state"]["asks"] == ""
+    assert client.get("/asks.svg", headers={"Host": "127.0.0.1:8080"}).status_code == 204
+
+
+def test_a_slip_is_drawn_as_the_scanner_part_signed_it(client: FlaskClient, far: FakeGate) -> None:
+    """For the entry the page names, and for none that is no number."""
+    far.answer = {"ok": True, "slip": "HS1:ABC"}
+
+    assert client.get("/slip.svg?seq=482", headers={"Host": "127.0.0.1:8080"}).data == svg("HS1:ABC")
+    assert far.asked == [{"cmd": "slip", "seq": 482}]
+    for seq in ("", "0", "-1", "x", "9" * 17, "４"):
+        assert client.get(f"/slip.svg?seq={seq}", headers={"Host": "127.0.0.1:8080"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "answer", [None, {"ok": False, "code": "slip"}, {"slip": 7}, {"slip": "HP1:A"}, {"slip": "<a>"}]
+)
+def test_where_there_is_no_slip_the_page_is_told(
+    client: FlaskClient, far: FakeGate, answer: dict[str, Any] | None
+) -> None:
+    """The scanner part is away, refuses, or answers something else."""
+    far.answer = answer
+
+    assert client.get("/slip.svg?seq=482", headers={"Host": "127.0.0.1:8080"}).status_code == 404

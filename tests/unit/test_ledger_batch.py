@@ -11,7 +11,7 @@ from nacl.signing import SigningKey
 
 from edge.codec import cbor, cose
 from edge.errors import BatchRefused
-from edge.ledger import batch, chain, device, facts
+from edge.ledger import batch, chain, device, facts, packing
 from edge.ledger.batch import Cut
 from tests.simulators.ledger import DEVICE, EPOCH, GATE, PUBLIC, entries, scan
 
@@ -19,16 +19,16 @@ CUT = Cut(GATE, EPOCH, chain.GENESIS, bytes(range(32)), (9, 3))
 
 
 def pack(rows: Any) -> bytes:
-    """Return a part as a gate packs it."""
+    """Return a part as a gate of the former release packs it."""
     return zstandard.ZstdCompressor().compress(cbor.encode(rows))
 
 
 def signed(changes: dict[int, Any] | None = None, parts: tuple[bytes, bytes] | None = None) -> bytes:
-    """Return a batch of two entries that the device signed, with fields or parts of its own choosing."""
+    """Return a batch of version 1 that the device signed, with fields or parts of its own choosing."""
     log = entries(2)
     packed_facts, private = parts or (pack([entry.body for entry in log]), pack([[entry.token, None] for entry in log]))
     header: dict[int, Any] = {
-        1: batch.VERSION,
+        1: 1,
         2: GATE,
         3: EPOCH,
         4: 1,
@@ -185,7 +185,11 @@ def test_parts_of_two_batches_do_not_mix() -> None:
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
-        ({1: 2}, "version"),
+        ({1: 0}, "version"),
+        ({1: 3}, "version"),
+        ({1: True}, "version"),
+        ({1: "2"}, "version"),
+        ({1: 2}, "malformed"),
         ({1: ...}, "version"),
         ({2: bytes(15)}, "malformed"),
         ({2: "a" * 16}, "malformed"),
@@ -238,7 +242,7 @@ BODIES = cbor.encode([entry.body for entry in entries(2)])
 BOMBS = {
     "zeros": zstandard.ZstdCompressor().compress(bytes(200 << 20)),
     "zeros of no said size": unsized(bytes(200 << 20)),
-    "just above the limit": zstandard.ZstdCompressor().compress(bytes(batch.MAX_PART + 1)),
+    "just above the limit": zstandard.ZstdCompressor().compress(bytes(packing.MAX_PART + 1)),
     "a frame that says a terabyte": b"\x28\xb5\x2f\xfd\xe0" + (1 << 40).to_bytes(8, "little") + b"\x01\x00\x00",
     "a size that is not said": unsized(BODIES),
     "a size too small": lying(BODIES, 5),

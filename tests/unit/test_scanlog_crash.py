@@ -18,7 +18,7 @@ import pathlib, sys
 from edge.scanlog.log import ScanLog
 from edge.scanlog.retention import Retention
 from edge.model.moment import Moment
-from tests.simulators.ledger import GATE, HUB_KEYS, START_MS, receipt, scan, token
+from tests.simulators.ledger import DEVICE, GATE, HUB_KEYS, START_MS, receipt, scan, token
 
 log = ScanLog.open(pathlib.Path(sys.argv[1]))
 rule = Retention(GATE, HUB_KEYS, retention_s=0)
@@ -29,7 +29,7 @@ while True:
     if seq % 40 == 0:
         log.erase_tokens(START_MS + (seq - 20) * 1000)
     if seq % 90 == 0:
-        log.purge([receipt(log.head)], rule, Moment(START_MS + (seq - 60) * 1000))
+        log.purge([receipt(log.head)], rule, Moment(START_MS + (seq - 60) * 1000), key=DEVICE)
     if seq % 7 == 0:
         log.checkpoint()
 """

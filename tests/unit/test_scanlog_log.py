@@ -348,3 +348,42 @@ def test_opening_does_not_leak(path: Path) -> None:
             ScanLog.open(path)
 
     assert before == len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_entries_appended_together_are_durable_with_one_commit(path: Path, log: ScanLog) -> None:
+    """A reader sees none of them before the block ends, and all of them afterwards, chained as always."""
+    reader = ScanLogReader(path)
+    with log.together():
+        for number in range(10):
+            log.append(scan(number), token=token(number))
+        seen = reader.head
+
+    assert seen is not None
+    assert (seen.seq, log.head.seq) == (10, 20)
+    assert log.head == reader.head == log.verify()
+
+
+def test_of_entries_that_are_appended_together_all_are_there_or_none(path: Path, log: ScanLog) -> None:
+    """One that cannot be written, and whatever else ends the block, leaves the log as it was, and it goes on."""
+    before = log.head
+    full = "CREATE TEMP TRIGGER full BEFORE INSERT ON main.scan WHEN NEW.seq = 13 BEGIN SELECT RAISE(ABORT, ''); END"
+    log._db.execute(full)
+
+    def five(ends: type[Exception] | None = None) -> None:
+        with log.together():
+            fill(log, 5)
+            if ends is not None:
+                raise ends
+
+    with pytest.raises(LogUnwritable):
+        five()
+    assert before == log.head == log.verify()
+
+    log._db.execute("DROP TRIGGER full")
+    with pytest.raises(ZeroDivisionError):
+        five(ZeroDivisionError)
+    assert before == log.head == log.verify()
+
+    five()
+    assert log.head.seq == before.seq + 5
+    assert log.head == log.verify() == ScanLogReader(path).head

@@ -135,17 +135,18 @@ def test_every_stored_field_is_in_the_register() -> None:
 
     columns = {"seq", "at_ms", "body", "head", "token", "sealed"}
     meta = {f"meta.{field.name}" for field in fields(schema.Meta)} | {"meta.digest"}
-    assert classified == {field.name for field in fields(Facts)} | columns | meta
+    assert classified == {field.name for field in fields(Facts)} | columns | meta | {"certificate.wire"}
     assert set(facts.KEYS) <= classified
 
 
-@pytest.mark.parametrize("table", ["scan", "meta", "warm"])
+@pytest.mark.parametrize("table", ["scan", "meta", "warm", "certificate"])
 def test_the_register_knows_every_column(tmp_path: Path, table: str) -> None:
     """What the table above is held to is what the database really has."""
     known = {
         "scan": {"seq", "at_ms", "body", "head", "token", "sealed"},
         "meta": {"id", "schema", "needs", "epoch", "purged_seq", "purged_head", "digest"},
         "warm": {"id", "n"},
+        "certificate": {"seq", "wire"},
     }
     log = ScanLog.open(tmp_path / "scans.db")
     columns = {row[1] for row in log._db.execute(f"PRAGMA table_info({table})")}

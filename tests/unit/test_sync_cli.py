@@ -1,4 +1,4 @@
-"""`edge sync status` and `edge sync push`: what a technician reads and does, beside a running gate or without one."""
+"""`edge sync`: what a technician reads and does, beside a running gate or without one."""
 
 import json
 import socket
@@ -10,12 +10,13 @@ from click.testing import CliRunner
 
 from edge.cli.sync import sync
 from edge.errors import EdgeError, EnrolmentError, SetupError, Unreachable
-from edge.identity.identity import Enrolment, make_identity, save_enrolment
+from edge.identity.identity import Enrolment, load_identity, make_identity, save_enrolment
 from edge.ledger import device, wire
 from edge.model.scan import EntryType, Facts
 from edge.scanlog.log import ScanLog
 from edge.sync.store import Mark, SyncStore
 from tests.simulators.hub import AT_MS, Fault, HubServer, ModelHub
+from tests.simulators.stick_import import import_stick
 
 
 @pytest.fixture
@@ -171,3 +172,61 @@ def test_an_address_in_the_settings_wins(state: Path, tmp_path: Path) -> None:
 
     assert error is not None
     assert f"127.0.0.1:{port}" in str(error)
+
+
+def test_export_and_return_of_a_stick(state: Path, server: HubServer, tmp_path: Path) -> None:
+    """To the stick, to the hub and back: JSON for scripts, and nothing waits in the end."""
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    code, out, _ = cli("export-usb", str(stick), "--state", str(state), "--json")
+    import_stick(stick, lambda data: server.hub.answer(wire.BATCHES, data).body)
+    again, back, _ = cli("export-usb", str(stick), "--state", str(state), "--json")
+
+    assert (code, json.loads(out)["entries"], json.loads(out)["written"]) == (0, 6, 1)
+    assert (again, json.loads(back)["receipts"]["freed"], json.loads(back)["entries"]) == (0, 6, 0)
+    assert json.loads(cli("status", "--state", str(state), "--json")[1])["backlog"] == 0
+
+
+def test_export_says_what_to_do_next(state: Path, tmp_path: Path) -> None:
+    """A person is told where the stick goes, and that the folder is no stick."""
+    code, out, _ = cli("export-usb", str(tmp_path), "--state", str(state))
+
+    assert code == 0
+    assert "carries 6 entries in 1 files, 1 of them written now" in out
+    assert "edge hub import" in out
+    assert "no mount point" in out
+
+
+def test_export_to_no_stick_is_one_sentence(state: Path, tmp_path: Path) -> None:
+    """A mistyped folder is said, with what to do."""
+    code, _, error = cli("export-usb", str(tmp_path / "missing"), "--state", str(state))
+
+    assert code == 1
+    assert isinstance(error, SetupError)
+    assert error.next_step
+
+
+def test_a_forged_receipt_makes_the_exit_code_one(state: Path, tmp_path: Path) -> None:
+    """What was refused is named, and everything is on the stick all the same."""
+    gate = device.gate_id(load_identity(state).verify_key.encode())
+    folder = tmp_path / "edge-scans" / gate.hex()
+    folder.mkdir(parents=True)
+    (folder / "receipts").write_bytes(b"\x40")
+
+    code, out, _ = cli("export-usb", str(tmp_path), "--state", str(state))
+
+    assert code == 1
+    assert "receipt refused, forged" in out
+    assert "carries 6 entries" in out
+
+
+def test_retry_offers_what_was_refused_and_says_what_still_is(state: Path, server: HubServer) -> None:
+    """While the hub refuses, nothing is lost; once it does not, one command puts it right."""
+    server.hub.always = (Fault.REFUSE, wire.BATCHES)
+    cli("push", "--state", str(state))
+    still, said, _ = cli("retry", "--state", str(state))
+    server.hub.always = None
+    code, out, _ = cli("retry", "--state", str(state), "--json")
+
+    assert (still, "malformed" in said) == (1, True)
+    assert (code, json.loads(out)["refused_before"], json.loads(out)["parked"]) == (0, 1, [])

@@ -192,7 +192,7 @@ def test_a_dead_hub_is_noticed_on_the_idle_connection(way: HttpTransport, server
 
 
 def test_keepalive_finds_a_vanished_hub_within_ten_seconds(way: HttpTransport, server: HubServer) -> None:
-    """The kernel asks after 3 s and gives up three probes, two seconds apart, later; unacknowledged data as soon."""
+    """The kernel asks after 2 s and gives up three probes, two seconds apart, later; unacknowledged data as soon."""
     client.beat(way, heartbeat(), server.hub.keys)
     assert way._connection is not None
     peer = way._connection.sock

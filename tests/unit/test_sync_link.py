@@ -17,7 +17,7 @@ from edge.errors import (
 )
 from edge.model.finding import Finding
 from edge.sync.link import LinkFile, LinkState, read_link
-from edge.sync.network import ways_out
+from edge.sync.network import is_cut_off, ways_out
 from edge.sync.refresher import Believed, Outcome, Schedule, Stick, View, findings, look, refresh, try_stick
 from edge.sync.session import Link
 from edge.trust.fetchers import Way
@@ -37,6 +37,8 @@ def test_the_file_has_the_documented_form(tmp_path: Path) -> None:
         "backlog": 3,
         "last_push_ms": None,
         "last_refresh_ms": None,
+        "clock_ahead_ms": None,
+        "clock_unsure_ms": None,
         "findings": [{"code": "hub.refused", "severity": "warning", "params": {"kind": "fork"}}],
     }
 
@@ -197,6 +199,13 @@ def test_carriers_and_default_routes_are_ways_out(tmp_path: Path) -> None:
     found = ways_out(tmp_path / "net", routes)
 
     assert found == {"carrier eth0", "carrier wwan0", "route eth0 0100A8C0"}
+
+
+def test_a_gate_without_a_carrier_is_cut_off() -> None:
+    """A route that is left behind leads nowhere; one carrier of several is enough."""
+    assert is_cut_off(frozenset())
+    assert is_cut_off(frozenset(("route eth0 0102A8C0",)))
+    assert not is_cut_off(frozenset(("carrier wlan0",)))
 
 
 def test_a_system_that_shows_nothing_has_no_ways_out(tmp_path: Path) -> None:

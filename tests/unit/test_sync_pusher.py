@@ -10,6 +10,7 @@ from edge.model.settings import SyncSettings
 from edge.sync.outbox import UNANSWERED
 from edge.sync.pusher import perform
 from edge.sync.session import Action, Link
+from edge.sync.transport import Answer
 from tests.simulators.hub import AT_MS, Fault, ModelHub
 from tests.simulators.sync_gate import SyncGate
 
@@ -379,3 +380,70 @@ def test_a_batch_never_exceeds_its_limit(gate: SyncGate, hub: ModelHub) -> None:
     assert gate.is_whole
     assert max(map(len, hub.posted)) <= 200 * 1024
     assert len(hub.posted) > 5
+
+
+class Narrow(ModelHub):
+    """A hub behind something that lets no message past a size through."""
+
+    most = 20_000
+    largest = 0
+
+    def answer(self, path: str, body: bytes, fault: Fault | None = None) -> Answer:
+        """Answer what fits."""
+        if len(body) > self.most:
+            return Answer(413, b"<h1>too large</h1>", "text/html")
+        self.largest = max(self.largest, len(body))
+        return super().answer(path, body, fault)
+
+
+def test_a_batch_too_large_for_the_way_goes_in_parts(tmp_path: Path) -> None:
+    """After a 413 it is cut in two until it fits, later ones are cut smaller at once, and nothing is parked."""
+    hub = Narrow()
+    gate = SyncGate(hub, tmp_path / "sync.db")
+    gate.log.add(120, sealed_bytes=1500)
+
+    gate.run(60, until=lambda: gate.waiting == 0)
+    before = len(gate.jobs)
+    gate.log.add(120, sealed_bytes=1500)
+    gate.run(400, until=lambda: gate.waiting == 0)
+
+    refused = [job for job in gate.jobs[before:] if len(job.message) > hub.most]
+    assert gate.is_whole
+    assert gate.store.batches() == []
+    assert hub.evidence == []
+    assert len(refused) <= 1
+
+
+def test_a_small_batch_that_meets_413_is_parked(gate: SyncGate, hub: ModelHub) -> None:
+    """A thing on the way that calls everything too large does not have a batch cut into single entries."""
+    gate.log.add(40)
+    hub.always = (Fault.TOO_LARGE, wire.BATCHES)
+
+    gate.run(30)
+
+    assert [(kept.first, kept.last, kept.kind) for kept in gate.store.batches()] == [(1, 40, "too_large")]
+
+
+@pytest.mark.parametrize("ahead_ms", [-10 * 365 * 86_400_000, -700, 0, 1200, 10 * 365 * 86_400_000])
+@pytest.mark.parametrize("half_s", [0.0, 0.4])
+def test_the_clock_is_measured_by_half_a_round_trip(
+    gate: SyncGate, hub: ModelHub, ahead_ms: int, half_s: float
+) -> None:
+    """The gate says how far its clock is from the hub's, and how far that may be off."""
+    job = gate.pusher.next(gate.now, AT_MS + ahead_ms, gate.outbox.standing())
+    assert job is not None
+    gate.pusher.done(job, perform(job, hub, hub.keys), gate.now + 2 * half_s, AT_MS + ahead_ms)
+    offset = gate.pusher.offset
+    assert offset is not None
+
+    # The model's clock stands, so the hub's reading is at the very beginning of the exchange.
+    assert offset.unsure_ms == half_s * 1000
+    assert abs(offset.ahead_ms - ahead_ms) <= offset.unsure_ms
+
+
+def test_the_next_heartbeat_tells_the_clock(gate: SyncGate, hub: ModelHub) -> None:
+    """The hub hears how the clock stood at the heartbeat before."""
+    gate.run(100)
+
+    assert "clock_ahead_ms" not in hub.beats[0].health
+    assert {"clock_ahead_ms", "clock_unsure_ms"} <= hub.beats[1].health.keys()

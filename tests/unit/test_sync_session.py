@@ -1,6 +1,7 @@
 """The session: when the gate speaks, and how long it leaves a silent or busy hub alone. Times only, no socket."""
 
 import itertools
+import random
 
 import pytest
 
@@ -115,7 +116,8 @@ def test_a_slot_is_kept_and_not_moved_away_by_the_next() -> None:
         made.on_watermark(second, heartbeat_s=30, slot_s=20)
         assert made.next(second, WAITING).action is not Action.PUSH
 
-    assert made.next(20, WAITING).action is Action.PUSH
+    # Within the second of its slot, not with all the others that were told the same.
+    assert made.next(21, WAITING).action is Action.PUSH
 
 
 def test_a_retry_after_silences_everything() -> None:
@@ -124,7 +126,41 @@ def test_a_retry_after_silences_everything() -> None:
     made.on_busy(1, 40.0)
 
     assert made.next(40.9, WAITING).action is Action.WAIT
-    assert made.next(41, WAITING).action is not Action.WAIT
+    assert made.next(42, WAITING).action is not Action.WAIT
+
+
+def test_slots_of_one_second_are_spread_over_it() -> None:
+    """A hundred gates that were told the same whole second do not come at the same moment."""
+    comes = set()
+    for number in range(100):
+        made = Session(SyncSettings(), random.Random(number).random, was_online=True)
+        made.on_busy(0, 10.0)
+        comes.add(round(made.next(0, WAITING).until_s, 3))
+
+    assert len(comes) > 90
+    assert 10 <= min(comes) < max(comes) < 11
+
+
+def test_who_has_a_slot_pushes_without_asking_first() -> None:
+    """After an outage a gate in its turn sends what waits; its receipt is the sign that the hub is there."""
+    made = Session(SyncSettings(), random.Random(1).random, was_online=True)
+    made.on_busy(0, 10.0)
+    turn = made.next(11, WAITING).action
+    made.on_failure(11)
+    again = made.next(13, WAITING).action
+    made.on_receipt(13)
+
+    assert (turn, again, made.link) == (Action.PUSH, Action.PUSH, Link.ONLINE)
+
+
+def test_a_slot_does_not_outlive_many_silences() -> None:
+    """Whoever said it is gone: a heartbeat finds out whether anybody is there."""
+    made = Session(SyncSettings(), random.Random(1).random, was_online=True)
+    made.on_busy(0, 10.0)
+    for minute in range(1, 9):
+        made.on_failure(60 * minute)
+
+    assert made.next(600, WAITING).action is Action.BEAT
 
 
 @pytest.mark.parametrize("asked", [None, 0.0])

@@ -17,8 +17,9 @@ from edge.codec.roaring import SPAN
 from edge.errors import AnswerRefused, TransportError, TrustDamaged, TrustError, TrustRefused
 from edge.gate.line import Trusted
 from edge.gate.scanner_part import TrustWatcher
+from edge.model.credential import HashKind
 from edge.model.finding import Severity
-from edge.model.trust import HashKind, Status, TrustSnapshot
+from edge.model.trust import Status, TrustSnapshot
 from edge.trust import hash_list, large_lists, list_book, status_list
 from edge.trust.large_lists import Cosigned
 from edge.trust.list_book import ListBook

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from edge.codec import cbor, gaps
 from edge.errors import EncodingRefused, ListRefused, TrustError
-from edge.model.trust import HashKind, Status
+from edge.model.credential import HashKind
+from edge.model.trust import Status
 from edge.trust import hash_list, list_state
 from edge.trust.hash_list import SortedHashes
 from edge.trust.list_state import ListDelta

@@ -527,7 +527,7 @@ def test_more_than_four_keys_of_one_id_are_refused(store: TrustStore, repository
 def test_a_key_of_an_unknown_algorithm_is_left_out(store: TrustStore, repository: Repository) -> None:
     """Another province's new algorithm does not stop this gate's refreshes."""
     good = key_row(bytes(SigningKey(bytes(range(32))).verify_key))
-    repository.targets["issuers/44/keys.json"] = keys_document(good, key_row(b"\x04" * 64, alg="SM2", kid="77"))
+    repository.targets["issuers/44/keys.json"] = keys_document(good, key_row(b"\x04" * 64, alg="ML-DSA-44", kid="77"))
     repository.publish()
 
     store.refresh(repository, NOW)

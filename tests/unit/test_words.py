@@ -49,7 +49,8 @@ FINDINGS = {
         "gate.not_enrolled",
         "part.restarted",
     ),
-    *("web.clients_full", "disk.low", "sync.failed", "sync.db_replaced"),
+    "signature.unsupported",
+    *("web.clients_full", "disk.low", "sync.failed", "sync.stick", "sync.stick_receipt", "sync.db_replaced"),
     *("source.waiting", "source.empty", "source.missing"),
     *("gate.enrolment_damaged", "gate.key_damaged", "gate.other_key"),
     *("camera.setting_refused", "camera.too_dark", "camera.glare", "camera.out_of_focus", "code.too_small"),
@@ -86,6 +87,7 @@ BUILT = {
         for family in ("action", "done", "report")
         for act in ("not_holder", "note", "override", "undo")
     ),
+    *("action.slip", "help.slip"),
     *(f"panel.{kind}" for kind in ("note", "override")),
     *(f"link.{state}" for state in ("online", "offline", "never", "unknown")),
     *(f"direction.{way}" for way in ("entry", "exit")),
@@ -94,13 +96,13 @@ BUILT = {
     *(f"note.{code}" for code in NOTES),
 }
 """Keys that code puts together; the open families below are looked up with `has_label` or fall back."""
-SAYERS = [*ROOT.glob("edge/kiosk/static/*.js"), *ROOT.glob("edge/kiosk/templates/*.html")]
+SAYERS = [*ROOT.glob("edge/kiosk/static/*.js"), *ROOT.glob("edge/*/templates/*.html")]
 OPEN = ("kind.", "health.", "family.", "failed.", "ceremony.", "ground.", "match.", "list.", "policy.")
 
 
 def said_by_pages() -> set[str]:
     """Return the label keys that scripts, templates and modules name whole."""
-    files = [*ROOT.glob("edge/kiosk/**/*.js"), *ROOT.glob("edge/kiosk/**/*.html"), *ROOT.glob("edge/kiosk/*.py")]
+    files = [*ROOT.glob("edge/kiosk/**/*.js"), *ROOT.glob("edge/*/templates/*.html"), *ROOT.glob("edge/kiosk/*.py")]
     files += [ROOT / "edge/cli/trust_told.py", ROOT / "edge/trust/picture.py"]
     source = "\n".join(file.read_text(encoding="utf-8") for file in files)
     return set(re.findall(r"""["']([a-z_]+(?:\.[a-z_0-9]+)*)["']""", source))

@@ -58,7 +58,7 @@ const WORD = { accept: "verdict.accept", refer: "verdict.refer", reject: "verdic
 /** The middle of the page. `nowMs` is the gate's time. */
 export function drawMain(config, s, shown, nowMs) {
   const voice = spoken(config, s);
-  if (shown.kind === "idle") return idle(voice);
+  if (shown.kind === "idle") return idle(voice, s.gate.asks);
   if (shown.kind === "lost") return plight(voice, "lost", "lost", lostWords(voice, s));
   if (shown.kind === "starting") return plight(voice, "starting", "clock", partWords(voice, "starting"));
   if (shown.kind === "stopped") return stopped(voice, shown.alert);
@@ -146,7 +146,7 @@ function card(voice, holder, shown) {
   return section;
 }
 
-function idle(voice) {
+function idle(voice, asks) {
   const canvas = el("canvas", "");
   canvas.id = "preview";
   canvas.setAttribute("aria-hidden", "true");
@@ -163,7 +163,16 @@ function idle(voice) {
     el("span", "also", oneLine(voice.also("idle.word"))),
     el("p", "hint", voice.say("idle.hint")),
   );
+  if (asks) words.append(question(voice, asks));
   return el("div", "view idle", words, frame);
+}
+
+// What a live pass must answer here: a phone reads the code, or its owner types the digits.
+function question(voice, asks) {
+  const code = el("img", "");
+  Object.assign(code, { src: `/asks.svg?for=${asks}`, alt: "" });
+  const digits = el("b", "", `${asks.slice(0, 4)} ${asks.slice(4)}`);
+  return el("div", "asks", code, el("p", "", digits, el("span", "", voice.say("idle.asks"))));
 }
 
 function plight(voice, kind, shape, words) {
@@ -240,7 +249,7 @@ function button(key, text, act, name = "") {
   return node;
 }
 
-const STAFF = { not_holder: "N", note: "M", override: "O", undo: "U" };
+const STAFF = { not_holder: "N", note: "M", override: "O", slip: "S", undo: "U" };
 
 /** The footer's children: what can be pressed now. */
 export function drawFooter(config, s, shown, able) {
@@ -254,6 +263,7 @@ export function drawFooter(config, s, shown, able) {
     return [next, ...staff, el("span", "grow"), more && el("b", "waiting", more), el("span", "number", number)].filter(Boolean);
   }
   const help = [
+    ...(able.includes("manual") ? [["D", voice.say("action.manual"), "manual"]] : []),
     ["R", voice.say("action.report"), "report"],
     ["F1", voice.say("action.help"), "help"],
     ["L", otherName(config, s), "language"],
@@ -294,9 +304,11 @@ export function drawPanel(config, s) {
   const close = button("Esc", voice.say("action.close"), "close");
   if (s.panel.kind === "help") return [el("h2", "", voice.say("help.title")), close, ...help(voice, s)];
   const { panel } = s;
+  if (panel.kind === "manual") return [el("h2", "", voice.say("panel.manual")), ...byHand(voice, panel), close];
   const about = voice.say("panel.about", {
     number: `#${panel.number}`, outcome: voice.say(WORD[panel.outcome]), time: clock(panel.at_ms, true),
   });
+  if (panel.kind === "slip") return [el("h2", "", voice.say("panel.slip")), el("p", "about", about), slipCode(voice, panel), close];
   const list = el("ul", "notes", config.notes.map((code, at) => {
     const choice = button(String(at + 1), voice.say(`note.${code}`), "choose");
     choice.dataset.note = code;
@@ -308,24 +320,54 @@ export function drawPanel(config, s) {
   return [...top, el("p", "chosen", `1. ${voice.say(`note.${panel.note}`)}`), pinForm(voice, panel), close];
 }
 
+// The code to take along; where there is none, why.
+function slipCode(voice, panel) {
+  const code = el("img", "slip");
+  const hint = el("p", "", voice.say("panel.slip_hint"));
+  Object.assign(code, { src: `/slip.svg?seq=${panel.seq}`, alt: voice.say("panel.slip") });
+  code.addEventListener("error", () => {
+    code.hidden = true;
+    hint.textContent = voice.say("panel.no_slip");
+  });
+  return el("div", "", code, hint);
+}
+
+// Whoever has no code that can be checked: the number of a document, or a registration on paper.
+function byHand(voice, panel) {
+  const without = button("F2", voice.say("action.registration"), "registration");
+  without.disabled = panel.sent;
+  const number = { type: "text", id: "number", maxLength: 32 };
+  return [
+    el("p", "", voice.say("panel.manual_hint")),
+    form(voice, panel, number, ["panel.number", "panel.send_number"]),
+    el("p", "", voice.say("panel.registration_hint")),
+    without,
+  ];
+}
+
 function pinForm(voice, panel) {
+  const pin = { type: "password", id: "pin", inputMode: "numeric", maxLength: 64 };
+  return form(voice, panel, pin, ["panel.pin", "panel.send"]);
+}
+
+function form(voice, panel, properties, [labelled, sent]) {
   const input = el("input", "");
-  Object.assign(input, { type: "password", id: "pin", inputMode: "numeric", autocomplete: "off", maxLength: 64, disabled: panel.sent });
-  const label = el("label", "", voice.say("panel.pin"), input);
-  const send = el("button", "btn first", voice.say("panel.send"));
+  Object.assign(input, { autocomplete: "off", spellcheck: false, disabled: panel.sent }, properties);
+  const label = el("label", "", voice.say(labelled), input);
+  const send = el("button", "btn first", voice.say(sent));
   send.type = "submit";
   send.disabled = panel.sent;
-  const form = el("form", "pin", label, send);
-  form.noValidate = true;
-  return form;
+  const node = el("form", "pin", label, send);
+  node.noValidate = true;
+  return node;
 }
 
 function help(voice, s) {
   const shapes = ["accept", "refer", "reject"].map((outcome) =>
     el("div", `row ${outcome}`, icon(outcome, "i"), el("b", "", voice.say(WORD[outcome])), el("span", "", voice.say(`help.${outcome}`))));
   const keys = [
-    [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["M", "help.note"], ["O", "help.override"],
-    ["U", "help.undo"], ["R", "help.report"], ["L", "help.language"], ["F1", "help.help"],
+    [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["M", "help.note"], ["O", "help.override"], ["S", "help.slip"],
+    ["D", "help.manual"], ["U", "help.undo"], ["R", "help.report"], ["L", "help.language"], ["F1", "help.help"],
   ];
   const rows = keys.map(([key, text]) => el("div", "row", el("kbd", "", key), el("span", "", voice.say(text))));
   const alerts = s.gate ? s.gate.alerts : [];

@@ -5,6 +5,7 @@ that only closed the idle connection is connected to again. Redirects are not fo
 how a captive portal answers in the hub's name.
 """
 
+import errno
 import http.client
 import socket
 import ssl
@@ -23,14 +24,15 @@ from edge.sync.transport import Answer, Question
 _CHUNK: Final = 64 << 10
 _KEEPALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    # First probe after 3 s of silence, then every 2 s, three unanswered ones: a dead hub is known after 9 s.
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 3),
+    # First probe after 2 s of silence, then every 2 s, three unanswered ones: a dead hub is known after 8 s.
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 2),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
     # The same bound where something was sent and nothing acknowledged it (RFC 5482).
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 9000),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 8000),
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
 )
+_NOBODY: Final = frozenset((errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN))
 
 
 class HttpTransport:
@@ -78,8 +80,13 @@ class HttpTransport:
         Raises:
             Unreachable: It cannot be opened.
         """
-        if self._connection is not None and _is_quiet(self._connection.sock):
-            return True
+        try:
+            if self._connection is not None and _is_quiet(self._connection.sock):
+                return True
+        except OSError as error:
+            # The kernel's probes met nobody: dialling would only wait for nobody again.
+            self._drop()
+            raise self._unreachable(error) from error
         self._drop()
         try:
             self._connection = self._connected(time.monotonic() + self._timeout_s)
@@ -213,7 +220,11 @@ def _split(url: str) -> SplitResult:
 
 
 def _is_quiet(peer: socket.socket | None) -> bool:
-    """Return whether an idle connection still stands: nothing to read, not closed, no error from keepalive."""
+    """Return whether an idle connection still stands: nothing to read, and not closed.
+
+    Raises:
+        OSError: Nobody is there any more, as keepalive found.
+    """
     if peer is None:
         return False
     timeout = peer.gettimeout()
@@ -223,7 +234,11 @@ def _is_quiet(peer: socket.socket | None) -> bool:
     except (BlockingIOError, ssl.SSLWantReadError):
         # TLS reads its own messages (session tickets) and then wants more: quiet.
         return True
-    except OSError:
+    except ConnectionError:
+        return False
+    except OSError as error:
+        if error.errno in _NOBODY:
+            raise
         return False
     finally:
         with suppress(OSError):

@@ -1,0 +1,1 @@
+"""Public conformance cases against the functions a gate runs."""
