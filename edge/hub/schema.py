@@ -118,3 +118,14 @@ def second_projection(db: Database) -> None:
     """Note how far the rows are made, and give a rebuild sums of its own; the rows there are were made at once."""
     for statement in _PROJECTION:
         db.conn.execute(statement)
+
+
+@MIGRATIONS()
+def pull_webhooks(db: Database) -> None:
+    """Keep what webhooks are to be told until they took it (`edge.hub.courier`)."""
+    db.conn.execute(
+        """CREATE TABLE outbox(
+            id INTEGER PRIMARY KEY, hook TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL,
+            body BLOB NOT NULL, made_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+            state TEXT NOT NULL DEFAULT 'waiting', said TEXT NOT NULL DEFAULT '', UNIQUE(hook, subject)) STRICT"""
+    )
