@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.errors import BatchRefused
-from edge.hub import kept, projection
+from edge.hub import kept, projection, recovery
 from edge.hub.kept import Kept
 from edge.hub.projection import Placed
 from edge.hub.pull import COLUMNS
@@ -30,11 +30,13 @@ class Report:
         batches: Batches read.
         entries: Entries in them.
         problems: What does not hold, one sentence each, at most a hundred.
+        missing: Entries that this hub signed for and lacks since it was set back.
     """
 
     batches: int
     entries: int
     problems: tuple[str, ...]
+    missing: int = 0
 
 
 def inspect(store: Store) -> Report:
@@ -54,7 +56,7 @@ def inspect(store: Store) -> Report:
             count += 1
             entries += one.hub_last - one.hub_first + 1
         problems += walk.rest()
-    return Report(count, entries, tuple(problems[:_MOST]))
+    return Report(count, entries, tuple(problems[:_MOST]), walk.missing)
 
 
 class _Walk:
@@ -64,6 +66,8 @@ class _Walk:
         self._connection = connection
         self._hub_next = 1
         self._reached, _ = projection.reach(connection)
+        self._holes = recovery.holes(connection)
+        self.missing = 0
         # By log: the last number, and the head at every number a later batch could still go on from.
         self._heads: dict[int, tuple[int, bytes]] = {}
 
@@ -82,6 +86,9 @@ class _Walk:
             yield "is filed under other numbers than it was signed with"
         last, head = self._heads.get(one.log, (0, chain.GENESIS))
         before = opened.entries[one.skip - 1].head if one.skip else header.previous_head
+        if (hole := self._holes.get((one.log, last + 1))) is not None and one.first == hole[0] + 1:
+            self.missing += hole[0] - last
+            last, head = hole
         if one.first + one.skip != last + 1 or before != head:
             yield "does not follow the batch before it"
         self._heads[one.log] = (header.last, header.head)
