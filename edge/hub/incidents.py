@@ -87,14 +87,16 @@ class Exhibit:
     first: int | None = None
 
 
-def note(connection: sqlite3.Connection, gate: bytes, kind: str, now_ms: int, params: Mapping[str, int]) -> None:
-    """Count an incident."""
-    connection.execute(
+def note(connection: sqlite3.Connection, gate: bytes, kind: str, now_ms: int, params: Mapping[str, int]) -> bool:
+    """Count an incident; return whether it is the first of its kind since the last one was put right."""
+    (count,) = connection.execute(
         "INSERT INTO incidents(gate, kind, first_ms, last_ms, count, params) VALUES (?, ?, ?, ?, 1, ?) "
         "ON CONFLICT(gate, kind) WHERE resolved_ms IS NULL "
-        "DO UPDATE SET last_ms = excluded.last_ms, count = count + 1, params = excluded.params",
+        "DO UPDATE SET last_ms = excluded.last_ms, count = count + 1, params = excluded.params "
+        "RETURNING count",
         (gate, kind, now_ms, now_ms, json.dumps(params)),
-    )
+    ).fetchone()
+    return bool(count == 1)
 
 
 def keep(connection: sqlite3.Connection, gate: bytes, kind: str, now_ms: int, exhibit: Exhibit) -> None:

@@ -69,7 +69,9 @@ def written(
 ) -> list[intake.Held | BatchRefused]:
     """Write what follows, keep the rest as evidence; the work of one POST inside the writer's commit."""
     for gate, piece, refused in strangers:
-        incidents.note(connection, gate, refused.kind, now_ms, {})
+        if incidents.note(connection, gate, refused.kind, now_ms, {}):
+            # Once: whoever cannot be named must not fill the log.
+            _LOG.warning("%s: %s, %s", refused.kind, gate.hex() or "somebody", refused.message)
         incidents.keep(connection, gate, refused.kind, now_ms, incidents.Exhibit(piece[:_MAX_EXHIBIT]))
     taken: list[intake.Held | BatchRefused] = []
     for item in items:
