@@ -33,6 +33,7 @@ KINDS: Final = (
     "truncated",
     "too_large",
     "future",
+    "destroyed",
 )
 SEVERE: Final = frozenset(("fork", "rollback", "forged", "invitation_reused", "hub_behind"))
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.errors import BatchRefused, LogDamaged
-from edge.hub import incidents, projection, recovery
+from edge.hub import incidents, projection, recovery, retention
 from edge.ledger import batch as batches
 from edge.ledger import chain
-from edge.model.scan import Batch
+from edge.model.scan import Batch, BatchHeader
 
 _NO_TIME: Final = 1 << 53
 _AHEAD_MS: Final = 24 * 3_600_000
@@ -95,7 +95,7 @@ def receive(connection: sqlite3.Connection, parcel: Parcel) -> Held:
     """Write a batch if it follows, and then those that waited for it.
 
     Raises:
-        BatchRefused: `fork`, `rollback`, `gap` or `hub_behind`; nothing was written.
+        BatchRefused: `fork`, `rollback`, `gap`, `hub_behind` or `destroyed`; nothing was written.
     """
     held = _place(connection, parcel)
     _fetch_waiting(connection, parcel)
@@ -172,13 +172,25 @@ def _held_head(connection: sqlite3.Connection, parcel: Parcel, log: Log, seq: in
     if found is None and (lost := recovery.head_in(connection, log.row, seq)) is not None:
         return lost
     try:
+        if found and not batches.has_facts(found[0]):
+            return _head_left(batches.open_header(found[0], parcel.public), seq)
         held = batches.open_batch(found[0] if found else b"", parcel.public)
     except BatchRefused as bad:
+        if bad.kind == retention.KIND:
+            raise
         # What we hold is broken, not what came: the gate must not be told that its batch is.
         raise LogDamaged(
             "The hub's ledger does not verify.", "Stop the hub, run: edge hub check DIR, restore the last backup."
         ) from bad
     return held.entries[seq - held.header.first].head
+
+
+def _head_left(header: BatchHeader, seq: int) -> bytes:
+    if seq == header.last:
+        return header.head
+    raise BatchRefused(
+        retention.KIND, f"the facts of entry {seq} were destroyed at the end of their retention", "Nothing to do."
+    )
 
 
 def _hub_seq(connection: sqlite3.Connection, log: int, seq: int) -> int:

@@ -139,3 +139,12 @@ def second_recovery(db: Database) -> None:
     """Hold what gates prove this hub once held, what it lost, whose backup this is, and what was destroyed."""
     for statement in _RECOVERY:
         db.conn.execute(statement)
+
+
+@MIGRATIONS()
+def second_role_keys(db: Database) -> None:
+    """Hold who may sign that facts are destroyed."""
+    db.conn.execute(
+        "CREATE TABLE role_keys(public BLOB PRIMARY KEY, role TEXT NOT NULL, since_ms INTEGER NOT NULL) "
+        "STRICT, WITHOUT ROWID"
+    )
