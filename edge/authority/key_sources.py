@@ -1,7 +1,7 @@
 """Files in which other systems publish their keys, to rows of `issuers/<id>/anchors.json`.
 
-A reader takes a file by its shape (certificates, DCC trust lists) and yields a row a key. A row that cannot be used is
-a problem with its place named, never a traceback: whoever asks decides whether to leave it out.
+A reader takes a file by its shape (certificates, DCC trust lists, key sets, DID documents) and yields a row a key. A
+row that cannot be used is a problem with its place named, never a traceback: whoever asks may leave it out.
 """
 
 import base64
@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.authority import certificates, health_usage
+from edge.authority import certificates, health_usage, key_sets
 from edge.authority.certificates import Certificate
+from edge.authority.key_sets import Named
 from edge.errors import PublicationError
 from edge.trust.fields import iso
 
@@ -70,7 +71,7 @@ def read(data: bytes, wish: Wish) -> list[Found]:
             return list(found)
     raise PublicationError(
         "The file is of no known shape.",
-        "Give certificates (PEM or DER), or a DCC trust list in the JSON of the gateway or of a national app.",
+        "Give certificates (PEM or DER), a DCC trust list in JSON, a JSON Web Key Set or a DID document.",
     )
 
 
@@ -97,7 +98,39 @@ def trust_list(data: bytes, wish: Wish) -> Iterator[Found] | None:
     return (_listed(row, wish, f"certificates[{number}]") for number, row in signers)
 
 
-READERS: Final[tuple[Reader, ...]] = (certificate_files, trust_list)
+def key_set(data: bytes, wish: Wish) -> Iterator[Found] | None:
+    """Read a JSON Web Key Set, as issuers of SMART Health Cards publish it."""
+    document = key_sets.document_of(data)
+    keys = key_sets.of_set(document) if document is not None else None
+    return None if keys is None else (_named(place, key, wish) for place, key in keys)
+
+
+def did_document(data: bytes, wish: Wish) -> Iterator[Found] | None:
+    """Read a DID document, as New Zealand publishes it."""
+    document = key_sets.document_of(data)
+    keys = key_sets.of_did(document) if document is not None else None
+    return None if keys is None else (_named(place, key, wish) for place, key in keys)
+
+
+READERS: Final[tuple[Reader, ...]] = (certificate_files, trust_list, key_set, did_document)
+
+
+def _named(place: str, key: Named | PublicationError, wish: Wish) -> Found:
+    if isinstance(key, PublicationError):
+        return Found(place, problem=key.message)
+    claimed = key.issuer if wish.claimed is None else wish.claimed
+    if not claimed:
+        # Any issuer's name under this key would pass: a key set belongs to one (SHC, "Determining keys").
+        return Found(place, problem="The file does not say whose key it is; name the issuer with --claimed.")
+    if not wish.kinds:
+        return Found(place, problem="The file does not say what the key may attest; name it with --kind.")
+    if wish.algorithm not in {None, key.algorithm}:
+        return Found(place, problem=f"Its key is for {key.algorithm}, not {wish.algorithm}.")
+    if wish.format == "shc" and key.key_id.decode() != key_sets.thumbprint(key.public):
+        return Found(place, problem="Its kid is not the thumbprint of the key (SMART Health Cards ask for it).")
+    row = {"claimed": claimed, "kid": key.key_id.hex(), "alg": key.algorithm, "public": key.public.hex()}
+    begins, ends = key.not_before or 0, _LATEST if key.not_after is None else min(key.not_after, _LATEST)
+    return Found(place, {**row, "kinds": list(wish.kinds), "not_before": iso(begins), "not_after": iso(ends)})
 
 
 def _listed(row: Mapping[str, Any], wish: Wish, place: str) -> Found:

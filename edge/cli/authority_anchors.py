@@ -114,4 +114,19 @@ def remove(folder: Path, issuer: str, claimed: str | None, kid: str | None, ever
     click.echo(f"Next: edge authority publish {folder}")
 
 
+@anchors.command("revoked")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def revoked(files: tuple[Path, ...]) -> None:
+    """Print the hashes of the cards that each FILE, a card revocation list of SMART Health Cards, revokes.
+
+    Give the lists of all keys of an issuer at once: `set-hashes --kind identifier --from -` takes what is printed, and
+    puts it in place of the last.
+    """
+    from edge.authority.card_revocation import digests
+
+    found = {digest for file in files for digest in digests(read(file, _MAX_FILE), str(file))}
+    for digest in sorted(found):
+        click.echo(digest.hex())
+
+
 COMMANDS: Final = (anchors,)

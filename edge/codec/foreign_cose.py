@@ -40,8 +40,12 @@ class Message:
     to_be_signed: bytes
 
 
-def open_sign1(data: bytes) -> Message:
+def open_sign1(data: bytes, *, takes_hint: bool = True) -> Message:
     """Open a COSE_Sign1, tagged or not.
+
+    Args:
+        data: The whole message.
+        takes_hint: Whether an unprotected key id counts where there is no protected one.
 
     Raises:
         EncodingRefused: It is none, names a critical header, or its algorithm is not protected.
@@ -63,7 +67,7 @@ def open_sign1(data: bytes) -> Message:
         raise EncodingRefused("the algorithm does not stand in the protected header")
     # RFC 9052, 4.4: an empty header is signed as an empty string.
     signed = to_be_signed(b"" if protected == _EMPTY_MAP else protected, payload)
-    return Message(algorithm, _key_id(header, unprotected), payload, signature, signed)
+    return Message(algorithm, _key_id(header, unprotected if takes_hint else {}), payload, signature, signed)
 
 
 def _key_id(header: Mapping[Any, Any], unprotected: Mapping[Any, Any]) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from edge.codec import base45, foreign_cbor
 from edge.codec.foreign_cose import Message, open_sign1
 from edge.codec.inflate import inflate
+from edge.credentials import claimed
 from edge.errors import CredentialError, EncodingRefused
 from edge.model.credential import ForeignCredential, HashKind, Holder, PassKind
 from edge.model.verdict import Reason
@@ -23,13 +24,7 @@ ISS, EXP, IAT, HCERT = 1, 4, 6, -260
 DCC: Final = 1
 """Key of the certificate proper within the `hcert` claim (HCERT 1.0.5, 3.3.1)."""
 _ECDSA: Final = frozenset((-7, -35))
-_MAX_TIME: Final = 1 << 40
-_MAX_NAME: Final = 80
 _GROUPS: Final = {"v": PassKind.VACCINATION, "t": PassKind.TEST, "r": PassKind.RECOVERY}
-
-
-class _Refused(Exception):  # noqa: N818  # never leaves this module
-    pass
 
 
 def claims_of(payload: bytes) -> dict[str | int, Any]:
@@ -47,38 +42,21 @@ def claims_of(payload: bytes) -> dict[str | int, Any]:
     return claims
 
 
-def _time(value: Any) -> int | None:
-    if value is None:
-        return None
-    if type(value) not in {int, float}:
-        raise _Refused
-    # Finite already; clamped, so that nothing later can overflow.
-    return min(max(int(value), 0), _MAX_TIME)
-
-
-def _text(value: Any) -> str:
-    # A signed name must not steer a page or a terminal.
-    return value.strip() if type(value) is str and value.isprintable() and len(value) <= _MAX_NAME else ""
-
-
 def _holder(certificate: Mapping[Any, Any]) -> Holder | None:
     names = certificate.get("nam")
     if type(names) is not dict:
         return None
-    surname, given = (_text(names.get(own)) or _text(names.get(own + "t")) for own in ("fn", "gn"))
-    year = _text(certificate.get("dob"))[:4]
-    full = " ".join(part for part in (given, surname) if part)
-    born = int(year) if len(year) == 4 and year.isascii() and year.isdigit() else None
-    return Holder(surname, full or None, born)
+    surname, given = (claimed.text(names.get(own)) or claimed.text(names.get(own + "t")) for own in ("fn", "gn"))
+    return claimed.holder(surname, given, certificate.get("dob"))
 
 
 def _entries(certificate: Mapping[Any, Any]) -> tuple[PassKind, list[Mapping[Any, Any]]]:
     found = [(kind, certificate[group]) for group, kind in _GROUPS.items() if certificate.get(group)]
     if any(type(group) is not list for _, group in found):
-        raise _Refused
+        raise EncodingRefused("a group of the certificate is no list")
     rows = [row for _, group in found for row in group]
     if any(type(row) is not dict for row in rows):
-        raise _Refused
+        raise EncodingRefused("an entry of the certificate is no map")
     # One kind a certificate (DCC schema 1.3.0); of several, or none, it is a statement that no health key may sign.
     return found[0][0] if len(found) == 1 else PassKind.STATEMENT, rows
 
@@ -100,9 +78,7 @@ def _revocation(message: Message, country: str, rows: list[Mapping[Any, Any]]) -
 def _credential(message: Message) -> ForeignCredential:
     claims = claims_of(message.payload)
     certificate = claims[HCERT][DCC]
-    issuer = claims.get(ISS, "")
-    if type(issuer) is not str or not (issuer.isprintable() and len(issuer) <= 200):
-        raise _Refused
+    issuer = claimed.issuer(claims.get(ISS, ""))
     kind, rows = _entries(certificate)
     return ForeignCredential(
         NAME,
@@ -113,8 +89,8 @@ def _credential(message: Message) -> ForeignCredential:
         message.signature,
         kind,
         MappingProxyType(claims),
-        _time(claims.get(IAT)),
-        _time(claims.get(EXP)),
+        claimed.seconds(claims.get(IAT)),
+        claimed.seconds(claims.get(EXP)),
         _holder(certificate),
         _revocation(message, issuer, rows),
     )
@@ -137,7 +113,7 @@ class Hcert:
         """
         try:
             return _credential(open_sign1(inflate(base45.decode(raw[len(PREFIX) :]))))
-        except (EncodingRefused, _Refused):
+        except EncodingRefused:
             raise CredentialError(Reason.CREDENTIAL_MALFORMED) from None
 
 

@@ -11,16 +11,22 @@ from edge.credentials.format import parse
 from edge.errors import CredentialError
 from edge.gate.formats import load_formats
 from edge.model.verdict import Reason
+from tests.simulators.claim169 import make_id
 from tests.simulators.foreign import make_hcert
+from tests.simulators.nzcp import make_nzcp
+from tests.simulators.shc import make_shc
 from tests.simulators.world import HOLDER, make_pass, shown_live
 
 FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
+    "claim169": [make_id()],
     "document": [b"11010519491231002X"],
     "hcert": [make_hcert()],
     "hp1": [make_pass()],
     "hl1": [shown_live(make_pass(holder=HOLDER))],
+    "nzcp": [make_nzcp()],
+    "shc": [make_shc()],
     "server_token": [
         b'{"label":"yss"}',
         b"0" * 64,
@@ -59,6 +65,9 @@ def test_a_format_reads_its_own_codes_and_gives_equal_codes_equal_identities(kno
 @example(raw=b"{" * LARGEST)
 @example(raw=b'{"label":"yss"' + b"[" * LARGEST)
 @example(raw=b"\xff" * LARGEST)
+@example(raw=b"6BF" + b"A" * LARGEST)
+@example(raw=b"shc:/" + b"5" * LARGEST)
+@example(raw=b"NZCP:/1/" + b"A" * LARGEST)
 def test_a_format_refuses_in_its_own_words_and_raises_nothing_else(known, raw):
     """Any bytes: a presentation, or a refusal with a reason that never accepts."""
     assert isinstance(known.recognises(raw), bool)

@@ -875,6 +875,32 @@ def test_a_slip_is_drawn_at_one_key_and_only_for_who_was_not_let_through(
     assert overflows(page) == []
 
 
+def test_somebody_without_a_code_is_recorded_by_number_or_by_hand(
+    gate: GateSocket, open_page: Callable[..., Page]
+) -> None:
+    """D on the idle page: a number goes to the gate once and stays nowhere in the page; F2 registers without one."""
+    page = open_page("en")
+    gate.publish(standing())
+    see(page, "idle")
+    page.keyboard.press("d")
+    page.wait_for_selector("#panel #number")
+    assert overflows(page) == []
+    page.keyboard.type("11010519491231002X")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#panel", state="hidden")
+    assert "11010519491231002X" not in page.content()
+    page.keyboard.press("d")
+    page.wait_for_selector("#panel #number")
+    page.keyboard.press("F2")
+    page.wait_for_selector("#panel", state="hidden")
+
+    sent = gate.asked("manual")
+    assert [(one["way"], one.get("number")) for one in sent] == [
+        ("document", "11010519491231002X"),
+        ("registration", None),
+    ]
+
+
 def test_digits_that_a_gate_asks_stand_on_the_idle_page(gate: GateSocket, open_page: Callable[..., Page]) -> None:
     """In figures and as a code for phones, in place of nothing else, and the next ones take their place."""
     page = open_page("zh")

@@ -58,7 +58,7 @@ def gate(folder: Path, acknowledge: Acknowledge, count: int, *, is_weak: bool) -
         if not is_weak and seq % 97 == 0:
             log.erase_tokens(ledger.START_MS + (seq - 40) * 1000)
         if not is_weak and seq % 211 == 0:
-            log.purge([ledger.receipt(log.head)], rule, Moment(ledger.START_MS + (seq - 120) * 1000))
+            log.purge([ledger.receipt(log.head)], rule, Moment(ledger.START_MS + (seq - 120) * 1000), key=ledger.DEVICE)
     log.close()
 
 

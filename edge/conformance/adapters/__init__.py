@@ -6,7 +6,7 @@ An adapter takes a case by its members alone, and judges it with the functions a
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from edge.conformance.adapters import hcert, signatures, status_list
+from edge.conformance.adapters import claim169, hcert, nzcp, shc, signatures, status_list
 from edge.conformance.cases import Case
 
 Judged = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -27,5 +27,12 @@ class Adapter(Protocol):
         """Return what was expected of a case and what came."""
 
 
-ADAPTERS: Final[tuple[Adapter, ...]] = (hcert.ADAPTER, status_list.ADAPTER, signatures.ADAPTER)
+ADAPTERS: Final[tuple[Adapter, ...]] = (
+    claim169.ADAPTER,
+    hcert.ADAPTER,
+    nzcp.ADAPTER,
+    shc.ADAPTER,
+    status_list.ADAPTER,
+    signatures.ADAPTER,
+)
 """In the order in which they are asked."""

@@ -263,6 +263,7 @@ export function drawFooter(config, s, shown, able) {
     return [next, ...staff, el("span", "grow"), more && el("b", "waiting", more), el("span", "number", number)].filter(Boolean);
   }
   const help = [
+    ...(able.includes("manual") ? [["D", voice.say("action.manual"), "manual"]] : []),
     ["R", voice.say("action.report"), "report"],
     ["F1", voice.say("action.help"), "help"],
     ["L", otherName(config, s), "language"],
@@ -303,6 +304,7 @@ export function drawPanel(config, s) {
   const close = button("Esc", voice.say("action.close"), "close");
   if (s.panel.kind === "help") return [el("h2", "", voice.say("help.title")), close, ...help(voice, s)];
   const { panel } = s;
+  if (panel.kind === "manual") return [el("h2", "", voice.say("panel.manual")), ...byHand(voice, panel), close];
   const about = voice.say("panel.about", {
     number: `#${panel.number}`, outcome: voice.say(WORD[panel.outcome]), time: clock(panel.at_ms, true),
   });
@@ -330,16 +332,34 @@ function slipCode(voice, panel) {
   return el("div", "", code, hint);
 }
 
+// Whoever has no code that can be checked: the number of a document, or a registration on paper.
+function byHand(voice, panel) {
+  const without = button("F2", voice.say("action.registration"), "registration");
+  without.disabled = panel.sent;
+  const number = { type: "text", id: "number", maxLength: 32 };
+  return [
+    el("p", "", voice.say("panel.manual_hint")),
+    form(voice, panel, number, ["panel.number", "panel.send_number"]),
+    el("p", "", voice.say("panel.registration_hint")),
+    without,
+  ];
+}
+
 function pinForm(voice, panel) {
+  const pin = { type: "password", id: "pin", inputMode: "numeric", maxLength: 64 };
+  return form(voice, panel, pin, ["panel.pin", "panel.send"]);
+}
+
+function form(voice, panel, properties, [labelled, sent]) {
   const input = el("input", "");
-  Object.assign(input, { type: "password", id: "pin", inputMode: "numeric", autocomplete: "off", maxLength: 64, disabled: panel.sent });
-  const label = el("label", "", voice.say("panel.pin"), input);
-  const send = el("button", "btn first", voice.say("panel.send"));
+  Object.assign(input, { autocomplete: "off", spellcheck: false, disabled: panel.sent }, properties);
+  const label = el("label", "", voice.say(labelled), input);
+  const send = el("button", "btn first", voice.say(sent));
   send.type = "submit";
   send.disabled = panel.sent;
-  const form = el("form", "pin", label, send);
-  form.noValidate = true;
-  return form;
+  const node = el("form", "pin", label, send);
+  node.noValidate = true;
+  return node;
 }
 
 function help(voice, s) {
@@ -347,7 +367,7 @@ function help(voice, s) {
     el("div", `row ${outcome}`, icon(outcome, "i"), el("b", "", voice.say(WORD[outcome])), el("span", "", voice.say(`help.${outcome}`))));
   const keys = [
     [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["M", "help.note"], ["O", "help.override"], ["S", "help.slip"],
-    ["U", "help.undo"], ["R", "help.report"], ["L", "help.language"], ["F1", "help.help"],
+    ["D", "help.manual"], ["U", "help.undo"], ["R", "help.report"], ["L", "help.language"], ["F1", "help.help"],
   ];
   const rows = keys.map(([key, text]) => el("div", "row", el("kbd", "", key), el("span", "", voice.say(text))));
   const alerts = s.gate ? s.gate.alerts : [];

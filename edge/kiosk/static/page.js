@@ -219,8 +219,8 @@ function renderPanel() {
   parts.panel.dataset.kind = panel.kind;
   const title = parts.panel.querySelector("h2");
   parts.panel.setAttribute("aria-label", title.textContent);
-  const pin = parts.panel.querySelector("#pin");
-  if (pin && !pin.disabled) pin.focus();
+  const input = parts.panel.querySelector("input");
+  if (input && !input.disabled) input.focus();
 }
 
 function renderBar({ kind, shown, since, until }) {
@@ -241,15 +241,16 @@ function renderBar({ kind, shown, since, until }) {
 // By place on the keyboard, not by letter: an input method for Chinese takes letters away.
 const KEYS = {
   Space: "next", Enter: "next", NumpadEnter: "next", KeyN: "not_holder", KeyM: "note", KeyO: "override", KeyS: "slip", KeyU: "undo",
+  KeyD: "manual", F2: "registration",
   F1: "help", KeyL: "language", KeyR: "report", Escape: "close",
 };
 
 function onKey(event) {
   player.wake();
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const isTyping = event.target.id === "pin";
+  const isTyping = ["pin", "number"].includes(event.target.id);
   const act = KEYS[event.code];
-  if (isTyping && act !== "close") return;
+  if (isTyping && act !== "close" && act !== "registration") return; // numbers of passports begin with letters
   const isOnButton = event.target.closest("button, a") && event.target.matches(":focus-visible");
   if (isOnButton && act === "next") return; // whoever walks by Tab presses the button that has the focus
   const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
@@ -282,10 +283,10 @@ function acknowledgeStrip() {
 
 function onSubmit(event) {
   event.preventDefault();
-  const input = event.target.querySelector("#pin");
-  const pin = input.value;
+  const input = event.target.querySelector("input");
+  const { id, value } = input;
   input.value = "";
-  dispatch({ type: "pin", pin });
+  dispatch({ type: id, [id]: id === "number" ? value.trim() : value });
 }
 
 // --- the preview ----------------------------------------------------------------------------------------------------

@@ -90,6 +90,7 @@ export function actions(s) {
     if (isAlone) able.push("slip");
   }
   if (s.staff) able.push("undo");
+  if (s.live === "live" && s.gate && s.gate.connected && !s.main) able.push("manual");
   return able;
 }
 
@@ -122,11 +123,16 @@ const HANDLERS = {
   down: (s, _event, now) => (s.down === null ? { ...s, down: now } : s),
   full: (s) => ({ ...s, full: true }),
   key: (s, event, now) => (s.panel ? panelKey : mainKey)(s, event.key, now),
-  choose: (s, event, now) => (s.panel && !["help", "slip"].includes(s.panel.kind) ? choose(s, event.note, now) : s),
+  choose: (s, event, now) => (s.panel && !["help", "slip", "manual"].includes(s.panel.kind) ? choose(s, event.note, now) : s),
   pin(s, event) {
     if (!s.panel || s.panel.kind !== "override" || !s.panel.note || s.panel.sent || !event.pin) return s;
     const body = { cmd: "override", seq: s.panel.seq, note: s.panel.note, pin: event.pin };
     return did({ ...s, panel: { ...s.panel, sent: true } }, { do: "post", body, ids: s.panel.ids });
+  },
+  // The number goes out with the effect and is kept nowhere here.
+  number(s, event, now) {
+    if (!s.panel || s.panel.kind !== "manual" || s.panel.sent || !event.number) return s;
+    return byHand(s, { way: "document", number: event.number }, now);
   },
   reply,
 };
@@ -319,6 +325,9 @@ function mainKey(s, key, now) {
   if (key === "undo" && s.staff) {
     return did({ ...s, staff: null }, { do: "post", body: { cmd: "undo", seq: s.staff.seq }, ids: [] });
   }
+  if (key === "manual" && able.includes(key)) {
+    return { ...s, panel: { kind: key, sent: false, until: now + TIMES.panel } };
+  }
   if (key === "help") return { ...s, panel: { kind: "help", until: Infinity } };
   return everywhere(s, key);
 }
@@ -334,6 +343,7 @@ function everywhere(s, key) {
 function panelKey(s, key, now) {
   if (key === "close" || (s.panel.kind === "help" && (key === "help" || key === "next"))) return { ...s, panel: null };
   if (key === s.panel.kind) return { ...s, panel: null };
+  if (key === "registration" && s.panel.kind === "manual" && !s.panel.sent) return byHand(s, { way: key }, now);
   return key === "language" ? everywhere(s, key, now) : s;
 }
 
@@ -368,6 +378,11 @@ function openPanel(s, kind, now) {
   return { ...s, panel };
 }
 
+function byHand(s, body, now) {
+  const panel = { ...s.panel, sent: true, until: now + TIMES.panel };
+  return did({ ...s, panel }, { do: "post", body: { cmd: "manual", ...body }, ids: [] });
+}
+
 function choose(s, note, now) {
   const { panel } = s;
   if (!s.setup.notes.includes(note) || panel.sent) return s;
@@ -382,6 +397,8 @@ function reply(s, event, now) {
     const panel = s.panel && s.panel.sent ? { ...s.panel, sent: false, until: now + TIMES.panel } : s.panel;
     return { ...s, panel, notice: { tone: "bad", key: `failed.${event.code}`, until: now + TIMES.notice } };
   }
+  // Its verdict comes as every other does; there is nothing of staff's own to take back.
+  if (cmd === "manual") return { ...s, panel: null };
   const notice = { tone: "good", key: `done.${cmd}`, until: now + (cmd === "override" ? TIMES.undo : TIMES.notice) };
   let next = { ...s, notice, staff: { seq: event.seq, until: now + TIMES.undo } };
   if (cmd === "undo") next = { ...next, staff: null, main: s.main && s.main.known ? null : s.main };

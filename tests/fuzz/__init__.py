@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing: one module a target, run as `python -m tests.fuzz.NAME [libFuzzer options]`."""
