@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.errors import BatchRefused
-from edge.hub import kept, projection, recovery, retention
+from edge.hub import beside, kept, projection, recovery, retention
 from edge.hub.kept import Kept
 from edge.hub.projection import Placed
 from edge.hub.pull import COLUMNS
@@ -49,15 +49,16 @@ def inspect(store: Store) -> Report:
     """
     problems: list[str] = []
     count = entries = 0
-    with store.reader() as connection:
+    with store.its_form(), store.reader() as connection:
         connection.execute("BEGIN")
-        problems += [f"SQLite: {row[0]}" for row in connection.execute("PRAGMA quick_check(20)") if row[0] != "ok"]
+        problems += [f"SQLite: {row[0]}" for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
         walk = _Walk(connection)
         for one in kept.read(connection):
             problems += [f"batch {one.row}: {problem}" for problem in walk.problems(one)]
             count += 1
             entries += one.hub_last - one.hub_first + 1
         problems += walk.rest()
+        problems += beside.problems(connection)
     return Report(count, entries, tuple(problems[:_MOST]), walk.missing, walk.destroyed)
 
 
