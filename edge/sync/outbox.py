@@ -85,7 +85,7 @@ class Outbox:
         self._is_ours = False
         self._most_bytes = batch.MAX_WIRE
         self.shown = b""
-        """Our newest receipt, where the hub says that it holds less than it signed for; shown before anything goes."""
+        """Our newest receipt, where the hub lacks what it signed for and we purged; shown before anything goes."""
 
     def set_trust(self, digest: bytes, versions: tuple[int, int]) -> None:
         """Name the trust snapshot that batches cut from now on were made under."""
@@ -286,7 +286,11 @@ class Outbox:
         ours = self._log.head_at(watermark.last)
         mark = self.store.mark(head.epoch)
         taken = self.store.taken(head.epoch)
-        self.shown = taken.wire if taken is not None and taken.last > watermark.last else b""
+        # Only of what is purged here: while the log goes on from where the hub stands, it is simply sent again. And a
+        # receipt for the key this gate had before is not ours to show.
+        lacks = watermark.last + 1 < self._log.first
+        is_shown = taken is not None and lacks and taken.last > watermark.last and self.gate in taken.wire
+        self.shown = taken.wire if taken is not None and is_shown else b""
         if ours == watermark.head:
             if mark is None or watermark.last < mark.last:
                 # First word of this hub, or it lost what it had (a restored backup): begin where it stands. Being told
