@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from edge.cli import answers
+from edge.cli.hub_webhook import webhook
 from edge.errors import ConfigError, EdgeError, LogDamaged, TransportError
 
 if TYPE_CHECKING:
@@ -381,4 +382,4 @@ def _tell_progress(lines: int, cursor: int, top: int) -> None:
         click.echo(f"\r{lines} lines, cursor {cursor} of {top} ", nl=False, err=True)
 
 
-COMMANDS: Final = (pull, export, verify, coverage, audit, token)
+COMMANDS: Final = (pull, export, verify, coverage, audit, token, webhook)

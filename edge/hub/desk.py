@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import ConfigError, EnrolmentError
-from edge.hub import access, coverage, fleet, folder, incidents, projection, pull, roster, statement
+from edge.hub import access, courier, coverage, fleet, folder, incidents, projection, pull, roster, statement
 from edge.hub.export import Export, Say, Summary, Task
 from edge.hub.folder import HubConfig, HubFolder
 from edge.hub.hub import SILENT_BEATS, system_clock
@@ -136,6 +136,15 @@ class Desk:
         """
         with self._store.reader() as connection:
             return fleet.gates(connection, self._clock(), SILENT_BEATS * self.home.config.heartbeat_s)
+
+    def outbox(self, most: int) -> list[courier.Waiting]:
+        """Return what webhooks were and are to be told, the newest first.
+
+        Raises:
+            LedgerError: The database cannot be read.
+        """
+        with self._store.reader() as connection:
+            return courier.listed(connection, most)
 
     def incidents(self, most: int, *, is_open: bool) -> list[incidents.Incident]:
         """Return incidents, open ones first.

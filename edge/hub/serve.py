@@ -23,7 +23,7 @@ from waitress.server import TcpWSGIServer
 from werkzeug.exceptions import HTTPException
 
 from edge.errors import EdgeError, LedgerError, PortInUse, SetupError
-from edge.hub import api, guard, pages
+from edge.hub import api, courier, guard, pages
 from edge.hub.declined import Declined
 from edge.hub.hub import SILENT_BEATS, Hub
 from edge.ledger import wire
@@ -95,6 +95,7 @@ def serve(hub: Hub, host: str, port: int, ready: Callable[[str], None]) -> None:
     Raises:
         PortInUse: Somebody else listens there.
         SetupError: The address is not one of this machine's.
+        ConfigError: A webhook of `hub.toml` is not right.
     """
     listening = listen(host, port)
     server = make_server(hub, listening)
@@ -104,8 +105,9 @@ def serve(hub: Hub, host: str, port: int, ready: Callable[[str], None]) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    ready(address(listening))
-    server.run()
+    with courier.running(hub):
+        ready(address(listening))
+        server.run()
 
 
 def make_server(hub: Hub, listening: socket.socket) -> "Server":

@@ -84,6 +84,8 @@ class Outbox:
         self._trust: tuple[bytes, tuple[int, int]] = (b"", (0, 0))
         self._is_ours = False
         self._most_bytes = batch.MAX_WIRE
+        self.shown = b""
+        """Our newest receipt, where the hub lacks what it signed for and we purged; shown before anything goes."""
 
     def set_trust(self, digest: bytes, versions: tuple[int, int]) -> None:
         """Name the trust snapshot that batches cut from now on were made under."""
@@ -283,6 +285,12 @@ class Outbox:
             return ""
         ours = self._log.head_at(watermark.last)
         mark = self.store.mark(head.epoch)
+        taken = self.store.taken(head.epoch)
+        # Only of what is purged here: while the log goes on from where the hub stands, it is simply sent again. And a
+        # receipt for the key this gate had before is not ours to show.
+        lacks = watermark.last + 1 < self._log.first
+        is_shown = taken is not None and lacks and taken.last > watermark.last and self.gate in taken.wire
+        self.shown = taken.wire if taken is not None and is_shown else b""
         if ours == watermark.head:
             if mark is None or watermark.last < mark.last:
                 # First word of this hub, or it lost what it had (a restored backup): begin where it stands. Being told
@@ -291,6 +299,9 @@ class Outbox:
             return ""
         if mark is None:
             # Where the two part is the hub's to find out: it gets all there is, and keeps the evidence.
+            self.store.set_mark(head.epoch, self._beginning())
+        elif ours is None and watermark.last < self._log.first - 1 and self._beginning().last < mark.last:
+            # It lost what is no longer here: it gets what is left.
             self.store.set_mark(head.epoch, self._beginning())
         if watermark.last > head.seq:
             return "rollback"

@@ -220,10 +220,10 @@ class ModelHub:
 
     def _batch(self, body: bytes, fault: Fault | None) -> Answer:
         self.posted.append(body)
-        header, named = batch.header_of(body)
-        if header.first in self.poisoned:
-            return Answer(500, PORTAL, "text/html")
         try:
+            header, named = batch.header_of(body)
+            if header.first in self.poisoned:
+                return Answer(500, PORTAL, "text/html")
             held = self._receive(body, named)
         except BatchRefused as refused:
             self.evidence.append(refused.kind)

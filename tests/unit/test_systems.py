@@ -106,7 +106,7 @@ def gate(tmp_path):
     made = Gate(tmp_path)
     made.line._formats = load_formats()
     made.answers = []
-    made.staff = Staff(made.line, None, preview=lambda: None, report=dict)
+    made.staff = Staff(made.line, None, preview=lambda: None, report=dict, slip=str)
     yield made
     made.log.close()
 
