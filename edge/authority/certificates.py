@@ -8,23 +8,22 @@ Nothing of it decides whether a certificate is to be trusted: that is the author
 import base64
 import binascii
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from edge.errors import PublicationError
+from edge.codec import x509
+from edge.codec.der import SEQUENCE, Element, element, inside, time
+from edge.errors import EncodingRefused, PublicationError
 
 MAX_CERTIFICATE: Final = 64 << 10
-_SEQUENCE, _SET, _OID, _BOOLEAN, _OCTETS, _UTC, _GENERALIZED = 0x30, 0x31, 0x06, 0x01, 0x04, 0x17, 0x18
-_LENGTH_BYTES, _COUNTRY_CHARS = 4, 2
-_VERSION, _EXTENSIONS = 0xA0, 0xA3
+_COUNTRY_CHARS: Final = 2
+_VERSION: Final = 0xA0
 _COUNTRY: Final = bytes.fromhex("550406")
-_EXTENDED_USAGE: Final = bytes.fromhex("551d25")
+_COMMON_NAME: Final = bytes.fromhex("550403")
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _NEXT: Final = "Leave it out, or ask its issuer for another."
 
@@ -53,6 +52,9 @@ class Certificate:
         usages: Extended key usages, dotted.
         not_before: Unix seconds.
         not_after: Unix seconds.
+        common_name: Common name of the subject, or empty.
+        issuer_name: Common name of the issuer, or empty.
+        subject_key_id: What certificates signed by it name it by (RFC 5280, 4.2.1.2), or empty.
     """
 
     key_id: bytes
@@ -61,6 +63,9 @@ class Certificate:
     usages: tuple[str, ...]
     not_before: int
     not_after: int
+    common_name: str = ""
+    issuer_name: str = ""
+    subject_key_id: bytes = b""
 
 
 def plain_key(spki: bytes) -> PlainKey:
@@ -91,7 +96,7 @@ def read(der: bytes) -> Certificate:
     """
     try:
         return _read(der)
-    except (IndexError, ValueError, OverflowError) as error:
+    except (EncodingRefused, ValueError) as error:
         raise PublicationError("It is no X.509 certificate.", _NEXT) from error
 
 
@@ -101,7 +106,7 @@ def ders(data: bytes) -> list[bytes]:
     Raises:
         PublicationError: There is none.
     """
-    if data[:1] == bytes((_SEQUENCE,)):
+    if data[:1] == bytes((SEQUENCE,)):
         return [data]
     try:
         found = [base64.b64decode(b"".join(body.split()), validate=True) for body in _PEM.findall(data)]
@@ -113,99 +118,41 @@ def ders(data: bytes) -> list[bytes]:
 
 
 def _read(der: bytes) -> Certificate:
-    tag, start, end = _head(der, 0)
-    if tag != _SEQUENCE or end != len(der) or len(der) > MAX_CERTIFICATE:
+    frame = element(der, 0)
+    if frame.tag != SEQUENCE or frame.end != len(der) or len(der) > MAX_CERTIFICATE:
         raise ValueError("not one sequence")
-    tag, start, end = _head(der, start)
-    if tag != _SEQUENCE:
+    body = element(der, frame.start, frame.end)
+    if body.tag != SEQUENCE:
         raise ValueError("no TBSCertificate")
     # RFC 5280, 4.1: [version], serial, signature, issuer, validity, subject, key, then optional parts.
-    parts = list(_elements(der, start, end))
-    if parts and parts[0][0] == _VERSION:
+    parts = inside(der, body)
+    if parts and parts[0].tag == _VERSION:
         del parts[0]
-    _, _, _, validity, subject, key, *rest = parts
-    times = [_time(der, element) for element in _elements(der, validity[2], validity[3])]
-    not_before, not_after = times
+    _, _, issuer, validity, subject, key, *rest = parts
+    not_before, not_after = (time(der, found) for found in inside(der, validity))
+    extensions = x509.extensions(der, rest)
     return Certificate(
         key_id=sha256(der).digest()[:8],
-        key=plain_key(der[key[1] : key[3]]),
+        key=plain_key(key.whole(der)),
         country=_country(der, subject),
-        usages=_usages(der, rest),
+        usages=x509.usages(extensions),
         not_before=not_before,
         not_after=not_after,
+        common_name=_named(der, subject, _COMMON_NAME),
+        issuer_name=_named(der, issuer, _COMMON_NAME),
+        subject_key_id=x509.subject_key_id(extensions),
     )
 
 
-_Element = tuple[int, int, int, int]
-"""Tag, where it begins, where its content begins, where it ends."""
-
-
-def _head(der: bytes, pos: int) -> tuple[int, int, int]:
-    tag, length = der[pos], der[pos + 1]
-    pos += 2
-    if length & 0x80:
-        width = length & 0x7F
-        if not 1 <= width <= _LENGTH_BYTES:
-            raise ValueError("an indefinite or absurd length")
-        length = int.from_bytes(der[pos : pos + width])
-        pos += width
-    if pos + length > len(der):
-        raise ValueError("an element is longer than the data")
-    return tag, pos, pos + length
-
-
-def _elements(der: bytes, pos: int, end: int) -> Iterator[_Element]:
-    while pos < end:
-        tag, start, stop = _head(der, pos)
-        if stop > end:
-            raise ValueError("an element is longer than what holds it")
-        yield tag, pos, start, stop
-        pos = stop
-
-
-def _time(der: bytes, element: _Element) -> int:
-    tag, _, start, end = element
-    text = der[start:end].decode("ascii")
-    if tag not in {_UTC, _GENERALIZED}:
-        raise ValueError("no time")
-    if tag == _UTC:
-        # RFC 5280, 4.1.2.5.1: years from 50 on are of the last century.
-        text = ("19" if text[:2] >= "50" else "20") + text
-    form = "%Y%m%d%H%M%S%z" if len(text) > len("202601010000Z") else "%Y%m%d%H%M%z"
-    moment = datetime.strptime(text, form).astimezone(UTC)
-    return max(0, int(moment.timestamp()))
-
-
-def _country(der: bytes, subject: _Element) -> str:
-    for _, _, start, end in _elements(der, subject[2], subject[3]):
-        for _, _, inner, stop in _elements(der, start, end):
-            name, value = list(_elements(der, inner, stop))[:2]
-            text = der[value[2] : value[3]]
-            if der[name[2] : name[3]] == _COUNTRY and len(text) == _COUNTRY_CHARS and text.isalpha():
-                return text.decode("ascii").upper()
+def _named(der: bytes, name: Element, attribute: bytes) -> str:
+    for group in inside(der, name):
+        for found in inside(der, group):
+            kind, value = inside(der, found)[:2]
+            if kind.content(der) == attribute:
+                return value.content(der).decode("ascii", "replace")
     return ""
 
 
-def _usages(der: bytes, rest: list[_Element]) -> tuple[str, ...]:
-    for tag, _, start, _ in rest:
-        if tag != _EXTENSIONS:
-            continue
-        _, inner, stop = _head(der, start)
-        for _, _, begin, end in _elements(der, inner, stop):
-            found = list(_elements(der, begin, end))
-            name, value = found[0], found[-1]
-            if der[name[2] : name[3]] == _EXTENDED_USAGE and value[0] == _OCTETS:
-                _, first, last = _head(der, value[2])
-                return tuple(_dotted(der[at:to]) for kind, _, at, to in _elements(der, first, last) if kind == _OID)
-    return ()
-
-
-def _dotted(content: bytes) -> str:
-    arcs, value = [], 0
-    for byte in content:
-        value = value << 7 | byte & 0x7F
-        if not byte & 0x80:
-            arcs.append(value)
-            value = 0
-    first = min(arcs[0] // 40, 2)
-    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
+def _country(der: bytes, subject: Element) -> str:
+    text = _named(der, subject, _COUNTRY)
+    return text.upper() if len(text) == _COUNTRY_CHARS and text.isalpha() and text.isascii() else ""

@@ -7,6 +7,7 @@ row that cannot be used is a problem with its place named, never a traceback: wh
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,7 @@ from edge.trust.fields import iso
 
 Row = Mapping[str, Any]
 _BRACKETS: Final = (b"{", b"[")
+_PUBLIC_PEM: Final = re.compile(rb"-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----")
 _LATEST: Final = 253402300799
 """9999-12-31T23:59:59Z, the end that certificates without one state (RFC 5280, 4.1.2.5)."""
 
@@ -71,7 +73,7 @@ def read(data: bytes, wish: Wish) -> list[Found]:
             return list(found)
     raise PublicationError(
         "The file is of no known shape.",
-        "Give certificates (PEM or DER), a DCC trust list in JSON, a JSON Web Key Set or a DID document.",
+        "Give certificates or public keys (PEM), DER, a DCC trust list in JSON, a JSON Web Key Set or a DID document.",
     )
 
 
@@ -80,6 +82,13 @@ def certificate_files(data: bytes, wish: Wish) -> Iterator[Found] | None:
     if data.lstrip()[:1] in _BRACKETS or (data[:1] != b"\x30" and b"-----BEGIN CERTIFICATE-----" not in data):
         return None
     return (_of_der(der, wish, f"certificate {number}") for number, der in enumerate(certificates.ders(data), 1))
+
+
+def public_keys(data: bytes, wish: Wish) -> Iterator[Found] | None:
+    """Read bare public keys in PEM (RFC 7468, 13), as ticket sellers give them out; they have no end of their own."""
+    if b"-----BEGIN PUBLIC KEY-----" not in data:
+        return None
+    return (_of_spki(body, wish, f"key {number}") for number, body in enumerate(_PUBLIC_PEM.findall(data), 1))
 
 
 def trust_list(data: bytes, wish: Wish) -> Iterator[Found] | None:
@@ -112,7 +121,7 @@ def did_document(data: bytes, wish: Wish) -> Iterator[Found] | None:
     return None if keys is None else (_named(place, key, wish) for place, key in keys)
 
 
-READERS: Final[tuple[Reader, ...]] = (certificate_files, trust_list, key_set, did_document)
+READERS: Final[tuple[Reader, ...]] = (certificate_files, public_keys, trust_list, key_set, did_document)
 
 
 def _named(place: str, key: Named | PublicationError, wish: Wish) -> Found:
@@ -145,18 +154,53 @@ def _listed(row: Mapping[str, Any], wish: Wish, place: str) -> Found:
     return _of_der(der, wish, place, kid=kid, country=country if isinstance(country, str) else None)
 
 
+def _of_spki(body: bytes, wish: Wish, place: str) -> Found:
+    try:
+        key = certificates.plain_key(base64.b64decode(b"".join(body.split()), validate=True))
+        bare = Certificate(b"", key, "", (), 0, _LATEST)
+        return Found(place, _row(bare, wish, b"", ""))
+    except (PublicationError, ValueError) as error:
+        return Found(place, problem=error.message if isinstance(error, PublicationError) else "It is not base64.")
+
+
 def _of_der(der: bytes, wish: Wish, place: str, *, kid: bytes | None = None, country: str | None = None) -> Found:
     try:
         found = certificates.read(der)
-        return Found(place, _row(found, wish, kid or found.key_id, country or found.country))
+        named = _BINDINGS.get(wish.format, _as_health)(found)
+        return Found(place, _row(found, wish, kid or named[1], country or named[0]))
     except PublicationError as error:
         return Found(place, problem=error.message)
+
+
+def _as_health(found: Certificate) -> tuple[str, bytes]:
+    return found.country, found.key_id
+
+
+_BINDINGS: Final[Mapping[str, Callable[[Certificate], tuple[str, bytes]]]] = {
+    # The CSCA is named by the key id in its signers' certificates; its country has three letters there: give it.
+    "vdsnc": lambda found: ("", found.subject_key_id),
+    # A 2D-DOC names its signer's authority and its certificate by their common names.
+    "twoddoc": lambda found: (found.issuer_name, found.common_name.encode()),
+    # These name no key at all.
+    "aadhaar": lambda _: ("", b""),
+    "pretix": lambda _: ("", b""),
+}
+"""By format: claimed issuer and key id, as its credentials name the signer of a certificate (ADR 0048)."""
+
+
+_WITHOUT_USAGE: Final = frozenset(("aadhaar", "pretix", "twoddoc"))
+"""Formats whose certificates, where they have any, state no usage that is one of ours."""
 
 
 def _row(found: Certificate, wish: Wish, kid: bytes, country: str) -> Row:
     algorithm = wish.algorithm or found.key.algorithms[0]
     if algorithm not in found.key.algorithms:
         raise PublicationError(f"Its key is for {', '.join(found.key.algorithms)}, not {algorithm}.")
+    if wish.format == "vdsnc" and not wish.claimed:
+        # Without it, one country's authority could seal for every other.
+        raise PublicationError("A CSCA speaks for one country; name its three letters with --claimed.")
+    if wish.format in _WITHOUT_USAGE and not wish.kinds:
+        raise PublicationError("The file does not say what the key may attest; name it with --kind.")
     return {
         "claimed": country if wish.claimed is None else wish.claimed,
         "kid": kid.hex(),

@@ -68,9 +68,14 @@ def check(directory: Path, *, as_json: bool) -> None:
     report = inspection.inspect(store)
     if as_json:
         told = {"batches": report.batches, "entries": report.entries, "problems": list(report.problems)}
+        told |= {"missing": report.missing, "destroyed": report.destroyed}
         click.echo(json.dumps(told, ensure_ascii=False, indent=2))
     else:
         click.echo(f"{report.entries} entries in {report.batches} batches")
+        if report.destroyed:
+            click.echo(f"{report.destroyed} of them without facts: destroyed under certificates of two roles")
+        if report.missing:
+            click.echo(f"{report.missing} entries that this hub signed for were lost with a backup (hub_behind)")
         for problem in report.problems:
             click.echo(problem, err=True)
     if report.problems:

@@ -15,6 +15,7 @@ MAX_DEPTH: Final = 16
 MAX_ITEMS: Final = 4096
 
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP = range(6)
+_UINT32: Final = 0x1A
 _WIDTH: Final = {24: 1, 25: 2, 26: 4, 27: 8}
 # The smallest argument each width may carry: anything below has a shorter form (RFC 8949, 4.2.1).
 _LEAST: Final = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
@@ -136,6 +137,9 @@ def _array(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> 
             # A short byte string that is all there: most of a pass is these, and a call for each is what costs.
             items.append(data[pos + 1 : pos + lead - 0x3F])
             pos += lead - 0x3F
+        elif 0x60 <= lead < 0x78 and pos + lead - 0x5F <= size:
+            items.append(data[pos + 1 : pos + lead - 0x5F].decode())
+            pos += lead - 0x5F
         else:
             value, pos = _item(data, pos, depth, budget)
             items.append(value)
@@ -158,7 +162,11 @@ def _map(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> tu
         if encoded <= previous or type(key) not in _KEYS:
             raise EncodingRefused("CBOR map keys are repeated, out of order or of another type")
         previous = encoded
-        pairs[key], pos = _item(data, pos, depth, budget)
+        # Times are these; a number that would fit two bytes has a shorter form, and is refused below.
+        if data[pos] == _UINT32 and int.from_bytes(data[pos + 1 : pos + 3]) and pos + 5 <= len(data):
+            pairs[key], pos = int.from_bytes(data[pos + 1 : pos + 5]), pos + 5
+        else:
+            pairs[key], pos = _item(data, pos, depth, budget)
     return pairs, pos
 
 

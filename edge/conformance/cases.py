@@ -13,6 +13,8 @@ from edge.errors import ConfigError
 
 LINES: Final = "cases.jsonl"
 _MAX_FILE: Final = 64 << 20
+_SHARED: Final = ("algorithm",)
+"""What a suite says once for all of its cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,14 @@ class Case:
 
 
 def folders(folder: Path) -> list[Path]:
-    """Return the folders of cases in `folder`: itself, or those right below it.
+    """Return the folders of cases in `folder`: itself, and those below it.
 
     Raises:
         ConfigError: It is no folder, or holds no cases.
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder.", "Name a folder of cases (tests/conformance/README.md).")
-    found = [one for one in (folder, *sorted(folder.iterdir())) if one.is_dir() and (_lines(one) or _suites(one))]
+    found = [one for one in (folder, *sorted(folder.rglob("*"))) if one.is_dir() and (_lines(one) or _suites(one))]
     if not found:
         raise ConfigError(f"{folder} holds no cases.", f"Each folder of a format has a {LINES}.")
     return found
@@ -75,15 +77,37 @@ def _suites(folder: Path) -> list[Path]:
     return [] if _lines(folder) else sorted(folder.glob("*.json"))
 
 
+_GROUPED: Final = (("testGroups", "tests"), ("cases", "assertions"))
+"""Names under which suites keep groups and the cases in them: those of Wycheproof, and of CertLogic."""
+
+
 def _suite(path: Path) -> Iterator[Case]:
-    """Yield a case for each test of a file in the form of Wycheproof: groups that share a key."""
+    """Yield a case for each row of a list, for each case of a group, with what the group shares, or the one case."""
     document = _json(_read(path), str(path))
-    groups = document.get("testGroups")
-    for group in groups if isinstance(groups, list) else ():
-        shared = {name: value for name, value in group.items() if name != "tests"}
-        for test in group.get("tests", ()):
-            members = {"algorithm": document.get("algorithm"), **shared, **test}
-            yield Case(f"{path.stem}/{test.get('tcId')}", members, path.parent)
+    if isinstance(document.get("rows"), list):
+        for number, row in enumerate(document["rows"]):
+            if isinstance(row, dict):
+                yield Case(f"{path.stem}/{row.get('id', number)}", row, path.parent)
+    elif any(isinstance(document.get(name), list) for name, _ in _GROUPED):
+        yield from _grouped(path, document)
+    elif isinstance(document.get("id"), str):
+        yield Case(document["id"], document, path.parent)
+
+
+def _grouped(path: Path, document: Mapping[str, Any]) -> Iterator[Case]:
+    shared = {name: document[name] for name in _SHARED if name in document}
+    for of_groups, of_cases in _GROUPED:
+        groups = document.get(of_groups)
+        for place, group in enumerate(groups if isinstance(groups, list) else ()):
+            if not isinstance(group, dict) or not all(isinstance(case, dict) for case in group.get(of_cases, ())):
+                raise ConfigError(f"{path} holds a group that is none.", "Copy the suite again.")
+            if of_cases not in group:
+                # A group without cases of its own is one.
+                yield Case(f"{path.stem}/{place}", {**shared, **group}, path.parent)
+            rest = {name: value for name, value in group.items() if name != of_cases}
+            for number, case in enumerate(group.get(of_cases, ())):
+                own = case.get("tcId", f"{place}.{number}")
+                yield Case(f"{path.stem}/{own}", {**shared, **rest, **case}, path.parent)
 
 
 def _json(data: bytes, place: str) -> dict[str, Any]:

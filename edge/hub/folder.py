@@ -43,6 +43,7 @@ _MAX_TEXT: Final = 256
 _KEY_BYTES: Final = 32
 _MAX_REGION: Final = 999_999
 _MAX_HEARTBEAT_S: Final = 3600
+_MOST_DAYS: Final = 36_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class HubConfig:
         trust_url: Address of the trust publication, empty where there is none yet.
         region: GB/T 2260 code new gates stand in, or 0.
         heartbeat_s: Seconds between two heartbeats of a gate; silent is three of them.
+        facts_days: Days that facts are kept before two roles may destroy them.
     """
 
     url: str
@@ -62,6 +64,7 @@ class HubConfig:
     trust_url: str = ""
     region: int = 0
     heartbeat_s: int = 30
+    facts_days: int = 730
 
     def __post_init__(self) -> None:
         check_url("url", self.url)
@@ -73,6 +76,8 @@ class HubConfig:
             raise ConfigError("The region is no GB/T 2260 code of six digits.", "Give it like 610100.")
         if not 1 <= self.heartbeat_s <= _MAX_HEARTBEAT_S:
             raise ConfigError("heartbeat_s is not between 1 and 3600.", "Set heartbeat_s = 30 in hub.toml.")
+        if not 1 <= self.facts_days <= _MOST_DAYS:
+            raise ConfigError("facts_days is not between 1 and 36500.", "Set facts_days = 730 in hub.toml.")
 
 
 @dataclass(frozen=True, slots=True)

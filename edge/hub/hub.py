@@ -16,13 +16,26 @@ from typing import Any, Final
 from edge.codec import cbor
 from edge.disk.lockfile import LockFile
 from edge.errors import BatchRefused, EnrolmentError, LedgerError
-from edge.hub import access, coverage, fleet, folder, incidents, intake, projection, pull, roster, sequence, statement
+from edge.hub import (
+    access,
+    coverage,
+    fleet,
+    folder,
+    incidents,
+    intake,
+    opening,
+    projection,
+    pull,
+    roster,
+    sequence,
+    statement,
+)
 from edge.hub.admission import Admission, Allowance
 from edge.hub.declined import NOT_ENROLLED, UNKNOWN_GATE, Declined
 from edge.hub.folder import HubConfig, HubFolder, TokenSeed
 from edge.hub.store import Store
 from edge.hub.writer import GroupCommit
-from edge.ledger import batch, device, enrolment, receipt, tokens
+from edge.ledger import device, enrolment, receipt, tokens
 from edge.model.scan import Receipt
 
 Clock = Callable[[], int]
@@ -36,7 +49,6 @@ _FLOW_HOURS: Final = 40 * 24
 _SETTLED_STEPS: Final = 64
 _TOGETHER: Final = 16
 """Batches handed to the writer at once: bounds what one request holds opened in memory."""
-_MAX_EXHIBIT: Final = batch.MAX_WIRE
 _MAX_MESSAGE: Final = 160
 _STRANGERS_A_SECOND: Final = 5.0
 _STRANGERS_AT_ONCE: Final = 50.0
@@ -45,10 +57,6 @@ _STRANGERS_AT_ONCE: Final = 50.0
 def system_clock() -> int:
     """Return Unix milliseconds of this machine's clock."""
     return time.time_ns() // 1_000_000
-
-
-_Item = intake.Parcel | BatchRefused
-_Stranger = tuple[bytes, bytes, BatchRefused]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,21 +252,24 @@ class Hub:
             LedgerError: The database cannot be used; nothing of them was kept.
         """
         now_ms = self.clock()
-        items: list[_Item] = []
+        items: list[opening.Item] = []
         claims: list[bytes] = []
-        strangers: list[_Stranger] = []
+        strangers: list[opening.Stranger] = []
         with self.store.reader() as connection:
             for piece, value in pieces:
-                item, claimed = _opened(connection, piece, value, now_ms)
+                if isinstance(value, bytes):
+                    item, claimed = opening.shown(connection, value, self.home.public)
+                else:
+                    item, claimed = opening.opened(connection, piece, value, now_ms)
                 items.append(item)
                 claims.append(claimed)
                 if isinstance(item, BatchRefused) and self._strangers.take():
                     strangers.append((claimed, piece, item))
-        if strangers or any(isinstance(item, intake.Parcel) for item in items):
-            taken = self.writer.do(lambda connection: _written(connection, items, strangers, now_ms))
+        if strangers or any(isinstance(item, intake.Parcel | Receipt) for item in items):
+            taken = self.writer.do(lambda connection: opening.written(connection, items, strangers, now_ms))
         else:
             taken = [item for item in items if isinstance(item, BatchRefused)]
-        _log_refusals(items, taken)
+        opening.log_refusals(items, taken)
         return [Taken(*pair) for pair in zip(claims, taken, strict=True)]
 
     def receipt_of(self, gate: bytes, epoch: bytes) -> bytes:
@@ -378,50 +389,3 @@ class Hub:
         if gone:
             # The pages they stood on are overwritten in the database too, not only in the WAL.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _log_refusals(items: list[_Item], taken: list[intake.Held | BatchRefused]) -> None:
-    # Only what a gate of ours signed: strangers must not fill the log either.
-    for item, found in zip(items, taken, strict=True):
-        if isinstance(item, intake.Parcel) and isinstance(found, BatchRefused):
-            _LOG.warning("%s: gate %s, %s", found.kind, item.batch.header.gate.hex(), found.message)
-
-
-def _opened(connection: sqlite3.Connection, piece: bytes, value: Any, now_ms: int) -> tuple[_Item, bytes]:
-    """Open one batch under its gate's key; with a refusal comes the gate that it concerns, or `NOBODY`."""
-    try:
-        # Shape and signer first, without a hash or a signature spent on a stranger.
-        named = device.signer_of(value[0]) if sequence.is_batch(value) else None
-    except LedgerError:
-        named = None
-    if named is None:
-        return BatchRefused("malformed", "this is no batch"), incidents.NOBODY
-    gate = roster.by_key_id(connection, named)
-    if gate is None:
-        return BatchRefused("unknown_gate", UNKNOWN_GATE.message, UNKNOWN_GATE.next_step), incidents.NOBODY
-    if gate.is_retired:
-        return BatchRefused("unknown_gate", "This gate was retired.", "Call the hub's operator."), gate.gate
-    try:
-        return intake.open_parcel((gate.row, gate.place, gate.public), piece, now_ms), gate.gate
-    except BatchRefused as refused:
-        return refused, gate.gate
-
-
-def _written(
-    connection: sqlite3.Connection, items: list[_Item], strangers: list[_Stranger], now_ms: int
-) -> list[intake.Held | BatchRefused]:
-    """Write what follows, keep the rest as evidence; the work of one POST inside the writer's commit."""
-    for gate, piece, refused in strangers:
-        incidents.note(connection, gate, refused.kind, now_ms, {})
-        incidents.keep(connection, gate, refused.kind, now_ms, incidents.Exhibit(piece[:_MAX_EXHIBIT]))
-    taken: list[intake.Held | BatchRefused] = []
-    for item in items:
-        if isinstance(item, BatchRefused):
-            taken.append(item)
-            continue
-        try:
-            taken.append(intake.receive(connection, item))
-        except BatchRefused as refused:
-            intake.keep_refused(connection, item, refused)
-            taken.append(refused)
-    return taken

@@ -28,10 +28,16 @@ KINDS: Final = (
     "unknown_gate",
     "new_log",
     "invitation_reused",
+    "hub_behind",
+    "wrong_hub",
+    "truncated",
+    "too_large",
+    "future",
+    "destroyed",
 )
-SEVERE: Final = frozenset(("fork", "rollback", "forged", "invitation_reused"))
+SEVERE: Final = frozenset(("fork", "rollback", "forged", "invitation_reused", "hub_behind"))
 
-_UNPROVEN: Final = ("forged", "malformed", "version", "unknown_gate")
+_UNPROVEN: Final = ("forged", "malformed", "version", "unknown_gate", "wrong_hub", "truncated", "too_large")
 """Kinds that anybody can cause in the name of any gate."""
 _PROVEN_ITEMS: Final = 64
 _PROVEN_BYTES: Final = 8 << 20
@@ -82,14 +88,16 @@ class Exhibit:
     first: int | None = None
 
 
-def note(connection: sqlite3.Connection, gate: bytes, kind: str, now_ms: int, params: Mapping[str, int]) -> None:
-    """Count an incident."""
-    connection.execute(
+def note(connection: sqlite3.Connection, gate: bytes, kind: str, now_ms: int, params: Mapping[str, int]) -> bool:
+    """Count an incident; return whether it is the first of its kind since the last one was put right."""
+    (count,) = connection.execute(
         "INSERT INTO incidents(gate, kind, first_ms, last_ms, count, params) VALUES (?, ?, ?, ?, 1, ?) "
         "ON CONFLICT(gate, kind) WHERE resolved_ms IS NULL "
-        "DO UPDATE SET last_ms = excluded.last_ms, count = count + 1, params = excluded.params",
+        "DO UPDATE SET last_ms = excluded.last_ms, count = count + 1, params = excluded.params "
+        "RETURNING count",
         (gate, kind, now_ms, now_ms, json.dumps(params)),
-    )
+    ).fetchone()
+    return bool(count == 1)
 
 
 def keep(connection: sqlite3.Connection, gate: bytes, kind: str, now_ms: int, exhibit: Exhibit) -> None:
@@ -109,7 +117,8 @@ def _has_room(connection: sqlite3.Connection, gate: bytes, kind: str, more: int)
     if kind not in _UNPROVEN:
         return bool(items < _PROVEN_ITEMS and size + more <= _PROVEN_BYTES)
     (in_all,) = connection.execute(
-        "SELECT coalesce(sum(length(wire)), 0) FROM evidence WHERE kind IN (?, ?, ?, ?)", _UNPROVEN
+        f"SELECT coalesce(sum(length(wire)), 0) FROM evidence WHERE kind IN ({', '.join('?' * len(_UNPROVEN))})",  # noqa: S608
+        _UNPROVEN,
     ).fetchone()
     is_bounded = items < _UNPROVEN_ITEMS and size + more <= _UNPROVEN_BYTES
     return bool(is_bounded and in_all + more <= _UNPROVEN_IN_ALL)
@@ -139,13 +148,17 @@ def strip(connection: sqlite3.Connection, before_ms: int) -> int:
     What cannot be taken apart goes whole: a batch that broke off may hold a private part all the same.
     """
     rows = connection.execute(
-        "SELECT id, wire FROM evidence WHERE received_ms < ? AND NOT is_stripped", (before_ms,)
+        "SELECT id, kind, wire FROM evidence WHERE received_ms < ? AND NOT is_stripped", (before_ms,)
     ).fetchall()
-    for row, wire in rows:
+    for row, kind, wire in rows:
         try:
             bare = batch.without_private(wire)
         except BatchRefused:
-            connection.execute("DELETE FROM evidence WHERE id = ?", (row,))
+            if kind == "hub_behind":
+                # A receipt of this hub; nothing in it is private.
+                connection.execute("UPDATE evidence SET is_stripped = 1 WHERE id = ?", (row,))
+            else:
+                connection.execute("DELETE FROM evidence WHERE id = ?", (row,))
         else:
             connection.execute("UPDATE evidence SET wire = ?, is_stripped = 1 WHERE id = ?", (bare, row))
     return len(rows)

@@ -5,17 +5,21 @@ what is held is a success, one that goes on from it is written, and everything e
 kept. Whether the gate signed the batch was checked before (`edge.ledger.batch.open_batch`).
 """
 
+import logging
 import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
 from edge.errors import BatchRefused, LogDamaged
-from edge.hub import incidents, projection
+from edge.hub import incidents, projection, recovery, retention
 from edge.ledger import batch as batches
 from edge.ledger import chain
-from edge.model.scan import Batch
+from edge.model.scan import Batch, BatchHeader
 
 _NO_TIME: Final = 1 << 53
+_AHEAD_MS: Final = 24 * 3_600_000
+"""No gate's clock is further ahead by accident of a time zone."""
+_LOG: Final = logging.getLogger("edge.hub")
 _HEAD: Final = "SELECT wire FROM batches WHERE log = ? AND first <= ? AND last >= ? LIMIT 1"
 
 
@@ -91,7 +95,7 @@ def receive(connection: sqlite3.Connection, parcel: Parcel) -> Held:
     """Write a batch if it follows, and then those that waited for it.
 
     Raises:
-        BatchRefused: `fork`, `rollback` or `gap`; nothing was written.
+        BatchRefused: `fork`, `rollback`, `gap`, `hub_behind` or `destroyed`; nothing was written.
     """
     held = _place(connection, parcel)
     _fetch_waiting(connection, parcel)
@@ -122,12 +126,15 @@ def _place(connection: sqlite3.Connection, parcel: Parcel) -> Held:
     if repeated:
         return Held(header.gate, header.epoch, *repeated)
     if header.first > log.last + 1:
+        if recovery.may_skip(connection, parcel.batch, log.last):
+            return _append(connection, parcel, log)
         raise BatchRefused(
             "gap",
             f"entries {log.last + 1} to {header.first - 1} are missing before this batch",
             "Send the batches before it.",
         )
     _check_overlap(connection, parcel, log)
+    recovery.check(connection, parcel.batch)
     if header.last <= log.last:
         return Held(header.gate, header.epoch, header.last, header.head, _hub_seq(connection, log.row, header.last))
     return _append(connection, parcel, log)
@@ -162,14 +169,28 @@ def _held_head(connection: sqlite3.Connection, parcel: Parcel, log: Log, seq: in
     if seq == 0:
         return chain.GENESIS
     found = connection.execute(_HEAD, (log.row, seq, seq)).fetchone()
+    if found is None and (lost := recovery.head_in(connection, log.row, seq)) is not None:
+        return lost
     try:
+        if found and not batches.has_facts(found[0]):
+            return _head_left(batches.open_header(found[0], parcel.public), seq)
         held = batches.open_batch(found[0] if found else b"", parcel.public)
     except BatchRefused as bad:
+        if bad.kind == retention.KIND:
+            raise
         # What we hold is broken, not what came: the gate must not be told that its batch is.
         raise LogDamaged(
             "The hub's ledger does not verify.", "Stop the hub, run: edge hub check DIR, restore the last backup."
         ) from bad
     return held.entries[seq - held.header.first].head
+
+
+def _head_left(header: BatchHeader, seq: int) -> bytes:
+    if seq == header.last:
+        return header.head
+    raise BatchRefused(
+        retention.KIND, f"the facts of entry {seq} were destroyed at the end of their retention", "Nothing to do."
+    )
 
 
 def _hub_seq(connection: sqlite3.Connection, log: int, seq: int) -> int:
@@ -184,10 +205,12 @@ def _hub_seq(connection: sqlite3.Connection, log: int, seq: int) -> int:
 
 def _append(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> Held:
     header = parcel.batch.header
-    skip = log.last + 1 - header.first
+    skip = max(0, log.last + 1 - header.first)
     (top,) = connection.execute("SELECT coalesce(max(hub_last), 0) FROM batches").fetchone()
     hub_first, hub_last = top + 1, top + len(parcel.batch.entries) - skip
     row = log.row or _new_log(connection, parcel)
+    if header.first > log.last + 1:
+        recovery.note_hole(connection, row, parcel.batch, log.last, parcel.received_ms)
     facts_only = batches.without_private(parcel.batch.wire)
     connection.execute(
         "UPDATE logs SET last = ?, head = ?, hub_seq = ?, entry_ms = ? WHERE id = ?",
@@ -209,6 +232,13 @@ def _append(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> Held:
         ),
     )
     _keep_private(connection, parcel, written.lastrowid or 0, hub_first, skip)
+    if parcel.entry_ms - parcel.received_ms > _AHEAD_MS and parcel.entry_ms != _NO_TIME:
+        # The ledger takes it as the gate signed it; a person looks at the clock.
+        incidents.note(connection, header.gate, "future", parcel.received_ms, {"seq": header.first})
+        exhibit = incidents.Exhibit(facts_only, header.epoch, header.first)
+        incidents.keep(connection, header.gate, "future", parcel.received_ms, exhibit)
+        _LOG.warning("future: gate %s, from entry %d on", header.gate.hex(), header.first)
+    recovery.caught_up(connection, row, parcel.batch, parcel.received_ms)
     connection.execute(
         "UPDATE gates SET contact_ms = max(contact_ms, ?) WHERE id = ?", (parcel.received_ms, parcel.gate)
     )

@@ -124,6 +124,9 @@ def insert(connection: sqlite3.Connection, one: Kept, into: Sums) -> None:
 
 def _found(one: Kept) -> list[Columns | None]:
     try:
+        if not batch.has_facts(one.wire):
+            # Destroyed under a certificate (`edge.hub.retention`).
+            return [None] * (one.hub_last - one.hub_first + 1)
         return columns_of(batch.open_batch(one.wire, one.public).entries[one.skip :])
     except BatchRefused as damaged:
         # It verified when it came. Readers go on past it; `edge hub check` names it, and a rebuild after the repair

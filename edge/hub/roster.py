@@ -122,6 +122,12 @@ def by_key_id(connection: sqlite3.Connection, key_id: bytes) -> Gate | None:
     return Gate(row, gate, public, place, bool(is_retired))
 
 
+def by_id(connection: sqlite3.Connection, gate: bytes) -> Gate | None:
+    """Return the gate with this id, retired or not."""
+    found = connection.execute("SELECT key_id FROM gates WHERE gate = ?", (gate,)).fetchone()
+    return by_key_id(connection, found[0]) if found else None
+
+
 def heard(connection: sqlite3.Connection, gate: Gate, beat: Heartbeat, now_ms: int) -> intake.Log:
     """Take in a verified heartbeat and return how far the hub holds the log it names.
 

@@ -129,3 +129,33 @@ def pull_webhooks(db: Database) -> None:
             body BLOB NOT NULL, made_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
             state TEXT NOT NULL DEFAULT 'waiting', said TEXT NOT NULL DEFAULT '', UNIQUE(hook, subject)) STRICT"""
     )
+
+
+_RECOVERY: Final = (
+    """CREATE TABLE claims(
+        gate BLOB NOT NULL, epoch BLOB NOT NULL, last INTEGER NOT NULL, head BLOB NOT NULL, receipt BLOB NOT NULL,
+        PRIMARY KEY(gate, epoch)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE holes(
+        log INTEGER NOT NULL REFERENCES logs(id), first INTEGER NOT NULL, last INTEGER NOT NULL, head BLOB NOT NULL,
+        noted_ms INTEGER NOT NULL, PRIMARY KEY(log, first)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE backup(
+        hub BLOB NOT NULL, made_ms INTEGER NOT NULL, hub_seq INTEGER NOT NULL) STRICT""",
+    """CREATE TABLE destructions(
+        digest BLOB PRIMARY KEY, at_ms INTEGER NOT NULL, wire BLOB NOT NULL) STRICT, WITHOUT ROWID""",
+)
+
+
+@MIGRATIONS()
+def second_recovery(db: Database) -> None:
+    """Hold what gates prove this hub once held, what it lost, whose backup this is, and what was destroyed."""
+    for statement in _RECOVERY:
+        db.conn.execute(statement)
+
+
+@MIGRATIONS()
+def second_role_keys(db: Database) -> None:
+    """Hold who may sign that facts are destroyed."""
+    db.conn.execute(
+        "CREATE TABLE role_keys(public BLOB PRIMARY KEY, role TEXT NOT NULL, since_ms INTEGER NOT NULL) "
+        "STRICT, WITHOUT ROWID"
+    )

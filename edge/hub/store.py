@@ -62,12 +62,22 @@ class Store:
         """
         if not self.file.exists():
             raise LogDamaged(f"The hub's database {self.file} is missing.", "Restore it from your backup.")
-        with self.reader() as connection:
+        with self.its_form(), self.reader() as connection:
             # A file cut to nothing must not become a fresh ledger that every gate seems to contradict.
             if not MIGRATIONS.applied(Database(connection)):
                 raise LogDamaged(f"The hub's database {self.file} is empty.", "Restore it from your backup.")
-        with self.errors(), closing(self._connect("rw")) as connection:
+        with self.errors(), self.its_form(), closing(self._connect("rw")) as connection:
             self._migrate(connection)
+
+    @contextmanager
+    def its_form(self) -> Iterator[None]:
+        """Blame the file where it lacks a table or column it says it has, or has one it says it lacks."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if is_of_the_file(error):
+                raise
+            raise self._damaged(error) from error
 
     def open_writer(self) -> sqlite3.Connection:
         """Return a connection that commits durably; its errors are foreign (`errors`).
@@ -112,14 +122,20 @@ class Store:
             if not is_of_the_file(error):
                 raise
             raise self.translated(error) from error
+        except UnicodeDecodeError as error:
+            # Of a text of the file, or of SQLite's own message that quotes it.
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> LogDamaged:
+        return LogDamaged(
+            f"The hub's database {self.file} is damaged ({error}).",
+            "Keep the file, restore the last backup; gates keep what was not receipted.",
+        )
 
     def translated(self, error: sqlite3.Error) -> LedgerError:
         """Return what happened to the file in our words."""
         if _code(error) in _DAMAGED:
-            return LogDamaged(
-                f"The hub's database {self.file} is damaged ({error}).",
-                "Keep the file, restore the last backup; gates keep what was not receipted.",
-            )
+            return self._damaged(error)
         return LogUnwritable(
             f"The hub's database {self.file} cannot be used ({error}).",
             "Check that the disk has room, is mounted for writing and belongs to the hub's user.",

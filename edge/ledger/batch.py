@@ -169,6 +169,16 @@ def without_private(wire: bytes) -> bytes:
     return cbor.encode([signed, packed_facts, _emptied(wire, packed_private)])
 
 
+def with_private(wire: bytes, private: bytes) -> bytes:
+    """Return a batch whose private part was taken out (`without_private`) with it again, unverified.
+
+    Raises:
+        BatchRefused: `malformed`.
+    """
+    signed, packed_facts, _ = _parts(wire)
+    return cbor.encode([signed, packed_facts, private])
+
+
 def without_facts(wire: bytes) -> bytes:
     """Return the batch with both parts destroyed: what is left proves which heads the device signed, no more.
 

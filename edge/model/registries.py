@@ -55,6 +55,8 @@ class Registries:
 
     def lacks(self, region: int) -> bool:
         """Whether a region would have to be listed, because the larger one it lies in is complete, and is not."""
+        if not self.complete:
+            return False
         code = f"{region:06d}"
         for length in (2, 4):
             part = code[: length + 2]

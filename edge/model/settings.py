@@ -53,6 +53,7 @@ class ScannerSettings:
     second_engine_every: int = _key(
         5, "pyzbar reads every n-th frame in which a code may be and none was read; 0 switches it off."
     )
+    datamatrix: bool = _key(False, "Read DataMatrix, too, in frames without a QR code: only French 2D-DOC needs it.")
 
 
 @dataclass(frozen=True, slots=True)

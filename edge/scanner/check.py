@@ -21,7 +21,7 @@ from edge.model.finding import Finding, Severity
 from edge.model.settings import ScannerSettings
 from edge.model.symbol import Symbol
 from edge.scanner.ailments import ailment
-from edge.scanner.decode import Decoder, Limits, Reading
+from edge.scanner.decode import Decoder, Limits, Reading, engine_of
 from edge.scanner.handover import Status, Want
 from edge.scanner.sources.base import Frame, Source, label, opener, split_spec
 
@@ -135,7 +135,7 @@ def check(
     kind, target = split_spec(spec)
     trial = _Trial(family)
     limits = Limits(settings.watchdog_s, retry_s=settings.retry_ms / 1_000)
-    decoder = Decoder(limits, second_engine_every=settings.second_engine_every)
+    decoder = Decoder(limits, second_engine_every=settings.second_engine_every, engine=engine_of(settings))
     source = opener(kind)(target, 0, settings)
     is_live = source.is_live
     try:

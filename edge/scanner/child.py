@@ -34,6 +34,7 @@ from edge.scanner.handover import (
 )
 from edge.scanner.ladder import Alone, Ladder, Reader
 from edge.scanner.look import look_at
+from edge.scanner.matrix import WithMatrix
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -186,7 +187,7 @@ def main(argv: list[str]) -> int:
     Args:
         argv: File numbers of the socket and the slot, seconds after which a decode without a parent ends, bytes of
             memory allowed, seconds of a frame within which retries begin, how often the second engine reads, and
-            `ladder`, or one engine alone: `zxing`, `pyzbar`.
+            `ladder`, `matrix` (the ladder, then DataMatrix), or one engine alone: `zxing`, `pyzbar`.
     """
     numbers, engine = [float(text) for text in argv[:-1]], argv[-1]
     confine(int(numbers[3]))
@@ -196,6 +197,8 @@ def main(argv: list[str]) -> int:
         reader = Alone(ZxingEngine())
     elif engine == "pyzbar":
         reader = Alone(SecondEngine())
+    elif engine == "matrix":
+        reader = WithMatrix(reader)
     child = Child(mmap.mmap(int(numbers[1]), SLOT_BYTES), reader)
     try:
         link.send(READY)

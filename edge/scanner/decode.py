@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass, replace
 
 from edge.errors import LibraryMissing
+from edge.model.settings import ScannerSettings
 from edge.model.symbol import Symbol
 from edge.scanner.handover import (
     MAX_REPLY,
@@ -102,13 +103,18 @@ class Health:
     second_failures: int = 0
 
 
+def engine_of(settings: ScannerSettings) -> str:
+    """Return what reads a gate's frames: the ladder, with DataMatrix behind it where that is asked for."""
+    return "matrix" if settings.datamatrix else "ladder"
+
+
 class Decoder:
     """Reads frames in a watched child process.
 
     Args:
         limits: What the child may take.
         second_engine_every: pyzbar reads every n-th frame in which a code may be and none was read; 0 switches it off.
-        engine: `ladder`, or one engine alone to compare it with: `zxing`, `pyzbar`.
+        engine: `ladder`, `matrix` (the ladder, then DataMatrix), or one alone to compare it with: `zxing`, `pyzbar`.
     """
 
     def __init__(self, limits: Limits, *, second_engine_every: int, engine: str = "ladder") -> None:

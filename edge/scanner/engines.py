@@ -84,10 +84,11 @@ def read_zxing(grey: Pixels, *, is_drawn: bool = False, both: bool = False) -> l
     found = zxingcpp.read_barcodes(
         grey, formats=_QR, try_invert=both, is_pure=is_drawn, text_mode=zxingcpp.TextMode.Plain
     )
-    return [_of_zxing(one) for one in found if one.bytes and one.format not in _OTHERS and not is_part(one)]
+    return [of_zxing(one) for one in found if one.bytes and one.format not in _OTHERS and not is_part(one)]
 
 
-def _of_zxing(found: zxingcpp.Barcode) -> Sighting:
+def of_zxing(found: zxingcpp.Barcode) -> Sighting:
+    """Return a symbol of zxing-cpp as the child answers it."""
     place = found.position
     corners = [(p.x, p.y) for p in (place.top_left, place.top_right, place.bottom_right, place.bottom_left)]
     x, y = sum(c[0] for c in corners) / 4, sum(c[1] for c in corners) / 4

@@ -11,7 +11,7 @@ from edge.model.settings import ScannerSettings
 from edge.model.symbol import Symbol
 from edge.scanner.capture import Capture
 from edge.scanner.conditions import Conditions
-from edge.scanner.decode import Decoder, Limits, Reading
+from edge.scanner.decode import Decoder, Limits, Reading, engine_of
 from edge.scanner.handover import Status, Want
 from edge.scanner.slots import Slots
 from edge.scanner.sources.base import Frame
@@ -57,7 +57,7 @@ class Scanner:
         self._slots = Slots(count)
         self._captures = [Capture(spec, n, settings, self._slots) for n, spec in enumerate(settings.sources)]
         limits = Limits(settings.watchdog_s, retry_s=settings.retry_ms / 1_000)
-        self._decoder = Decoder(limits, second_engine_every=settings.second_engine_every)
+        self._decoder = Decoder(limits, second_engine_every=settings.second_engine_every, engine=engine_of(settings))
         self._steady = Steady(settings.same_code_s)
         self._conditions = Conditions(count)
         self._looked_ns = [0] * count

@@ -84,6 +84,8 @@ class Outbox:
         self._trust: tuple[bytes, tuple[int, int]] = (b"", (0, 0))
         self._is_ours = False
         self._most_bytes = batch.MAX_WIRE
+        self.shown = b""
+        """Our newest receipt, where the hub says that it holds less than it signed for; shown before anything goes."""
 
     def set_trust(self, digest: bytes, versions: tuple[int, int]) -> None:
         """Name the trust snapshot that batches cut from now on were made under."""
@@ -283,6 +285,8 @@ class Outbox:
             return ""
         ours = self._log.head_at(watermark.last)
         mark = self.store.mark(head.epoch)
+        taken = self.store.taken(head.epoch)
+        self.shown = taken.wire if taken is not None and taken.last > watermark.last else b""
         if ours == watermark.head:
             if mark is None or watermark.last < mark.last:
                 # First word of this hub, or it lost what it had (a restored backup): begin where it stands. Being told
@@ -291,6 +295,9 @@ class Outbox:
             return ""
         if mark is None:
             # Where the two part is the hub's to find out: it gets all there is, and keeps the evidence.
+            self.store.set_mark(head.epoch, self._beginning())
+        elif ours is None and watermark.last < self._log.first - 1 and self._beginning().last < mark.last:
+            # It lost what is no longer here: it gets what is left.
             self.store.set_mark(head.epoch, self._beginning())
         if watermark.last > head.seq:
             return "rollback"

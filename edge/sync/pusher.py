@@ -12,6 +12,7 @@ from typing import Final
 
 from nacl.signing import SigningKey
 
+from edge.codec import cbor
 from edge.errors import AnswerRefused, BatchRefused, EdgeError, LedgerError, ReceiptRefused, TransportError
 from edge.ledger import device, enrolment
 from edge.ledger.enrolment import Heartbeat, Watermark
@@ -176,6 +177,8 @@ class Pusher:
         return job
 
     def _push(self) -> Job | None:
+        if self.outbox.shown:
+            return Job(Action.PUSH, cbor.encode(self.outbox.shown))
         job = self._batch(Action.PUSH, self.outbox.next(self._tried))
         self.trouble, self._is_cutting_troubled = None, False
         if job is None:
@@ -216,6 +219,8 @@ class Pusher:
         elif isinstance(result, Receipt):
             if job.kept is not None:
                 self._settle(job.kept, result, now, now_ms)
+            else:
+                self._was_shown(now)
         else:
             self.session.on_hold(now, was_open=result)
 
@@ -238,6 +243,12 @@ class Pusher:
         if kept is not None:
             self._strike(kept, now, now_ms)
 
+    def _was_shown(self, now: float) -> None:
+        """The hub saw our receipt: what it refused for a gap may follow now."""
+        self.outbox.shown = b""
+        self._retried = frozenset()
+        self.session.on_receipt(now, frees_parked=True)
+
     def _settle(self, kept: Kept, receipt: Receipt, now: float, now_ms: int) -> None:
         frees = self.outbox.settle(kept, receipt, now_ms)
         if frees:
@@ -253,6 +264,9 @@ class Pusher:
             self.session.on_refused(now)
         elif isinstance(error, BatchRefused) and job.kept is not None:
             self._park(job, error, now, now_ms)
+        elif isinstance(error, BatchRefused) and job.action is Action.PUSH:
+            # A hub of an earlier release, which knows nothing of receipts shown to it.
+            self._was_shown(now)
         elif isinstance(error, AnswerRefused) and error.status in client.BUSY:
             self.session.on_busy(now, error.retry_after_s)
         elif job.kept is None:

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from edge.errors import LogDamaged, LogUnwritable
+from edge.errors import LedgerError, LogDamaged, LogUnwritable
 from edge.model.scan import Receipt
 
 FILE: Final = "sync.db"
@@ -144,7 +144,18 @@ class SyncStore:
             LogDamaged: It is no database, or damaged.
             LogUnwritable: It cannot be read now.
         """
-        return cls(path, opened=_opened_to_read) if path.exists() else None
+        if not path.exists():
+            return None
+        store = cls(path, opened=_opened_to_read)
+        try:
+            # Its writer has just begun to make it, or was killed while it did.
+            if store._rows("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%sqlite%' LIMIT 1"):
+                return store
+        except LedgerError:
+            store.close()
+            raise
+        store.close()
+        return None
 
     def check(self) -> None:
         """Look whether the database still holds together.

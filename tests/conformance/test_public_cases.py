@@ -13,7 +13,20 @@ from edge.conformance.runner import exemptions, run, table
 from edge.errors import ConfigError
 
 HERE = Path(os.environ.get("EDGE_CONFORMANCE_DIR") or Path(__file__).parents[3] / "conformance")
-LEAST = {"dcc": 460, "dccqa": 265, "nzcp": 7, "shc": 43, "claim169": 18, "status-list": 7, "signatures": 897}
+LEAST = {
+    "dcc": 460,
+    "dccqa": 265,
+    "nzcp": 7,
+    "shc": 43,
+    "claim169": 18,
+    "status-list": 7,
+    "signatures": 909,
+    "certlogic": 232 + 23,
+    "pretix": 5,
+    "vdsnc": 3,
+    "twoddoc": 1,
+    "aadhaar": 3,
+}
 """Cases a folder has: fewer would mean that some were not read."""
 
 
@@ -61,6 +74,32 @@ def test_a_case_is_known_by_its_members_under_any_name_of_its_folder(tmp_path):
     rows = list(run(lines(tmp_path / "zzz", {"id": "1", "qr": "HC1:", "expect": "decodes"}).parent))
 
     assert [(row.format, row.ok) for row in rows] == [("hcert", False)]
+
+
+@pytest.mark.parametrize(
+    ("document", "ids"),
+    [
+        ([{"a": 1}, {"a": 2, "id": "x"}], ["s/0", "s/x"]),
+        ({"id": "one", "a": 1}, ["one"]),
+        ({"testGroups": [{"k": 1, "tests": [{"tcId": 7}]}]}, ["s/7"]),
+        ({"cases": [{"k": 1, "assertions": [{"a": 1}, {"a": 2}]}, {"k": 2}]}, ["s/0.0", "s/0.1", "s/1"]),
+        ({"$schema": "x"}, []),
+    ],
+)
+def test_a_suite_is_read_by_its_form(tmp_path, document, ids):
+    """Rows, one case, groups that share members, also in folders further below; a schema holds none."""
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    (tmp_path / "deep" / "deeper" / "s.json").write_text(json.dumps(document))
+
+    assert [row.id for row in run(tmp_path)] == ids
+
+
+@pytest.mark.parametrize("groups", [[1], [{"assertions": [1]}]])
+def test_a_suite_whose_groups_are_none_is_refused_by_name(tmp_path, groups):
+    """As a line that is no case."""
+    (tmp_path / "s.json").write_text(json.dumps({"cases": groups}))
+    with pytest.raises(ConfigError, match="holds a group"):
+        list(run(tmp_path))
 
 
 @pytest.mark.parametrize("content", [None, "{", "\x00"])

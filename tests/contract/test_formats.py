@@ -14,18 +14,24 @@ from edge.model.verdict import Reason
 from tests.simulators.claim169 import make_id
 from tests.simulators.foreign import make_hcert
 from tests.simulators.nzcp import make_nzcp
+from tests.simulators.seals import make_seal
 from tests.simulators.shc import make_shc
+from tests.simulators.tickets import make_ticket
 from tests.simulators.world import HOLDER, make_pass, shown_live
+from tests.unit.test_aadhaar import GOOD as UIDAI_GOOD
+from tests.unit.test_twoddoc import GOOD as TWODDOC_GOOD
 
 FORMATS = load_formats()
 LARGEST = 4296
 GOOD = {
+    "aadhaar": [UIDAI_GOOD],
     "claim169": [make_id()],
     "document": [b"11010519491231002X"],
     "hcert": [make_hcert()],
     "hp1": [make_pass()],
     "hl1": [shown_live(make_pass(holder=HOLDER))],
     "nzcp": [make_nzcp()],
+    "pretix": [make_ticket()],
     "shc": [make_shc()],
     "server_token": [
         b'{"label":"yss"}',
@@ -33,6 +39,8 @@ GOOD = {
         b"f" * 64 + b":3",
         base64.b64encode(b"JKM1440000GBGS".ljust(201, b"\0")),
     ],
+    "twoddoc": [TWODDOC_GOOD],
+    "vdsnc": [make_seal()],
 }
 every_format = pytest.mark.parametrize("known", FORMATS, ids=[known.name for known in FORMATS])
 
@@ -53,6 +61,13 @@ def test_a_format_reads_its_own_codes_and_gives_equal_codes_equal_identities(kno
         assert known.recognises(raw)
         assert known.parse(raw).format == known.name
         assert known.parse(raw).identity == known.parse(raw).identity
+
+
+@every_format
+def test_a_code_is_read_by_its_own_format_among_all(known):
+    """No other that is asked before it takes it."""
+    for raw in GOOD[known.name]:
+        assert parse(raw, FORMATS).format == known.parse(raw).format
 
 
 @every_format

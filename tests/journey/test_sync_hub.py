@@ -123,3 +123,41 @@ def test_the_log_at_the_hub_is_the_log_of_the_gate(site: Site) -> None:
     assert kinds == ["invitation_reused"]
     assert site.end("gate") == 0
     log.close()
+
+
+def test_a_hub_put_back_to_an_old_backup_gets_again_what_the_gate_holds(site: Site) -> None:
+    """Backed up while it serves, refused while it serves, restored: the gate sends it all again."""
+    copy = site.hub_dir.parent / "copy.db"
+    code = edge("hub", "invite", site.hub_dir, "--site", "北门", "--lane", "3").splitlines()[0]
+    edge("provision", "init", "--config", site.config)
+    log = ScanLog.open(site.state / "scans.db")
+    for at in range(40):
+        log.append(Facts(EntryType.SCAN, AT_MS + at), token=bytes(8))
+    site.start_hub()
+    edge("provision", "enroll", code, "--config", site.config, "--yes")
+    site.start_gate()
+    wait_until(lambda: site.is_link("online", 0), 20)
+    made = json.loads(edge("hub", "backup", site.hub_dir, copy, "--json"))
+    for at in range(60):
+        log.append(Facts(EntryType.SCAN, AT_MS + at), token=bytes(8))
+    wait_until(lambda: json.loads(edge("hub", "gates", site.hub_dir, "--json"))[0]["held"] == 100, 20)
+    serving = subprocess.run(
+        [*EDGE, "hub", "restore", str(copy), str(site.hub_dir)], capture_output=True, text=True, check=False
+    )
+    site.end("hub")
+    (site.hub_dir / "hub.db").rename(site.hub_dir.parent / "lost.db")
+
+    done = json.loads(edge("hub", "restore", copy, site.hub_dir, "--json"))
+    site.start_hub()
+    log.append(Facts(EntryType.SCAN, AT_MS), token=bytes(8))
+    wait_until(lambda: json.loads(edge("hub", "gates", site.hub_dir, "--json"))[0]["held"] == 101, 40)
+
+    lines = edge("hub", "pull", "--dir", site.hub_dir, "--after", "0", "--format", "ndjson").splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == list(range(1, 102))
+    assert (made["hub_seq"], done["hub_seq"], done["ahead"][0]["held"]) == (40, 40, 40)
+    assert (serving.returncode, "serves" in serving.stderr) == (3, True)
+    behind = json.loads(edge("hub", "incidents", site.hub_dir, "--all", "--json"))
+    assert [(one["kind"], one["resolved_ms"] is not None) for one in behind] == [("hub_behind", True)]
+    edge("hub", "check", site.hub_dir)
+    assert site.end("gate") == 0
+    log.close()

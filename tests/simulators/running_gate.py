@@ -1,10 +1,12 @@
 """A gate's scanner part as its own process, read from standard input: codes go in, verdicts come from its socket."""
 
+import contextlib
 import json
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,28 +27,31 @@ class RunningGate:
     Args:
         folder: Where `gate.toml` and the state folder go.
         region: Where the gate stands.
+        more: Further lines of `gate.toml`; they begin in the section of the scanner.
     """
 
-    def __init__(self, folder: Path, region: str = "440106") -> None:
+    def __init__(self, folder: Path, region: str = "440106", more: str = "") -> None:
         self.state = folder / "state"
-        self._config = folder / "gate.toml"
-        self._config.write_text(
-            f'schema = 1\nstate = "{self.state}"\n[place]\nregion = "{region}"\n[scanner]\nsources = ["stdin:-"]\n'
+        self.config = folder / "gate.toml"
+        self.config.write_text(
+            f'schema = 1\nstate = "{self.state}"\n[place]\nregion = "{region}"\n'
+            f'[scanner]\nsources = ["stdin:-"]\n{more}'
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._heard = b""
 
     def __enter__(self) -> Self:
-        command = [*EDGE, "gate", "run", "--part", "scanner", "--config", str(self._config)]
+        command = [*EDGE, "gate", "run", "--part", "scanner", "--config", str(self.config)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(0.05)
+        self._heard = b""
         end = time.monotonic() + 30
         while True:
             try:
                 self._socket.connect(str(self.state / "gate.sock"))
             except OSError:
-                if time.monotonic() > end:
+                if time.monotonic() > end or self._process.poll() is not None:
                     raise
                 time.sleep(0.02)
             else:
@@ -55,22 +60,40 @@ class RunningGate:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
             self._process.terminate()
             self._process.wait(10)
 
+    def kill(self) -> None:
+        """End it without a word, from another thread too."""
+        if self._process is not None:
+            self._process.kill()
+
     def show(self, code: str) -> dict[str, Any]:
-        """Hold one code before the gate and return its verdict."""
+        """Hold one code before the gate and return its verdict.
+
+        Raises:
+            ConnectionError: The gate died before it answered.
+        """
         if self._process is None or self._process.stdin is None:
             raise AssertionError("the gate does not run")
         self._process.stdin.write(code.encode() + b"\n")
         self._process.stdin.flush()
+        return self.until(lambda event: event["type"] == "verdict")
+
+    def until(self, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return the next event that is asked for.
+
+        Raises:
+            ConnectionError: The gate died before.
+        """
         end = time.monotonic() + 20
         while time.monotonic() < end:
             for event in self._events():
-                if event["type"] == "verdict":
+                if is_it(event):
                     return event
-        raise AssertionError("the gate gave no verdict")
+        raise AssertionError("the gate did not say it")
 
     def show_until_accepted(self, codes: list[str]) -> dict[str, Any]:
         """Hold up one code after the other, ten a second, until one is accepted or there are none left."""
@@ -82,9 +105,12 @@ class RunningGate:
 
     def _events(self) -> list[dict[str, Any]]:
         try:
-            self._heard += self._socket.recv(65536)
+            heard = self._socket.recv(65536)
         except TimeoutError:
             return []
+        if not heard:
+            raise ConnectionError("the gate ended")
+        self._heard += heard
         *lines, self._heard = self._heard.split(b"\n")
         return [json.loads(line) for line in lines]
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -235,3 +236,52 @@ def test_lists_of_hashes_must_be_there_and_be_looked_in(folder, tmp_path):
     assert "list of hashes 1, which is not there" in str(missing.exception or missing.output)
     assert "leaves out list of hashes 2" in str(unlooked.exception or unlooked.output)
     assert run("publish", str(folder)).exit_code == 0
+
+
+def cases(name):
+    """The file of a public certificate."""
+    found = Path(os.environ.get("EDGE_CONFORMANCE_DIR") or Path(__file__).parents[3] / "conformance") / name
+    if not found.is_file():
+        pytest.skip(f"there are no public cases at {found}")
+    return found.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("format_", "name", "claimed", "kid"),
+    [("twoddoc", "twoddoc/cert.pem", "FR00", b"0001"), ("aadhaar", "aadhaar/uidai_prod_cdup.cer", "", b"")],
+)
+def test_an_anchor_is_named_as_its_credentials_name_it(format_, name, claimed, kid):
+    """By common names, or not at all."""
+    (found,) = key_sources.read(cases(name), key_sources.Wish(format_, kinds=("statement",)))
+
+    assert (found.row["claimed"], found.row["kid"]) == (claimed, kid.hex())
+
+
+def test_a_countrys_authority_for_seals_speaks_for_a_country_that_is_given():
+    """Otherwise it could seal for every other."""
+    der = certificate()
+    (refused,) = key_sources.read(der, key_sources.Wish("vdsnc"))
+    (found,) = key_sources.read(der, key_sources.Wish("vdsnc", claimed="AUT"))
+
+    assert "CSCA" in refused.problem
+    assert found.row["claimed"] == "AUT"
+
+
+def test_an_events_keys_become_anchors_without_an_end():
+    """Bare keys in PEM: one row a key, and one that cannot be read is named."""
+    wish = key_sources.Wish("pretix", kinds=("ticket",))
+    found = key_sources.read(cases("pretix/pubkey.pem"), wish)
+    (spoilt,) = key_sources.read(b"-----BEGIN PUBLIC KEY-----\nAAA\n-----END PUBLIC KEY-----\n", wish)
+
+    assert [(one.row["claimed"], one.row["kid"], one.row["alg"]) for one in found] == [("", "", "EdDSA")] * 2
+    assert (spoilt.row, bool(spoilt.problem)) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("format_", "name"),
+    [("twoddoc", "twoddoc/cert.pem"), ("aadhaar", "aadhaar/uidai_prod_cdup.cer"), ("pretix", "pretix/pubkey.pem")],
+)
+def test_a_key_that_states_no_usage_is_given_one(format_, name):
+    """What it may attest is never guessed."""
+    for found in key_sources.read(cases(name), key_sources.Wish(format_)):
+        assert (found.row, "--kind" in found.problem) == (None, True)

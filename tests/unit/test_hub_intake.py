@@ -355,7 +355,7 @@ def test_a_batch_broken_off_leaves_those_before_it(hub: Hub, gate: Device) -> No
     for length in [1, 2, end - 1, end + 1, end + 40, len(whole) - 1]:
         answers = post(hub, [whole[:length]])
 
-        assert answers[-1] == "malformed"
+        assert answers[-1] == "truncated"
         assert ([1, 2] if length >= end else []) == seqs(hub)
 
 

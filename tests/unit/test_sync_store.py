@@ -190,6 +190,17 @@ def test_a_page_that_lost_its_bytes_is_found_at_the_start(gate: SyncGate) -> Non
         SyncStore(gate.path)
 
 
+def test_a_database_that_is_only_being_made_is_none_yet(tmp_path: Path) -> None:
+    """A reader may come between the file and its tables, and a killed part may have left it so: it is not damaged."""
+    path = tmp_path / "sync.db"
+    for made in ("", "PRAGMA journal_mode = WAL", "CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY)"):
+        with closing(sqlite3.connect(path)) as other:
+            other.execute(made)
+
+        assert SyncStore.reader(path) is None
+        assert read_receipt(path, b"epoch-01") is None
+
+
 def test_a_database_of_somebody_else_is_refused(tmp_path: Path) -> None:
     """Tables of other names are damage with a name, not a crash."""
     with closing(sqlite3.connect(tmp_path / "sync.db")) as connection, connection:

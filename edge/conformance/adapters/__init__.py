@@ -6,7 +6,19 @@ An adapter takes a case by its members alone, and judges it with the functions a
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from edge.conformance.adapters import claim169, hcert, nzcp, shc, signatures, status_list
+from edge.conformance.adapters import (
+    aadhaar,
+    certlogic,
+    claim169,
+    hcert,
+    nzcp,
+    pretix,
+    shc,
+    signatures,
+    status_list,
+    twoddoc,
+    vdsnc,
+)
 from edge.conformance.cases import Case
 
 Judged = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -34,5 +46,10 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
     shc.ADAPTER,
     status_list.ADAPTER,
     signatures.ADAPTER,
+    certlogic.ADAPTER,
+    pretix.ADAPTER,
+    vdsnc.ADAPTER,
+    twoddoc.ADAPTER,
+    aadhaar.ADAPTER,
 )
 """In the order in which they are asked."""
