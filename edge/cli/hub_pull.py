@@ -153,7 +153,7 @@ def revoke(directory: Path, named: str) -> None:
     count = Desk(directory).revoke(named)
     if not count:
         raise ConfigError(f"No valid token is called {named!r}.", f"See them: edge hub token list {directory}")
-    click.echo(f"{count} tokens revoked; pages that are logged in with them stay open for up to eight hours.")
+    click.echo(f"{count} tokens revoked; pages that are logged in with them are closed.")
 
 
 @click.command()

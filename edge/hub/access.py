@@ -11,8 +11,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Final
+
+from edge.hub.admission import Allowance
 
 ROLES: Final = ("operator", "auditor", "technician")
 PULLERS: Final = frozenset(("operator", "auditor"))
@@ -92,6 +95,33 @@ def find(connection: sqlite3.Connection, token: str, now_ms: int) -> Reader | No
     return reader
 
 
+def is_valid(connection: sqlite3.Connection, token_hash: bytes, now_ms: int) -> bool:
+    """Whether the token with this hash still lets somebody in."""
+    return any(kept == token_hash for kept, _ in connection.execute(_VALID, (now_ms,)))
+
+
+class Pace:
+    """How often each token may ask: a reader who never rests must leave the others their turn.
+
+    Args:
+        monotonic: Seconds that never go back.
+        rate: Requests a second, in the long run.
+        burst: Requests at once.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], *, rate: float = 50.0, burst: float = 200.0) -> None:
+        self._make = partial(Allowance, monotonic, rate=rate, burst=burst)
+        self._of: dict[str, Allowance] = {}
+        self._lock = threading.Lock()
+
+    def take(self, reader: Reader) -> bool:
+        """Whether the reader may ask once more now."""
+        with self._lock:
+            # Only who was let in is counted, so there are no more of them than tokens.
+            allowance = self._of.setdefault(reader.token, self._make())
+        return allowance.take()
+
+
 class Patience:
     """How often a peer may name a wrong token: a few times a minute.
 
@@ -139,30 +169,31 @@ class Sessions:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._ends: OrderedDict[bytes, float] = OrderedDict()
+        self._open: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
         self._lock = threading.Lock()
         self._form_key = secrets.token_bytes(32)
 
-    def begin(self) -> str:
-        """Return the secret of a new session."""
+    def begin(self, token: str) -> str:
+        """Return the secret of a new session for somebody with a token."""
         secret = secrets.token_urlsafe(32)
         with self._lock:
-            self._ends[_hash(secret)] = self._monotonic() + SESSION_S
-            while len(self._ends) > _MOST_SESSIONS:
-                self._ends.popitem(last=False)
+            self._open[_hash(secret)] = (self._monotonic() + SESSION_S, _hash(token))
+            while len(self._open) > _MOST_SESSIONS:
+                self._open.popitem(last=False)
         return secret
 
-    def is_open(self, secret: str) -> bool:
-        """Whether this is the secret of a session that has not ended."""
+    def token_hash(self, secret: str) -> bytes | None:
+        """Return the hash of the token a session was begun with, None where it is none or has ended."""
         if not 0 < len(secret) <= _MAX_TOKEN:
-            return False
+            return None
         with self._lock:
-            return self._ends.get(_hash(secret), 0.0) > self._monotonic()
+            ends, token = self._open.get(_hash(secret), (0.0, b""))
+            return token if ends > self._monotonic() else None
 
     def end(self, secret: str) -> None:
         """Close a session."""
         with self._lock:
-            self._ends.pop(_hash(secret), None)
+            self._open.pop(_hash(secret), None)
 
     def form_token(self, nonce: str) -> str:
         """Return what a form served with this cookie must bring back: another site cannot make one (CSRF)."""

@@ -26,6 +26,7 @@ _NO_TOKEN: Final = Declined(401, "no_token", "A pull needs a token.", "Send Auth
 _WRONG_TOKEN: Final = Declined(401, "wrong_token", "The token is not one of this hub's.", "Check the token file.")
 _WRONG_ROLE: Final = Declined(403, "wrong_role", "This role does not pull scans.", "Use an operator or auditor token.")
 _TOO_OFTEN: Final = Declined(429, "too_often", "Too many wrong tokens from this address.", "Wait, then try again.")
+_TOO_FAST: Final = Declined(429, "too_fast", "This token asks too often.", "Wait a second; ask for larger pages.")
 _FULL: Final = Declined(503, "full", "The hub has as much to do as it may take on.", "Come back in your slot.")
 _ENCODED: Final = Declined(415, "encoded", "Compressed bodies are not read.", "Send the body as it is.")
 _TOO_LARGE: Final = Declined(413, "too_large", "The body is larger than this message may be.", "Send less at once.")
@@ -41,6 +42,7 @@ class Api:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._patience = access.Patience(hub.monotonic)
+        self._pace = access.Pace(hub.monotonic)
         self._beats = Admission(hub.monotonic, at_once=BEATS_AT_ONCE)
         self._pulls = Admission(hub.monotonic, at_once=PULLS_AT_ONCE)
 
@@ -85,6 +87,8 @@ class Api:
         reader = _reader(self._hub)
         if isinstance(reader, Declined):
             return self._turned_away(reader, peer)
+        if not self._pace.take(reader):
+            return guard.declined(_TOO_FAST, retry_after_s=1)
         wanted = asking.parse(request.args)
         if isinstance(wanted, Declined):
             return guard.declined(wanted)
@@ -119,6 +123,8 @@ class Api:
         reader = _reader(self._hub)
         if isinstance(reader, Declined):
             return self._turned_away(reader, peer)
+        if not self._pace.take(reader):
+            return guard.declined(_TOO_FAST, retry_after_s=1)
         with self._pulls.entered() as slot_s:
             if slot_s:
                 return guard.declined(_FULL, retry_after_s=slot_s)

@@ -70,7 +70,14 @@ def is_our_name(request: Request, hub: Hub) -> bool:
 
 def may_see(request: Request, hub: Hub, sessions: access.Sessions) -> bool:
     """Whether the page may be shown: to somebody on this machine, or logged in."""
-    return is_from_here(request, hub) or sessions.is_open(request.cookies.get(COOKIE, ""))
+    if is_from_here(request, hub):
+        return True
+    token = sessions.token_hash(request.cookies.get(COOKIE, ""))
+    if token is None:
+        return False
+    # Asked each time: who revokes a token closes the pages it opened.
+    with hub.store.reader() as connection:
+        return access.is_valid(connection, token, hub.clock())
 
 
 def bearer(request: Request) -> str:

@@ -102,13 +102,14 @@ class Pages:
         nonce = request.cookies.get(guard.FORM_COOKIE, "")
         if not self._sessions.is_form(nonce, request.form.get("form", "")):
             return self._form(400, _wording()("login.again"))
+        token = request.form.get("token", "").strip()
         with self._hub.store.reader() as connection:
-            reader = access.find(connection, request.form.get("token", "").strip(), self._hub.clock())
+            reader = access.find(connection, token, self._hub.clock())
         if reader is None:
             return self._refused(guard.peer_of(request))
         response = redirect(url_for("pages.index", lang=_wording().language), 303)
         is_secure = self._hub.config.url.startswith("https:")
-        secret = self._sessions.begin()
+        secret = self._sessions.begin(token)
         response.set_cookie(
             guard.COOKIE, secret, httponly=True, samesite="Strict", secure=is_secure, max_age=access.SESSION_S
         )

@@ -1,17 +1,19 @@
 """Tokens of people: named, listed, ended and revoked; what is read with them is on record."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from edge.errors import AnswerRefused, ConfigError
-from edge.hub import client, folder, statement
+from edge.hub import access, client, folder, statement
 from edge.hub.client import Client, Source
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub
 from tests.simulators.hub_gates import Clock, Device, begin, enrol
-from tests.simulators.hub_server import serving
+from tests.simulators.hub_server import Caller, serving
 
 
 @pytest.fixture
@@ -97,3 +99,44 @@ def test_documents_are_read_on_record(url: str, desk: Desk) -> None:
     ]
     with pytest.raises(AnswerRefused, match="no day"):
         hub.coverage("yesterday")
+
+
+def logged_in(url: str, token: str) -> tuple[Caller, str]:
+    """Log in to the page as from another machine; return the connection and the session's cookie."""
+    caller = Caller(url)
+    form = caller.get("/login")
+    nonce = form.headers["Set-Cookie"].partition(";")[0]
+    (hidden,) = re.findall(r'name="form" value="([0-9a-f]+)"', form.body.decode())
+    body = urlencode({"form": hidden, "token": token}).encode()
+    done = caller.post("/login", body, Cookie=nonce, Content_Type="application/x-www-form-urlencoded")
+    assert done.status == 303
+    return caller, done.headers["Set-Cookie"].partition(";")[0]
+
+
+@pytest.mark.parametrize("how", ["revoked", "ended"])
+def test_a_token_that_is_no_more_closes_its_pages(url: str, desk: Desk, clock: Clock, how: str) -> None:
+    """With the next request, and no other page."""
+    mine, other = desk.new_token("technician", name="mine", days=1), desk.new_token("technician", name="other")
+    pages = [logged_in(url, token) for token in (mine, other)]
+    before = [caller.get("/live", Cookie=cookie, Via="proxy").status for caller, cookie in pages]
+    if how == "revoked":
+        desk.revoke("mine")
+    else:
+        clock.pass_s(86_400)
+    after = [caller.get("/live", Cookie=cookie, Via="proxy").status for caller, cookie in pages]
+    for caller, _ in pages:
+        caller.__exit__(None, None, None)
+
+    assert (before, after) == ([200, 200], [401, 200])
+
+
+def test_a_token_that_asks_too_often_waits_and_no_other_does() -> None:
+    """Each has its own allowance, filled again with time."""
+    ticks = [0.0]
+    pace = access.Pace(lambda: ticks[0], rate=2.0, burst=3.0)
+    hasty, calm = access.Reader("operator", "aaaaaaaa"), access.Reader("auditor", "bbbbbbbb")
+
+    assert [pace.take(hasty) for _ in range(4)] == [True, True, True, False]
+    assert pace.take(calm)
+    ticks[0] = 1.0
+    assert [pace.take(hasty) for _ in range(3)] == [True, True, False]
