@@ -25,12 +25,17 @@ EDGE_PYTHON=/path/to/python chooses another Python (3.11 to 3.13, 64-bit) than t
 TEXT
 }
 
-# level_of COMMAND...: `test` needs the test suite's Debian packages and wheels, `long` those of its long runs besides,
-# `lint` only the wheels, `run` neither.
+# level_of COMMAND...: `test` needs the test suite's Debian packages and wheels, `long` and `qemu` those of these runs
+# besides, `lint` only the wheels, `run` neither.
 level_of() {
   local words=" $* "
   case "${1##*/}" in
-    pytest | py.test) [[ $words == *" -m"*long* ]] && echo long || echo test ;;
+    pytest | py.test)
+      case "$words" in
+        *" -m"*long*) echo long ;;
+        *" -m"*qemu*) echo qemu ;;
+        *) echo test ;;
+      esac ;;
     ruff | mypy | lint-imports | codespell) echo lint ;;
     python*)
       case "$words" in
@@ -120,8 +125,10 @@ main() {
   local level lock=requirements.lock lists=(runtime)
   level=$(level_of "$@")
   [[ $level == run ]] || lock=requirements-dev.lock
-  [[ $level != test && $level != long ]] || lists+=(test)
-  [[ $level != long ]] || lists+=(long)
+  case "$level" in
+    test) lists+=(test) ;;
+    long | qemu) lists+=(test "$level") ;;
+  esac
   install_packages "${lists[@]}"
   if ! is_ready "$lock"; then
     # Two set-ups at once would spoil each other's work: the second waits and finds it done.

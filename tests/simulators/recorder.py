@@ -18,6 +18,7 @@ from pathlib import Path
 from edge.errors import LogUnwritable
 from edge.hub import inspection
 from edge.hub.desk import Desk
+from edge.hub.folder import CONFIG
 from edge.hub.hub import Hub
 from edge.hub.store import Store
 from edge.ledger import facts
@@ -120,7 +121,8 @@ def left_in_hub(folder: Path) -> int:
     Raises:
         EdgeError: It does not open or verify.
     """
-    if not (folder / "hub" / "operator.token").exists() or not _gates(folder / "hub"):
+    # A hub is one from its last file on.
+    if not (folder / "hub" / CONFIG).exists() or not _gates(folder / "hub"):
         return 0
     report = inspection.inspect(Store(folder / "hub" / "hub.db"))
     assert report.problems == ()
