@@ -1,6 +1,7 @@
 """`edge audit register|privacy|join`: show what is kept about people, and look whether it is so."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,7 @@ import click
 from edge.cli import answers
 
 if TYPE_CHECKING:
+    from edge.audit.join import Outcome
     from edge.audit.search import Report
 
 _FOUND: Final = 1
@@ -103,3 +105,48 @@ def _tell(done: int, whole: int, file: str) -> None:
     if sys.stderr.isatty():
         share = 100 * done // whole if whole else 100
         click.echo(f"\r\033[K{share} %  {Path(file).name[:60]}", nl=not file, err=True)
+
+
+@audit.command()
+@click.argument("one", metavar="A", type=click.Path(path_type=Path, exists=True))
+@click.argument("other", metavar="B", type=click.Path(path_type=Path, exists=True))
+@click.option("--day-a", type=click.DateTime(["%Y-%m-%d"]), help="Only this UTC day of A.")
+@click.option("--day-b", type=click.DateTime(["%Y-%m-%d"]), help="Only this UTC day of B, which may be the same log.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for scripts.")
+def join(one: Path, other: Path, *, day_a: datetime | None, day_b: datetime | None, as_json: bool) -> None:
+    """Try to say which entries of the logs A and B, of two days, are of the same pass; nothing is changed.
+
+    A and B are a scans.db, a gate's state folder, a hub.db or a hub's folder. Every combination of what a pass carries
+    is tried, alone and with each other field. Exit code 1 where a token, a sealed field or a hash joins two entries.
+    """
+    from edge.audit.days import Day, entries_of
+    from edge.audit.join import attempt
+
+    first, second = (
+        Day(entries_of(path), None if day is None else int(day.replace(tzinfo=UTC).timestamp()) // 86_400)
+        for path, day in ((one, day_a), (other, day_b))
+    )
+    outcome = attempt(first, second, _tell_tried)
+    if as_json:
+        claims = [{"fields": claim.fields, "pairs": claim.pairs} for claim in outcome.claims if claim.pairs]
+        told = {"joined": outcome.joined, "alike": outcome.alike, "entries": outcome.sizes}
+        answers.print_json({**told, "combinations": len(outcome.claims), "claims": claims})
+    else:
+        _show_outcome(outcome)
+    if outcome.joined:
+        sys.exit(_FOUND)
+
+
+def _show_outcome(outcome: "Outcome") -> None:
+    first, second = outcome.sizes
+    click.echo(f"{outcome.joined} joined, of {first} and {second} entries, by {len(outcome.claims)} combinations")
+    click.echo(f"{outcome.alike} pairs are alone with issuer, kind, status and area of their pass on both days")
+    chance = outcome.by_chance
+    if chance is not None and chance.pairs:
+        fields = ", ".join(chance.fields)
+        click.echo(f"Most pairs that only chance brings together: {chance.pairs} ({fields})")
+
+
+def _tell_tried(done: int, whole: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{done} of {whole} combinations", nl=done == whole, err=True)

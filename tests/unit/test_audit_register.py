@@ -188,7 +188,7 @@ def test_every_number_of_a_heartbeat_is_registered(tmp_path: Path) -> None:
     gate.store.close()
     pushed = {name for beat in hub.beats for name in beat.health}
 
-    # The service adds these two once trust data are there; the journey of the audit sees a hub that heard them.
+    # The service adds these two once trust data are there (`edge.sync.service`).
     assert {*machine, *pushed, "trust_version", "trust_age_s"} == kept("heartbeat: health")["heartbeat: health"]
 
 
