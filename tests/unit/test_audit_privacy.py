@@ -5,8 +5,11 @@ import gzip
 import io
 import json
 import lzma
+import os
 import random
+import shutil
 import sqlite3
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -297,6 +300,24 @@ def test_a_database_inside_an_image_is_opened(store: Store) -> None:
         image.write_bytes(content)
 
         assert labels(search(image)) == {"person 1, name", "person 1, number"}
+
+
+def test_the_image_of_a_card_is_searched(store: Store, tmp_path: Path) -> None:
+    """A file system with a database, its journal and a rotated log in it, as it would be read from a card."""
+    mkfs = shutil.which("mke2fs", path=f"{os.environ['PATH']}:/sbin:/usr/sbin")
+    if mkfs is None:
+        pytest.skip("mke2fs is not installed (e2fsprogs)")
+    store.put(b"y" * 5000 + NAME.encode() + b"z" * 5000)
+    store.checkpoint()
+    store.put(batch_with(DIGITS.encode() * 30))
+    (tmp_path / "gate.log.1.gz").write_bytes(gzip.compress(b"line\n" * 500 + PSEUDONYM.hex().encode()))
+    image = tmp_path.parent / f"{tmp_path.name}.img"
+    subprocess.run([mkfs, "-q", "-t", "ext4", "-d", str(tmp_path), str(image), "8M"], check=True, timeout=60)
+
+    found = labels(search(image))
+
+    image.unlink()
+    assert found == {"person 1, name", "person 1, number", "person 1, pseudonym"}
 
 
 def test_reading_changes_nothing(store: Store) -> None:
