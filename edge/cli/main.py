@@ -15,6 +15,7 @@ import click
 from edge.errors import EdgeError, LogDamaged, SetupError
 
 NOUNS: Final = {
+    "audit": ("edge.cli.audit", "Show what is kept about people, and look whether it is so."),
     "authority": ("edge.cli.authority", "Keep a national trust root: issuers, passes, revocations, publication."),
     "completion": ("edge.cli.completion", "Print the completion script of your shell."),
     "demo": ("edge.cli.demo", "See a gate at work: people pass, the hub dies, comes back, and everything adds up."),

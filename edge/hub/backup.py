@@ -118,6 +118,7 @@ def _copied(source: sqlite3.Connection, staged: Path, tell: Tell, mark: tuple[by
         copy.execute("PRAGMA secure_delete=ON")
         copy.execute("BEGIN")
         copy.execute("DELETE FROM private")
+        copy.execute("DELETE FROM sightings")
         incidents.strip(copy, _FOR_EVER)
         copy.execute("DELETE FROM backup")
         (hub_seq,) = copy.execute("SELECT coalesce(max(hub_last), 0) FROM batches").fetchone()

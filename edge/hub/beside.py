@@ -1,8 +1,8 @@
 """What lies in the database beside the ledger: can it still be read, and is it what was signed or filed? Reading only.
 
 Private parts are held to the signed header of their batch, evidence to the digest it was filed under. What nobody
-signed (names of places, times of receipt, incidents, tokens' hashes) can only be read: a value that a failing disk
-changed into another possible one is not found here.
+signed (names of places, times of receipt, incidents, sightings, tokens' hashes) can only be read: a value that a
+failing disk changed into another possible one is not found here.
 """
 
 import sqlite3

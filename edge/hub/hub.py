@@ -19,6 +19,7 @@ from edge.errors import BatchRefused, EnrolmentError, LedgerError
 from edge.hub import (
     access,
     coverage,
+    cross_gate,
     fleet,
     folder,
     incidents,
@@ -98,7 +99,8 @@ class Hub:
         self.clock = clock
         self.monotonic = monotonic
         self.admission = Admission(monotonic)
-        self.writer = GroupCommit(store, self._tidy, background=projection.step)
+        self._rules = cross_gate.load(home.path)
+        self.writer = GroupCommit(store, self._tidy, background=self._background)
         self._seed = TokenSeed(home.path)
         # Anybody may ask: what is counted over all gates is not counted for each who does.
         self._counted: tuple[float, dict[str, Any]] = (-math.inf, {})
@@ -381,10 +383,14 @@ class Hub:
         said = Receipt(held.gate, held.epoch, held.last, held.head, held.hub_seq, self.clock(), "", b"")
         return receipt.make(said, self.home.key).wire
 
+    def _background(self, connection: sqlite3.Connection) -> bool:
+        # Rows first: whoever pulls waits for them.
+        return projection.step(connection) or cross_gate.step(connection, self._rules, self.clock())
+
     def _tidy(self, connection: sqlite3.Connection) -> None:
         now_ms = self.clock()
         gone = connection.execute("DELETE FROM private WHERE received_ms < ?", (now_ms - TOKENS_MS,)).rowcount
-        gone += incidents.strip(connection, now_ms - TOKENS_MS)
+        gone += incidents.strip(connection, now_ms - TOKENS_MS) + cross_gate.forget(connection, now_ms - TOKENS_MS)
         connection.execute("DELETE FROM flow WHERE hour < ?", (now_ms // projection.HOUR_MS - _FLOW_HOURS,))
         if gone:
             # The pages they stood on are overwritten in the database too, not only in the WAL.

@@ -34,6 +34,8 @@ KINDS: Final = (
     "too_large",
     "future",
     "destroyed",
+    "two_places",
+    "many_gates",
 )
 SEVERE: Final = frozenset(("fork", "rollback", "forged", "invitation_reused", "hub_behind"))
 
@@ -168,7 +170,9 @@ def exhibits(connection: sqlite3.Connection) -> Iterator[tuple[str, bytes]]:
     """Give every piece of evidence with a name for its file, the oldest first."""
     rows = connection.execute("SELECT id, kind, gate, wire FROM evidence ORDER BY id")
     for row, kind, gate, wire in rows:
-        yield f"{row:06}-{kind}-{gate.hex()[:8] or 'nobody'}.cbor", wire
+        # A batch begins with the head of a list; what other evidence there is is written as text.
+        suffix = "json" if wire[:1] == b"{" else "cbor"
+        yield f"{row:06}-{kind}-{gate.hex()[:8] or 'nobody'}.{suffix}", wire
 
 
 def resolve(connection: sqlite3.Connection, number: int, now_ms: int) -> bool:

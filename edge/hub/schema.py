@@ -1,8 +1,8 @@
 """Tables of the hub's database, as migrations that only go forwards.
 
 The ledger is `batches`: what gates signed, verbatim, without its private part. `scans`, `tallies` and `flow` are a
-projection made in the background (`projected` says how far; `edge.hub.rebuild` makes it anew). `private` holds parts
-with privacy tokens and is emptied after 48 hours; personal fields, sealed to the auditor, go to `sealed`.
+projection made in the background (`projected` says how far; `edge.hub.rebuild` makes it anew). `private` and
+`sightings` hold privacy tokens and are emptied after 48 hours; personal fields, sealed to the auditor, go to `sealed`.
 """
 
 from typing import Final
@@ -159,3 +159,21 @@ def second_role_keys(db: Database) -> None:
         "CREATE TABLE role_keys(public BLOB PRIMARY KEY, role TEXT NOT NULL, since_ms INTEGER NOT NULL) "
         "STRICT, WITHOUT ROWID"
     )
+
+
+_CROSS_GATE: Final = (
+    """CREATE TABLE sightings(
+        token BLOB NOT NULL, gate INTEGER NOT NULL REFERENCES gates(id), place INTEGER NOT NULL REFERENCES places(id),
+        first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
+        received_ms INTEGER NOT NULL, PRIMARY KEY(token, gate)) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX sightings_by_age ON sightings(received_ms)",
+    "CREATE TABLE watched(id INTEGER PRIMARY KEY CHECK(id = 1), batch INTEGER NOT NULL) STRICT",
+    "INSERT INTO watched SELECT 1, coalesce(max(id), 0) FROM batches",
+)
+
+
+@MIGRATIONS()
+def third_cross_gate(db: Database) -> None:
+    """Hold at which gates a pass was seen, for as long as its token is kept (`edge.hub.cross_gate`)."""
+    for statement in _CROSS_GATE:
+        db.conn.execute(statement)

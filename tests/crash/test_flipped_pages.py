@@ -41,7 +41,9 @@ UNSIGNED = {
     "places": {"gate", "site", "lane", "region", "since_ms"},
     "private": {"received_ms"},
     "projected": {"batch", "hub_seq"},
+    "sightings": {"token", "gate", "place", "first_ms", "last_ms", "first_seq", "last_seq", "received_ms"},
     "warm": {"n"},
+    "watched": {"batch"},
     "tallies": {"gate", "outcome", "n"},
 }
 """Values of each table that no signature, hash or second copy covers."""

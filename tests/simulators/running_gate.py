@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -28,9 +29,11 @@ class RunningGate:
         folder: Where `gate.toml` and the state folder go.
         region: Where the gate stands.
         more: Further lines of `gate.toml`; they begin in the section of the scanner.
+        log: Where what it says on standard error is appended; nowhere by default.
     """
 
-    def __init__(self, folder: Path, region: str = "440106", more: str = "") -> None:
+    def __init__(self, folder: Path, region: str = "440106", more: str = "", log: Path | None = None) -> None:
+        self._log = log or Path(os.devnull)
         self.state = folder / "state"
         self.config = folder / "gate.toml"
         self.config.write_text(
@@ -42,7 +45,8 @@ class RunningGate:
 
     def __enter__(self) -> Self:
         command = [*EDGE, "gate", "run", "--part", "scanner", "--config", str(self.config)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log)
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(0.05)
         self._heard = b""

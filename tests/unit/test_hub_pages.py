@@ -86,7 +86,8 @@ def test_every_state_incident_and_type_has_words(
     post(hub, [gate.batch(1, len(gate.entries))])
     with hub.store.writing() as connection:
         for kind in incidents.KINDS:
-            incidents.note(connection, gate.gate, kind, START_MS, {"seq": 4, "held": 9, "first": 5, "last": 6})
+            numbers = {"seq": 4, "held": 9, "first": 5, "last": 6, "km": 900, "minutes": 20, "gates": 7}
+            incidents.note(connection, gate.gate, kind, START_MS, numbers)
     clock.pass_s(86_400)
     for number, lane in enumerate("abcd", start=2):
         enrol(hub, desk, Device(number), lane=lane)

@@ -1,24 +1,18 @@
 """What the log's files do not hold: searched for byte by byte, write-ahead log included (docs/privacy.md)."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
-
-import pytest
 
 from edge.codec import cbor
 from edge.gate.clock import Clock
 from edge.gate.line import Line, Trusted
 from edge.gate.sightings import Memory
-from edge.ledger import facts
 from edge.ledger.tokens import DayKey, day_of
 from edge.model.credential import PassKind, TravelClaims
 from edge.model.moment import Moment
-from edge.model.scan import Entry, Facts
+from edge.model.scan import Entry
 from edge.model.symbol import Symbol
 from edge.model.trust import TrustSnapshot
-from edge.scanlog import schema
 from edge.scanlog.log import ScanLog
 from edge.scanlog.reader import ScanLogReader
 from tests.simulators import world
@@ -29,7 +23,6 @@ INDEX = 779
 PLANTED = world.person(
     pseudonym=PSEUDONYM, index=INDEX, tag=TAG, surname="欧阳", name="欧阳*雪", id_tail="739X", birth_year=1977
 )
-DOCUMENT = Path(__file__).parents[2] / "docs" / "privacy.md"
 
 
 class Fixed(Clock):
@@ -125,33 +118,3 @@ def test_two_days_of_one_pass_cannot_be_joined(tmp_path: Path) -> None:
     assert days[0] == days[1]
     assert len({*days}) == 3
     assert None not in days
-
-
-def test_every_stored_field_is_in_the_register() -> None:
-    """A column or a fact that nobody classified fails here: name, class, retention and readers stand in the table."""
-    classified = set(
-        re.findall(r"^\| `([a-z_.]+)` \|(?:[^|]+\|){4}$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
-    )
-
-    columns = {"seq", "at_ms", "body", "head", "token", "sealed"}
-    meta = {f"meta.{field.name}" for field in fields(schema.Meta)} | {"meta.digest"}
-    assert classified == {field.name for field in fields(Facts)} | columns | meta | {"certificate.wire"}
-    assert set(facts.KEYS) <= classified
-
-
-@pytest.mark.parametrize("table", ["scan", "meta", "warm", "certificate"])
-def test_the_register_knows_every_column(tmp_path: Path, table: str) -> None:
-    """What the table above is held to is what the database really has."""
-    known = {
-        "scan": {"seq", "at_ms", "body", "head", "token", "sealed"},
-        "meta": {"id", "schema", "needs", "epoch", "purged_seq", "purged_head", "digest"},
-        "warm": {"id", "n"},
-        "certificate": {"seq", "wire"},
-    }
-    log = ScanLog.open(tmp_path / "scans.db")
-    columns = {row[1] for row in log._db.execute(f"PRAGMA table_info({table})")}
-    tables = {row[0] for row in log._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    log.close()
-
-    assert columns == known[table]
-    assert tables == set(known)

@@ -1,0 +1,1 @@
+"""What is shown of privacy: the register of all fields, the search for planted people, the attempt to join two days."""
