@@ -14,7 +14,7 @@ from edge.hub.pull import Page, Row, iso
 BATCH_TYPE: Final = "application/cloudevents-batch+json"
 TYPE: Final = "edge.scan.v1"
 SCHEMA: Final = "urn:edge:schema:scan:1"
-"""Names the schema `Scan` of the hub's own `/v1/openapi.json`; there is no address that every hub could serve it at."""
+"""Names the form of `data`, whose fields docs/operations.md lists; no address could be served by every hub."""
 
 
 def lines(page: Page) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nacl.signing import SigningKey
 
 from edge.codec import cbor
 from edge.hub import inspection
@@ -182,3 +183,44 @@ def test_a_gate_shows_its_receipt_by_itself_and_sends_what_it_still_holds(
         assert (lacks(desk)["first"], lacks(desk)["last"]) == (held + 1, purged)
     else:
         assert lacks(desk) == {}
+
+
+def test_a_batch_cut_before_the_loss_waits_for_what_it_follows(hub: Hub, desk: Desk, tmp_path: Path) -> None:
+    """A gate that purged nothing shows no receipt: there would be a hole where it still has the entries."""
+    gate = SyncGate(DirectHub(hub), tmp_path / "sync.db")
+    enrol_gate(hub.enrol, desk, gate)
+    for _ in range(2):
+        gate.log.add(6)
+        gate.run(600, lambda: gate.waiting == 0)
+    gate.log.add(3)
+    assert gate.outbox.next() is not None
+    with hub.store.reader() as connection:
+        (first,) = connection.execute("SELECT min(last) FROM batches").fetchone()
+    set_back(hub, first)
+
+    gate.run(1200, lambda: gate.waiting == 0)
+
+    with hub.store.reader() as connection:
+        spans = connection.execute("SELECT first, last FROM batches ORDER BY first").fetchall()
+    assert sorted({seq for begin, end in spans for seq in range(begin, end + 1)}) == list(range(1, 16))
+    assert lacks(desk) == {}
+
+
+def test_a_receipt_for_the_key_a_gate_had_before_is_not_shown(hub: Hub, desk: Desk, tmp_path: Path) -> None:
+    """The hub would ask of it what became of another gate's log."""
+    former = SyncGate(DirectHub(hub), tmp_path / "sync.db")
+    enrol_gate(hub.enrol, desk, former)
+    former.log.add(6)
+    former.run(600, lambda: former.waiting == 0)
+    former.store.close()
+    gate = SyncGate(DirectHub(hub), tmp_path / "sync.db", key=SigningKey(b"n" * 32))
+    gate.log = former.log
+    gate.log.purged = 4
+    gate.start()
+    enrol_gate(hub.enrol, desk, gate)
+    gate.log.add(1)
+
+    gate.run(1200)
+
+    assert gate.outbox.shown == b""
+    assert [one for one in desk.incidents(9, is_open=True) if one.kind == "hub_behind"] == []
