@@ -26,6 +26,13 @@ _TOKEN_FILE = click.option(
     show_envvar=True,
     help="File with an operator or auditor token.",
 )
+_CA_FILE = click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="EDGE_HUB_CA_FILE",
+    show_envvar=True,
+    help="Certificates (PEM) an https hub is held to.  [default: the system's]",
+)
 _HERE = click.option(
     "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Folder of a hub here."
 )
@@ -40,6 +47,7 @@ _FORMATS: Final = ("ndjson", "csv", "cloudevents", "parquet")
 @click.command()
 @_HUB
 @_TOKEN_FILE
+@_CA_FILE
 @_HERE
 @click.option("--after", type=click.IntRange(0), help="Cursor to go on behind; with --out where that ends, else 0.")
 @click.option("--until", type=click.IntRange(1), help="Last hub_seq wanted.")
@@ -68,7 +76,7 @@ def pull(url: str | None, out: Path | None, *, follow: bool, **asked: Any) -> No
         raise click.UsageError("--follow has no end, so it takes no --limit and no --until.")
     if asked["form"] == "parquet" and out is None:
         raise click.UsageError("Parquet goes to a folder: give --out FOLDER.")
-    source = _source(url, asked["token_file"], asked["directory"])
+    source = _source(url, asked)
     with ExitStack() as stack:
         sink = _sink(out, asked["form"]) if out else None
         if sink:
@@ -209,6 +217,7 @@ def verify(path: Path, hub_keys: tuple[str, ...], trust: Path | None, *, as_json
 @click.argument("day", metavar="DAY")
 @_HUB
 @_TOKEN_FILE
+@_CA_FILE
 @_HERE
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the signed statement to a file.")
 @_JSON
@@ -229,7 +238,7 @@ def coverage(day: str, url: str | None, out: Path | None, *, as_json: bool, **as
     if url is None and asked["directory"] is not None:
         text = Desk(asked["directory"]).coverage(day)
     else:
-        said = Client(_source(url, asked["token_file"], asked["directory"])).coverage(day)
+        said = Client(_source(url, asked)).coverage(day)
         text = (json.dumps(said, ensure_ascii=False, indent=1) + "\n").encode()
     content = statement.opened(statement.COVERAGE, text, None)
     if out is not None:
@@ -310,9 +319,10 @@ def _tell_batches(day: str, done: int, total: int) -> None:
         click.echo(f"\r{day}: {done} of {total} batches ", nl=done == total, err=True)
 
 
-def _source(url: str | None, token_file: Path | None, directory: Path | None) -> "Source":
+def _source(url: str | None, asked: dict[str, Any]) -> "Source":
     from edge.hub import client, folder
 
+    token_file, directory = asked["token_file"], asked["directory"]
     if directory is not None:
         url = url or folder.load(directory).config.url
         token_file = token_file or directory / folder.OPERATOR
@@ -324,7 +334,7 @@ def _source(url: str | None, token_file: Path | None, directory: Path | None) ->
     folder.check_url("--hub", url)
     if not client.is_private(url):
         click.echo("Warning: http:// to another machine shows the token to the network; use https://.", err=True)
-    return client.Source(url, client.read_token(token_file))
+    return client.Source(url, client.read_token(token_file), asked["ca_file"] or "")
 
 
 def _pull_all(source: "Source", query: "Query", sink: "OutFile | ParquetFolder | None", *, follow: bool) -> None:
