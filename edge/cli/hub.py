@@ -101,6 +101,14 @@ def serve(directory: Path, host: str, port: int, **named: Any) -> None:
 
 
 @hub.command()
+def openapi() -> None:
+    """Print what the hub answers over HTTP as OpenAPI 3.1 (JSON); a serving hub has it at /openapi.json and /docs."""
+    from edge.hub.openapi import document
+
+    answers.print_json(document())
+
+
+@hub.command()
 @_DIR
 @click.option("--site", required=True, help="Name of the place, e.g. '西安北站'.")
 @click.option("--lane", required=True, help="Name of the lane, e.g. '3'.")

@@ -22,7 +22,7 @@ from waitress.server import TcpWSGIServer
 from werkzeug.exceptions import HTTPException
 
 from edge.errors import EdgeError, LedgerError, PortInUse, SetupError
-from edge.hub import api, courier, guard, pages
+from edge.hub import api, courier, documentation, guard, pages
 from edge.hub.channel import RECORD, Channel, TlsChannel
 from edge.hub.declined import Declined
 from edge.hub.front import Front
@@ -52,6 +52,7 @@ def create_app(hub: Hub, front: Front = IN_THE_CLEAR) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = wire.MAX_SIGNED
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(api.Api(hub, front).blueprint())
+    app.register_blueprint(documentation.blueprint())
     app.register_blueprint(pages.Pages(hub, front).blueprint())
     app.after_request(guard.with_headers)
     app.register_error_handler(EdgeError, _unable)
