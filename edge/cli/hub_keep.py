@@ -170,7 +170,7 @@ def _sign(file: Path, key: Path) -> None:
 
 
 def _apply(directory: Path, file: Path) -> None:
-    from edge.hub import folder, retention
+    from edge.hub import folder, retention, spool
     from edge.hub.hub import system_clock
     from edge.hub.store import Store
 
@@ -178,6 +178,8 @@ def _apply(directory: Path, file: Path) -> None:
     store.migrate()
     request = _request(file)
     count = retention.apply(store, request, _tell_batches, system_clock())
+    # Exports that are being fetched hold the facts still.
+    spool.empty(directory)
     click.echo(f"The facts of {request.stated.count} entries in {count} batches are destroyed, the certificate kept.")
 
 

@@ -17,14 +17,14 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from edge.disk import ca_file
 from edge.errors import AnswerRefused, ConfigError, TransportError, Unreachable
@@ -35,6 +35,8 @@ PAGE: Final = 10_000
 MAX_LINE: Final = 64 * 1024
 MAX_DOCUMENT: Final = 64 << 20
 """Largest answer that is one document, bytes."""
+MAX_PIECE: Final = 16 << 20
+"""Largest piece of a file, bytes."""
 _MAX_REFUSAL: Final = 4096
 _TIMEOUT_S: Final = 30.0
 _MAX_TOKEN_FILE: Final = 512
@@ -116,6 +118,36 @@ class Fetched:
     is_end: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The manifest of an export that is ready, unverified.
+
+    Attributes:
+        key: What its files are asked for by.
+        text: The manifest.
+    """
+
+    key: str
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """An export the hub is still making.
+
+    Attributes:
+        day: The day it is at, empty before the first.
+        done: Batches done of it.
+        total: Batches of it.
+        retry_after_s: When to ask again, seconds.
+    """
+
+    day: str
+    done: int
+    total: int
+    retry_after_s: float = 1.0
+
+
 class Client:
     """A hub, asked by somebody with a token.
 
@@ -185,6 +217,24 @@ class Client:
     def coverage(self, day: str) -> Any:
         """Return the signed statement about a UTC day, like 2026-11-24 (`edge.hub.coverage`)."""
         return self.document(f"{wire.COVERAGE}/{day}")
+
+    def export(self, days: Sequence[str], views: Sequence[str]) -> Manifest | Making:
+        """Return the manifest of an export, or how far the hub is with making it (`edge.hub.remote_export`).
+
+        Raises:
+            TransportError: The hub cannot be reached or refuses.
+        """
+        asked = urlencode([*(("day", day) for day in days), *(("view", view) for view in views)])
+        return self._patiently(partial(_export, self.source, f"{wire.EXPORT}?{asked}"))
+
+    def exported(self, asked: tuple[str, str, str], begin: int) -> bytes:
+        """Return a piece of a file of an export: its key, day and name, from this byte on; nothing behind its end.
+
+        Raises:
+            TransportError: The hub cannot be reached or refuses.
+        """
+        path = f"{wire.EXPORT}/{'/'.join(map(quote, asked))}?{urlencode({'from': begin})}"
+        return self._patiently(partial(_piece, self.source, path))
 
     def document(self, path: str) -> Any:
         """Return one JSON document of the hub.
@@ -265,13 +315,39 @@ def _count(text: str | None) -> int | None:
 
 def _document(source: Source, path: str) -> Any:
     with _opened(source, path, "application/json") as answer:
+        return _parsed(_whole(answer, MAX_DOCUMENT))
+
+
+def _export(source: Source, path: str) -> Manifest | Making:
+    with _opened(source, path, "application/json") as answer:
+        text = _whole(answer, MAX_DOCUMENT)
+        if answer.status == http.HTTPStatus.OK:
+            return Manifest(answer.headers.get(wire.EXPORTED, ""), text)
+        said = _parsed(text)
+        wait = _count(answer.headers.get("Retry-After")) or 1
         try:
-            text = answer.read(MAX_DOCUMENT + 1)
-            if len(text) > MAX_DOCUMENT:
-                raise _foreign()
-            return json.loads(text)
-        except (ValueError, RecursionError) as bad:
+            return Making(_plain(said["day"]), int(said["done"]), int(said["total"]), min(float(wait), _MAX_WAIT_S))
+        except (KeyError, TypeError, ValueError) as bad:
             raise _foreign() from bad
+
+
+def _piece(source: Source, path: str) -> bytes:
+    with _opened(source, path, "application/octet-stream") as answer:
+        return _whole(answer, MAX_PIECE)
+
+
+def _whole(answer: Any, most: int) -> bytes:
+    text: bytes = answer.read(most + 1)
+    if len(text) > most:
+        raise _foreign()
+    return text
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as bad:
+        raise _foreign() from bad
 
 
 @contextmanager

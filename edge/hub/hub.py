@@ -34,6 +34,7 @@ from edge.hub import (
 from edge.hub.admission import Admission, Allowance
 from edge.hub.declined import NOT_ENROLLED, UNKNOWN_GATE, Declined
 from edge.hub.folder import HubConfig, HubFolder, TokenSeed
+from edge.hub.spool import Spool, empty
 from edge.hub.store import Store
 from edge.hub.writer import GroupCommit
 from edge.ledger import device, enrolment, receipt, tokens
@@ -100,6 +101,7 @@ class Hub:
         self.monotonic = monotonic
         self.admission = Admission(monotonic)
         self._rules = cross_gate.load(home.path)
+        self.spool = Spool(home, store, clock, monotonic)
         self.writer = GroupCommit(store, self._tidy, background=self._background)
         self._seed = TokenSeed(home.path)
         # Anybody may ask: what is counted over all gates is not counted for each who does.
@@ -107,8 +109,13 @@ class Hub:
         self._strangers = Allowance(monotonic, rate=_STRANGERS_A_SECOND, burst=_STRANGERS_AT_ONCE)
 
     @classmethod
-    def open(cls, path: Path, *, clock: Clock = system_clock) -> "Hub":
+    def open(cls, path: Path, *, clock: Clock = system_clock, monotonic: Callable[[], float] = time.monotonic) -> "Hub":
         """Open the hub in a folder, ready to take in and answer.
+
+        Args:
+            path: The folder.
+            clock: Unix milliseconds.
+            monotonic: Seconds that never go back.
 
         Raises:
             ConfigError: It is no hub folder, or a file in it is damaged.
@@ -121,10 +128,11 @@ class Hub:
         try:
             store = Store(home.database)
             store.migrate()
+            empty(path)
         except BaseException:
             lock.close()
             raise
-        return cls(home, store, lock, clock=clock)
+        return cls(home, store, lock, clock=clock, monotonic=monotonic)
 
     @classmethod
     def beside(cls, path: Path, *, clock: Clock = system_clock) -> "Hub":
@@ -326,8 +334,17 @@ class Hub:
         with self.store.reader() as connection:
             text, rows = tell(connection)
         now_ms = self.clock()
-        self.writer.do(lambda connection: pull.record_other(connection, reader, peer, (what, rows), now_ms))
+        self.writer.do(lambda connection: pull.record_other(connection, reader, peer, pull.Read(what, rows), now_ms))
         return text
+
+    def handed(self, reader: access.Reader, peer: str, what: pull.Read) -> None:
+        """Put on record that a part of an export is about to leave.
+
+        Raises:
+            LedgerError: The database cannot be written.
+        """
+        now_ms = self.clock()
+        self.writer.do(lambda connection: pull.record_other(connection, reader, peer, what, now_ms))
 
     def told_gates(self, connection: sqlite3.Connection) -> tuple[bytes, int]:
         """Return the state of every gate as JSON, and how many there are."""
@@ -389,6 +406,7 @@ class Hub:
 
     def _tidy(self, connection: sqlite3.Connection) -> None:
         now_ms = self.clock()
+        self.spool.tidy()
         gone = connection.execute("DELETE FROM private WHERE received_ms < ?", (now_ms - TOKENS_MS,)).rowcount
         gone += incidents.strip(connection, now_ms - TOKENS_MS) + cross_gate.forget(connection, now_ms - TOKENS_MS)
         connection.execute("DELETE FROM flow WHERE hour < ?", (now_ms // projection.HOUR_MS - _FLOW_HOURS,))

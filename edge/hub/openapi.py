@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from edge.hub import api, pull
 from edge.hub.asking import OUTCOMES, PARAMETERS, TYPES
+from edge.hub.export import DEFAULT_VIEWS, VIEWS
 from edge.hub.forms import FORMS
 from edge.hub.openapi_schemas import number, schemas
+from edge.hub.spool import PIECE
 from edge.hub.tabular import CSV_TYPE
 from edge.ledger import wire
 
@@ -25,15 +27,17 @@ _REFUSALS: Final = {
     400: "The request is not one the hub can read; `code` and `message` say why.",
     401: "There is no token, or it is none of this hub's, or it ended or was revoked.",
     403: "The token's role, or the gate, may not do this.",
-    404: "There is nothing at this address.",
+    404: "There is nothing at this address, or not any more.",
     409: "The invitation was used before.",
     413: "The body is larger than this message may be.",
     415: "The body is compressed; it is not read.",
     421: "The page is not served under this host name.",
     429: "Asked too often, or too many wrong tokens from this address; `Retry-After` says when to come again.",
+    507: "The hub's disk has no room for this; ask for less.",
     503: "The hub is full (`Retry-After` is a slot of one's own), or cannot use its disk. Come again.",
 }
 """What each refusal means, by its status."""
+_LATER: Final = {"Retry-After": {"description": "Seconds.", "schema": number(1)}}
 _READING: Final = (401, 403, 429, 503)
 
 
@@ -91,6 +95,7 @@ def _operations() -> dict[str, Any]:
     scans = _answer("A page of scans, one a line; `Scan` says what an NDJSON line holds.", page)
     scans["headers"] = {name: {"description": text, "schema": number(0)} for name, text in numbers.items()}
     return {
+        **_exports(),
         wire.SCANS: {
             "get": _reading(
                 "scans",
@@ -113,6 +118,49 @@ def _operations() -> dict[str, Any]:
                 {200: _answer("The statement.", {_JSON: _typed("Coverage", "coverage")})},
                 parameters=[_in_path("day", {"type": "string", "format": "date"}, "A UTC day, like 2026-11-24.")],
                 refusals=(400, *_READING),
+            )
+        },
+    }
+
+
+def _exports() -> dict[str, Any]:
+    whole = {"schema": {"type": "object"}, "example": _example("export")}
+    manifest = _answer("The signed manifest (docs/formats.md).", {_JSON: whole})
+    manifest["headers"] = {wire.EXPORTED: {"description": "Names the export.", "schema": {"type": "string"}}}
+    making = _answer("It is being made: ask again.", {_JSON: _typed("Making", "making")})
+    making["headers"] = _LATER
+    text = f"The next bytes, {PIECE >> 20} MiB at most; none behind the end."
+    piece = _answer(text, {"application/octet-stream": {}})
+    piece["headers"] = {wire.SIZE: {"description": "Bytes of the whole file.", "schema": number(0)}}
+    several = {"style": "form", "explode": True, "in": "query"}
+    view = {"type": "array", "items": {"enum": list(VIEWS)}, "default": list(DEFAULT_VIEWS)}
+    day = {"type": "array", "items": {"type": "string", "format": "date"}}
+    where = [
+        _in_path("key", {"type": "string"}, f"As `{wire.EXPORTED}` says."),
+        _in_path("day", {"type": "string", "format": "date"}, "A day of the manifest."),
+        _in_path("name", {"type": "string"}, "A file of the manifest or of the day's index."),
+        {"name": "from", "in": "query", "description": "Byte to begin at.", "schema": {**number(0), "default": 0}},
+    ]
+    return {
+        wire.EXPORT: {
+            "get": _reading(
+                "export",
+                "An export of the ledger by day of receipt: signed batches, tables, manifest",
+                {200: manifest, 202: making},
+                parameters=[
+                    {"name": "day", "description": "Only these days (UTC).", "schema": day, **several},
+                    {"name": "view", "description": "Tables to make.", "schema": view, **several},
+                ],
+                refusals=(400, *_READING, 507),
+            )
+        },
+        f"{wire.EXPORT}/{{key}}/{{day}}/{{name}}": {
+            "get": _reading(
+                "exported",
+                "A piece of a file of an export",
+                {200: piece},
+                parameters=where,
+                refusals=(400, 404, *_READING),
             )
         },
     }
@@ -222,7 +270,7 @@ def _declined(codes: tuple[int, ...]) -> dict[str, Any]:
     for code in codes:
         answer = _answer(_REFUSALS[code], _refusal_body(f"refusal_{code}"))
         if code in {429, 503}:
-            answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": number(1)}}
+            answer["headers"] = _LATER
         found[str(code)] = answer
     return found
 

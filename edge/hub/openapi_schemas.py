@@ -22,6 +22,13 @@ def schemas() -> dict[str, Any]:
         "Gate": _gate(),
         "Incident": _incident(),
         "Coverage": _coverage(),
+        "Making": _object(
+            {
+                "day": _text("The day it is at, empty before the first."),
+                "done": number(0, "Batches done of it."),
+                "total": number(0, "Batches of it."),
+            }
+        ),
         "Status": _object(
             {
                 "status": {"const": "ok"},

@@ -248,12 +248,37 @@ def record(connection: sqlite3.Connection, reader: Reader, peer: str, after: int
     )
 
 
-def record_other(connection: sqlite3.Connection, reader: Reader, peer: str, what: tuple[str, int], now_ms: int) -> None:
-    """Put on record that something else than scans was read, by its name and how many rows it had."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Something else than a page of scans that was read.
+
+    Attributes:
+        what: Its name.
+        rows: How many rows it had.
+        after: Hub sequence number before its first row, where its rows have one.
+        last: That of its last row.
+    """
+
+    what: str
+    rows: int
+    after: int = 0
+    last: int = 0
+
+
+def record_other(connection: sqlite3.Connection, reader: Reader, peer: str, read: Read, now_ms: int) -> None:
+    """Put on record that something else than scans was read; a file that is handed out in pieces is one row."""
+    if read.last:
+        again = connection.execute(
+            "UPDATE pulls SET last_ms = ?, times = times + 1 WHERE id = "
+            "(SELECT max(id) FROM pulls WHERE token = ? AND peer = ?) AND what = ? AND rows = ? AND last = ?",
+            (now_ms, reader.token, peer, read.what, read.rows, read.last),
+        )
+        if again.rowcount:
+            return
     connection.execute(
         "INSERT INTO pulls(at_ms, last_ms, times, role, token, peer, after, rows, last, what) "
-        "VALUES (?, ?, 1, ?, ?, ?, 0, ?, 0, ?)",
-        (now_ms, now_ms, reader.role, reader.token, peer, what[1], what[0]),
+        "VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?)",
+        (now_ms, now_ms, reader.role, reader.token, peer, read.after, read.rows, read.last, read.what),
     )
 
 

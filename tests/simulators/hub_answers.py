@@ -23,7 +23,8 @@ from tests.simulators.hub_gates import Clock, Device, begin, enrol, fact, post
 
 EXAMPLES = Path(__file__).parents[2] / "edge" / "hub" / "openapi_examples.json"
 DAY = "2026-11-18"
-_READ = (wire.SCANS, wire.GATES, wire.INCIDENTS, f"{wire.COVERAGE}/{DAY}")
+_FILE = f"{wire.EXPORT}/0000000000000000/{DAY}/batches-000000000000001-000000000000003.cbor"
+_READ = (wire.SCANS, wire.GATES, wire.INCIDENTS, f"{wire.COVERAGE}/{DAY}", wire.EXPORT, _FILE)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,16 @@ class Walk:
             self._ask(client, "GET", path, headers=operator)
         for form in ("csv", "cloudevents", "cloudevents-batch"):
             self._ask(client, "GET", f"{wire.SCANS}?format={form}", headers=operator)
+        made = self._ask(client, "GET", wire.EXPORT, headers=operator)
+        while made.status == 202:
+            made = self._ask(client, "GET", wire.EXPORT, headers=operator)
+        (key,) = self._hub.spool._orders
+        path = _FILE.replace("0" * 16, key)
+        self._ask(client, "GET", path, headers=operator)
+        self._ask(client, "GET", f"{path}?from=x", headers=operator)
+        self._ask(client, "GET", f"{wire.EXPORT}?view=xlsx", headers=operator)
+        self._hub.spool._is_full = lambda _: True  # type: ignore[method-assign]
+        self._ask(client, "GET", f"{wire.EXPORT}?view=csv", headers=operator)
         self._ask(client, "GET", f"{wire.SCANS}?limit=0", headers=operator)
         self._ask(client, "GET", f"{wire.COVERAGE}/today", headers=operator)
         for path in ("/v1/status", "/openapi.json", "/docs", "/static/hub.css", "/static/none.css"):
@@ -181,7 +192,9 @@ def examples(heard: list[Heard]) -> dict[str, Any]:
         "scans_csv": next(one.shown for one in heard if one.media_type.startswith("text/csv")),
         "gates": good[wire.GATES].shown,
         "incidents": good[wire.INCIDENTS].shown,
-        "coverage": good[_READ[-1]].shown,
+        "coverage": good[_READ[3]].shown,
+        "export": good[wire.EXPORT].shown,
+        "making": next(one.shown for one in heard if one.status == 202),
         "status": good["/v1/status"].shown,
         **dict(sorted(refusals.items())),
     }
