@@ -1,7 +1,6 @@
 """The coverage of a day: complete only when nothing of it can be outstanding, signed, and checked offline."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,10 @@ from edge.hub import coverage, proof, statement
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub
 from edge.ledger import device
-from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol, fact, post
+from tests.simulators.hub_gates import START_MS, Clock, Device, enrol, fact, post
 
 DAY = "2026-11-18"
 END_MS = coverage.bounds(DAY)[1]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The hub's clock, on the day asked about."""
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", clock)
-
-
-@pytest.fixture
-def hub(desk: Desk, clock: Clock) -> Iterator[Hub]:
-    """An open hub."""
-    made = Hub.open(desk.home.path, clock=clock)
-    yield made
-    made.close()
 
 
 @pytest.fixture

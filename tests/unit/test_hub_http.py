@@ -24,28 +24,8 @@ from edge.hub.roster import Place
 from edge.hub.serve import listen
 from edge.ledger import wire
 from edge.model.scan import EntryType, Facts, Receipt
-from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol, fact, opened, post
+from tests.simulators.hub_gates import START_MS, Clock, Device, enrol, fact, opened, post
 from tests.simulators.hub_server import Caller, serving
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The hub's clock."""
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", clock)
-
-
-@pytest.fixture
-def hub(desk: Desk, clock: Clock) -> Iterator[Hub]:
-    """An open hub."""
-    made = Hub.open(desk.home.path, clock=clock)
-    yield made
-    made.close()
 
 
 @pytest.fixture

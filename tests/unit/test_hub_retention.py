@@ -1,7 +1,6 @@
 """Facts go at the end of their retention, under two roles' signatures and never under one; the chain still verifies."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,12 +24,6 @@ LATER_MS = START_MS + 800 * retention.DAY_MS
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """The hub's clock."""
-    return Clock()
-
-
-@pytest.fixture
 def desk(tmp_path: Path, clock: Clock) -> Desk:
     """A hub folder with a key for each role."""
     made = begin(tmp_path / "hub", clock)
@@ -38,14 +31,6 @@ def desk(tmp_path: Path, clock: Clock) -> Desk:
         retention.add_role(connection, "operator", OPERATOR.verify_key.encode(), START_MS)
         retention.add_role(connection, "auditor", AUDITOR.verify_key.encode(), START_MS)
     return made
-
-
-@pytest.fixture
-def hub(desk: Desk, clock: Clock) -> Iterator[Hub]:
-    """An open hub."""
-    opened = Hub.open(desk.home.path, clock=clock)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

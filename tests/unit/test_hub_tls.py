@@ -8,7 +8,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from edge.ledger import wire
 from edge.sync.transport import Question
 from edge.sync.transports.http import HttpTransport
 from tests.simulators.certificates import Authority
-from tests.simulators.hub_gates import Device, begin, enrol, post
+from tests.simulators.hub_gates import Device, enrol, post
 from tests.simulators.hub_server import Caller, serving
 
 
@@ -36,17 +36,9 @@ def now_ms() -> int:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", now_ms)
-
-
-@pytest.fixture
-def hub(desk: Desk) -> Iterator[Hub]:
-    """An open hub."""
-    made = Hub.open(desk.home.path, clock=now_ms)
-    yield made
-    made.close()
+def clock() -> Callable[[], int]:
+    """The hub's clock is the machine's."""
+    return now_ms
 
 
 @pytest.fixture
