@@ -128,8 +128,10 @@ class Api:
 
     def _export(self, reader: access.Reader, peer: str) -> Response:
         wanted = asking.parse_export(request.args)
+        if isinstance(wanted, Declined):
+            return guard.declined(wanted)
         try:
-            found = wanted if isinstance(wanted, Declined) else self._hub.spool.ask(*wanted)
+            found = self._hub.spool.ask(*wanted)
         except ConfigError as bad:
             # Of a day on which nothing came, or of the hub's disk: waiting helps neither.
             return guard.declined(Declined(400, "bad_request", bad.message, bad.next_step))
@@ -140,7 +142,7 @@ class Api:
             response.status_code = 202
             response.headers["Retry-After"] = "1"
             return response
-        asked = " ".join(["export", *request.args.getlist("day"), *request.args.getlist("view")])
+        asked = pull.exported_as(*wanted)
         self._hub.handed(reader, peer, pull.Read(asked, found.summary.scans, 0, found.summary.last))
         response = Response(found.manifest, content_type="application/json")
         response.headers[wire.EXPORTED] = found.key

@@ -8,7 +8,7 @@ How a page is written down is left to `edge.hub.forms`; NDJSON, the plain one, s
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -28,6 +28,8 @@ MOST: Final = 10_000
 LOOK: Final = 250_000
 """Hub sequence numbers a filtered page looks through at most: a rare filter must not hold a thread for minutes."""
 CHUNK: Final = 500
+LOCAL: Final = "local"
+"""Role of whoever reads by a command at the hub's machine, without a token."""
 
 LASTING: Final = tuple(name for name in FACTS if name not in {"at_ms", "duration_ms"})
 """Facts that differ little from one entry to the next."""
@@ -279,6 +281,28 @@ def record_other(connection: sqlite3.Connection, reader: Reader, peer: str, read
         "INSERT INTO pulls(at_ms, last_ms, times, role, token, peer, after, rows, last, what) "
         "VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?)",
         (now_ms, now_ms, reader.role, reader.token, peer, read.after, read.rows, read.last, read.what),
+    )
+
+
+def exported_as(days: Sequence[str], views: Sequence[str]) -> str:
+    """Return how an export is called in the audit."""
+    return " ".join(["export", *sorted(days), *views])
+
+
+def record_local(connection: sqlite3.Connection, person: str, read: Read, now_ms: int) -> int:
+    """Put on record that somebody reads by a command at the hub, and return the row; see `complete`."""
+    made = connection.execute(
+        "INSERT INTO pulls(at_ms, last_ms, times, role, token, peer, after, rows, last, what) "
+        "VALUES (?, ?, 1, ?, '', ?, ?, ?, ?, ?)",
+        (now_ms, now_ms, LOCAL, person, read.after, read.rows, read.last, read.what),
+    )
+    return int(made.lastrowid or 0)
+
+
+def complete(connection: sqlite3.Connection, row: int, read: Read, now_ms: int) -> None:
+    """Say on record what a command that read came to; one that broke off stands there without."""
+    connection.execute(
+        "UPDATE pulls SET last_ms = ?, rows = ?, last = ? WHERE id = ?", (now_ms, read.rows, read.last, row)
     )
 
 
