@@ -337,8 +337,21 @@ class Hub:
         self.writer.do(lambda connection: pull.record_other(connection, reader, peer, pull.Read(what, rows), now_ms))
         return text
 
+    def covered(self, reader: access.Reader, peer: str, day: str) -> dict[str, Any]:
+        """Return what there is to say about a day, unsigned, its reading on record.
+
+        Raises:
+            ConfigError: It is no day.
+            LedgerError: The database cannot be used.
+        """
+        self.settle()
+        with self.store.reader() as connection:
+            content = coverage.of_day(connection, day, self.clock())
+        self.handed(reader, peer, pull.Read(f"coverage {day}", len(content["gates"])))
+        return content
+
     def handed(self, reader: access.Reader, peer: str, what: pull.Read) -> None:
-        """Put on record that a part of an export is about to leave.
+        """Put on record that something is about to leave.
 
         Raises:
             LedgerError: The database cannot be written.

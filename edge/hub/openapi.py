@@ -208,12 +208,13 @@ def _health() -> dict[str, Any]:
 
 def _pages() -> dict[str, Any]:
     shown = {"200": _answer("The page.", {_HTML: {}})}
-    away = {"302": {"description": "The way to the login."}}
+    away = {"302": {"description": "The way there, or to the login."}}
     form = {"application/x-www-form-urlencoded": {"schema": {"$ref": "#/components/schemas/Login"}}}
     misnamed = _declined((421,))
     entered = {"303": {"description": "Logged in."}}
     entered |= {str(code): _answer("The form, with why.", {_HTML: {}}) for code in (400, 403, 429)}
     file = _in_path("filename", {"type": "string"}, "Name of a file of the pages.")
+    day = _in_path("day", {"type": "string", "format": "date"}, "A UTC day.")
     broken = {"503": _answer("The ledger cannot be read.", {_HTML: {}})}
     login = {
         "get": _page("login", "The form that asks for a token", {**shown, **misnamed}),
@@ -224,6 +225,10 @@ def _pages() -> dict[str, Any]:
         "/": {"get": _page("index", "The hub at a glance", stands)},
         "/live": {
             "get": _page("live", "Its part that is renewed", {**shown, **_declined((401,)), **misnamed, **broken})
+        },
+        "/coverage": {"get": _page("yesterday", "The way to the last day that is over", {**away, **misnamed})},
+        "/coverage/{day}": {
+            "get": _page("covered", "Whether every gate's scans of a day are here", stands) | {"parameters": [day]}
         },
         "/login": login,
         "/logout": {"post": _page("leave", "End a session", {"303": {"description": "Logged out."}, **misnamed})},

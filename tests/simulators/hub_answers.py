@@ -136,7 +136,7 @@ class Walk:
 
     def _pages(self, client: FlaskClient) -> None:
         far = {"REMOTE_ADDR": "192.0.2.1"}
-        for path in ("/", "/live"):
+        for path in ("/", "/live", "/coverage", f"/coverage/{DAY}"):
             self._ask(client, "GET", path)
             self._ask(client, "GET", path, environ_overrides=far)
             self._ask(client, "GET", path, headers={"Host": "evil.example"})
@@ -175,7 +175,7 @@ class Walk:
         database.rename(database.with_suffix(".away"))
         self._ask(client, "POST", wire.ENROL, data=Device(8).request(code))
         self._ask(client, "POST", wire.BATCHES, data=self._gate.batch(1, 1))
-        for path in ("/v1/status", "/", "/live"):
+        for path in ("/v1/status", "/", "/live", f"/coverage/{DAY}"):
             self._ask(client, "GET", path)
 
 
