@@ -177,8 +177,9 @@ def _apply(directory: Path, file: Path) -> None:
     store = Store(folder.load(directory).database)
     store.migrate()
     request = _request(file)
+    # Exports that are being fetched hold the facts, also one that is begun meanwhile.
+    spool.empty(directory)
     count = retention.apply(store, request, _tell_batches, system_clock())
-    # Exports that are being fetched hold the facts still.
     spool.empty(directory)
     click.echo(f"The facts of {request.stated.count} entries in {count} batches are destroyed, the certificate kept.")
 

@@ -84,7 +84,7 @@ def document() -> dict[str, Any]:
 
 
 def _operations() -> dict[str, Any]:
-    page = {name: {"schema": {"type": "string"}} for name in {form.content_type for form in FORMS.values()}}
+    page: dict[str, Any] = {form.content_type: {"schema": {"type": "string"}} for form in FORMS.values()}
     page[wire.NDJSON_TYPE] = {"schema": {"type": "string"}, "example": _example("scans")}
     page[CSV_TYPE] = {"schema": {"type": "string"}, "example": _example("scans_csv")}
     numbers = {

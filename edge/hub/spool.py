@@ -5,6 +5,7 @@ away an hour after it was last asked for, at every start, and whenever facts are
 outlive their retention.
 """
 
+import logging
 import shutil
 import threading
 from collections.abc import Callable
@@ -29,6 +30,7 @@ RESERVE: Final = 512 << 20
 _BYTES_A_SCAN: Final = {"ndjson": 480, "csv": 280, "parquet": 500}
 """What a table takes at most, Parquet with the lines it is made from."""
 _FOLDER: Final = "spool"
+_LOG: Final = logging.getLogger("edge.hub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,10 @@ class Spool:
             failed = met
         except OSError as met:
             failed = SetupError(f"The export cannot be written: {met.strerror}.", "Make room at the hub.")
+        except Exception:  # noqa: BLE001 - see below
+            # Without an end of it whoever asks would begin it again and again.
+            _LOG.exception("a defect in making an export")
+            failed = SetupError("The export cannot be made: a defect.", "Report the hub's log.")
         finally:
             with self._lock:
                 order.made, order.failed, order.thread = made, failed, None

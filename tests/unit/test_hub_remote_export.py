@@ -282,6 +282,25 @@ def test_an_export_is_put_away(site: Site) -> None:
     assert (len(kept), still, list(where.iterdir())) == (1, kept, [])
 
 
+def test_a_defect_ends_the_making(site: Site) -> None:
+    """Whoever waits is told, and who asks anew begins it anew."""
+
+    class Broken:
+        def reader(self) -> None:
+            raise RuntimeError("a defect")
+
+    store, site.hub.spool._store = site.hub.spool._store, Broken()  # type: ignore[assignment]
+    site.hub.spool._is_full = lambda _: False  # type: ignore[method-assign]
+    waiting = Client(Source(site.url, site.token()), sleep=lambda _: None, tries=1)
+    with pytest.raises(AnswerRefused) as met:
+        site.fetch(hub=waiting)
+    site.hub.spool._store = store
+    site.fetch()
+
+    assert met.value.status == 503
+    assert site.holds()
+
+
 def test_a_start_puts_exports_away(tmp_path: Path) -> None:
     """What a process left that was killed."""
     path = begin(tmp_path / "hub", Clock()).home.path

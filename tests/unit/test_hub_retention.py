@@ -203,6 +203,7 @@ def test_the_commands_ask_sign_and_apply(tmp_path: Path, hub: Hub, desk: Desk, g
     assert "1 of 2" in run("destroy", "--sign", request, "--key", keys["operator"]).output
     early = run("destroy", path, "--apply", request)
     assert run("destroy", "--sign", request, "--key", keys["auditor"]).exit_code == 0
+    (path / "spool" / "0" / "2026-11-24").mkdir(parents=True)
     done = run("destroy", path, "--apply", request)
     checked = run("check", path)
 
@@ -210,3 +211,5 @@ def test_the_commands_ask_sign_and_apply(tmp_path: Path, hub: Hub, desk: Desk, g
     assert "12 entries in 4 batches" in done.output
     assert (checked.exit_code, "12 of them without facts" in checked.output) == (0, True)
     assert gate.entries
+    # Exports on their way to somebody hold the facts, too.
+    assert not (path / "spool").exists()
