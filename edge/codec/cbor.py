@@ -7,6 +7,7 @@ floats, trailing bytes. So equal values have equal bytes, and every parser of th
 What the values mean is left to `edge.credentials` and `edge.ledger`.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 from edge.errors import EncodingRefused
@@ -182,6 +183,14 @@ def encode(value: Any) -> bytes:
     """
     out = bytearray()
     _write(out, value)
+    return bytes(out)
+
+
+@lru_cache(maxsize=256)
+def byte_string_head(length: int) -> bytes:
+    """Return what stands before the content of a byte string of `length` bytes."""
+    out = bytearray()
+    _write_head(out, _BYTES, length)
     return bytes(out)
 
 
