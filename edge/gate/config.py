@@ -69,11 +69,15 @@ def load_settings(path: Path) -> Settings:
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
-    pin, ca_file = settings.staff.pin_file, settings.trust.ca_file
+    pin, trust = settings.staff.pin_file, settings.trust
     return replace(
         settings,
         state=str(folder / settings.state),
-        trust=replace(settings.trust, ca_file=str(folder / ca_file) if ca_file else ""),
+        trust=replace(
+            trust,
+            ca_file=str(folder / trust.ca_file) if trust.ca_file else "",
+            content_keys=str(folder / trust.content_keys) if trust.content_keys else "",
+        ),
         scanner=replace(settings.scanner, sources=tuple(_source(spec, folder) for spec in settings.scanner.sources)),
         staff=replace(settings.staff, pin_file=str(folder / pin) if pin else ""),
     )
