@@ -163,7 +163,7 @@ def _reader(hub: Hub) -> access.Reader | Declined:
     token = guard.bearer(request)
     if not token:
         return _NO_TOKEN
-    with hub.store.reader() as connection:
+    with hub.readers.reader() as connection:
         reader = access.find(connection, token, hub.clock())
     if reader is None:
         return _WRONG_TOKEN

@@ -13,6 +13,7 @@ Files are left to `edge.hub.outfile`.
 import http.client
 import ipaddress
 import json
+import operator
 import time
 import urllib.error
 import urllib.request
@@ -34,6 +35,7 @@ MAX_LINE: Final = 64 * 1024
 MAX_DOCUMENT: Final = 64 << 20
 """Largest answer that is one document, bytes."""
 _MAX_REFUSAL: Final = 4096
+_BLOCK: Final = 256 * 1024
 _TIMEOUT_S: Final = 30.0
 _MAX_TOKEN_FILE: Final = 512
 _MAX_WAIT_S: Final = 900.0
@@ -223,24 +225,40 @@ def fetch(source: Source, query: Query) -> Fetched:
 
 def _lines(answer: Any, query: Query) -> list[bytes]:
     lines: list[bytes] = []
-    after = query.after
+    after, rest = query.after, b""
     try:
         _skip_header(answer, FORMS[query.form].header)
-        while len(lines) <= PAGE and (line := answer.readline(MAX_LINE)):
-            if not line.endswith(b"\n"):
-                # Broken off, or endless: whole lines before it count, the rest is asked for again.
-                if not lines:
-                    raise AnswerRefused("The hub's answer broke off.", "Start the same command again.")
-                break
-            number = _cursor_of(line, query.form)
-            if number <= after:
-                raise AnswerRefused("The hub's lines are out of order.", "Tell the hub's operator.")
-            after = number
-            lines.append(line)
+        # Block by block: asking for single lines took http.client longer than the hub to write them.
+        while len(lines) <= PAGE and len(rest) <= MAX_LINE and (block := _block(answer)):
+            whole, ends, rest = (rest + block).rpartition(b"\n")
+            found = [line + b"\n" for line in whole.split(b"\n")] if ends else []
+            after = _last_of(found, query.form, after)
+            lines += found
     except (OSError, http.client.HTTPException):
         if not lines:
             raise
-    return lines
+    if rest and not lines:
+        raise AnswerRefused("The hub's answer broke off.", "Start the same command again.")
+    # Broken off, or endless: whole lines before it count, the rest is asked for again.
+    return lines[: PAGE + 1]
+
+
+def _block(answer: Any) -> bytes:
+    try:
+        return bytes(answer.read(_BLOCK))
+    except http.client.IncompleteRead as broken:
+        # What came before the connection broke; the next block is empty.
+        return broken.partial
+
+
+def _last_of(lines: list[bytes], form: str, after: int) -> int:
+    """Return the hub sequence number of the last of some lines, each looked at and behind the one before it."""
+    numbers = [after, *map(FORMS[form].cursor_of, lines)]
+    if min(numbers[1:], default=1) < 1 or max(map(len, lines), default=0) > MAX_LINE:
+        raise _foreign()
+    if not all(map(operator.lt, numbers, numbers[1:])):
+        raise AnswerRefused("The hub's lines are out of order.", "Tell the hub's operator.")
+    return numbers[-1]
 
 
 def _skip_header(answer: Any, header: bytes) -> None:

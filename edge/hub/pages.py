@@ -103,7 +103,7 @@ class Pages:
         if not self._sessions.is_form(nonce, request.form.get("form", "")):
             return self._form(400, _wording()("login.again"))
         token = request.form.get("token", "").strip()
-        with self._hub.store.reader() as connection:
+        with self._hub.readers.reader() as connection:
             reader = access.find(connection, token, self._hub.clock())
         if reader is None:
             return self._refused(guard.peer_of(request))
@@ -155,7 +155,7 @@ def _live(hub: Hub) -> dict[str, Any]:
     now_ms = hub.clock()
     with suppress(LedgerError):
         hub.settle()
-    with hub.store.reader() as connection:
+    with hub.readers.reader() as connection:
         seen = fleet.overview(connection, now_ms, hub.silent_s)
         opened = incidents.listed(connection, most=INCIDENTS_SHOWN, is_open=True)
         opened_all = incidents.count_open(connection)
