@@ -6,12 +6,12 @@ a next step. A gate lets go of nothing without a signature of ours, so none of t
 
 import sqlite3
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
 
 from edge.errors import ConfigError
-from edge.hub import access, asking, guard
+from edge.hub import access, asking, guard, statement, token_queries
 from edge.hub.admission import BEATS_AT_ONCE, Admission
 from edge.hub.coverage import bounds
 from edge.hub.declined import Declined
@@ -57,6 +57,10 @@ class Api:
         routes.get(wire.GATES)(self.gates)
         routes.get(wire.INCIDENTS)(self.incidents)
         routes.get(f"{wire.COVERAGE}/<day>")(self.coverage)
+        routes.get(wire.QUERIES)(self.token_queries)
+        routes.post(wire.QUERIES)(self.ask_token)
+        routes.post(f"{wire.QUERIES}/<int:number>/approval")(self.approve_token)
+        routes.post(f"{wire.QUERIES}/<int:number>/answer")(self.answer_token)
         return routes
 
     def enrol(self) -> Response:
@@ -118,7 +122,31 @@ class Api:
             return guard.declined(Declined(400, "bad_request", bad.message, bad.next_step))
         return self._document(f"coverage {day}", lambda connection: self._hub.told_coverage(connection, day))
 
+    def token_queries(self) -> Response:
+        """Say who asked which scans were of one pass, and how often for which purpose."""
+        return self._document("token queries", self._hub.told_token_queries)
+
+    def ask_token(self) -> Response:
+        """File a question which scans of a day were of one pass."""
+        body = _body(wire.MAX_SIGNED)
+        question = body if isinstance(body, Declined) else token_queries.parse(body)
+        if isinstance(question, Declined):
+            return self._answered(lambda *_: question)
+        return self._answered(lambda reader, peer: self._hub.ask_token(reader, peer, question))
+
+    def approve_token(self, number: int) -> Response:
+        """Approve a question, as the second of two people of two roles."""
+        return self._answered(lambda reader, peer: self._hub.approve_token(reader, peer, number))
+
+    def answer_token(self, number: int) -> Response:
+        """Answer an approved question, once."""
+        return self._answered(lambda reader, peer: self._hub.answer_token(reader, peer, number))
+
     def _document(self, what: str, tell: Callable[[sqlite3.Connection], tuple[bytes, int]]) -> Response:
+        return self._answered(lambda reader, peer: self._hub.tell(reader, peer, what, tell))
+
+    def _answered(self, act: Callable[[access.Reader, str], Any]) -> Response:
+        """Let somebody who pulls do something, in his turn; answers bytes as they are, else JSON or the refusal."""
         peer = guard.peer_of(request)
         reader = _reader(self._hub)
         if isinstance(reader, Declined):
@@ -128,8 +156,10 @@ class Api:
         with self._pulls.entered() as slot_s:
             if slot_s:
                 return guard.declined(_FULL, retry_after_s=slot_s)
-            text = self._hub.tell(reader, peer, what, tell)
-        return Response(text, content_type="application/json")
+            told = act(reader, peer)
+        if isinstance(told, Declined):
+            return guard.declined(told)
+        return Response(told if isinstance(told, bytes) else statement.canonical(told), content_type="application/json")
 
     def status(self) -> Response:
         """Say how the hub is."""

@@ -184,13 +184,33 @@ class Client:
         """Return the signed statement about a UTC day, like 2026-11-24 (`edge.hub.coverage`)."""
         return self.document(f"{wire.COVERAGE}/{day}")
 
-    def document(self, path: str) -> Any:
+    def token_queries(self) -> Any:
+        """Return who asked which scans were of one pass, with counts by purpose (`/v1/token-queries`)."""
+        return self.document(wire.QUERIES)
+
+    def ask_token(self, question: Mapping[str, Any]) -> Any:
+        """Ask which scans were of one pass: `day`, `scan` or `token`, `purpose`, `most` (`edge.hub.token_queries`)."""
+        return self.document(wire.QUERIES, json.dumps(dict(question)).encode())
+
+    def approve_token(self, number: int) -> Any:
+        """Approve another person's question, in the other role."""
+        return self.document(f"{wire.QUERIES}/{number}/approval", b"")
+
+    def answer_token(self, number: int) -> Any:
+        """Take the answer to one's own question, once: a broken connection costs it, and it is asked anew."""
+        return self.document(f"{wire.QUERIES}/{number}/answer", b"")
+
+    def document(self, path: str, body: bytes | None = None) -> Any:
         """Return one JSON document of the hub.
+
+        Args:
+            path: Its path.
+            body: What to post there, None to get it.
 
         Raises:
             TransportError: The hub cannot be reached or refuses.
         """
-        return self._patiently(partial(_document, self.source, path))
+        return self._patiently(partial(_document, self.source, path, body))
 
     def _patiently(self, ask: Callable[[], _Result]) -> _Result:
         for tried in range(1, self._tries + 1):
@@ -277,8 +297,8 @@ def _count(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdecimal() else None
 
 
-def _document(source: Source, path: str) -> Any:
-    with _opened(source, path, "application/json") as answer:
+def _document(source: Source, path: str, body: bytes | None) -> Any:
+    with _opened(source, path, "application/json", body) as answer:
         try:
             text = answer.read(MAX_DOCUMENT + 1)
             if len(text) > MAX_DOCUMENT:
@@ -289,11 +309,12 @@ def _document(source: Source, path: str) -> Any:
 
 
 @contextmanager
-def _opened(source: Source, path: str, content_type: str) -> Iterator[Any]:
+def _opened(source: Source, path: str, content_type: str, body: bytes | None = None) -> Iterator[Any]:
     """Give the answer of the hub, of the type asked for; failures become ours."""
     wanted = content_type.partition(";")[0]
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked with the address
         f"{source.url.rstrip('/')}{path}",
+        data=body,
         headers={"Authorization": f"Bearer {source.token}", "Accept": wanted},
     )
     # No proxies and no redirects: either would carry the token to somebody else.

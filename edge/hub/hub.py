@@ -30,6 +30,7 @@ from edge.hub import (
     roster,
     sequence,
     statement,
+    token_queries,
 )
 from edge.hub.admission import Admission, Allowance
 from edge.hub.declined import NOT_ENROLLED, UNKNOWN_GATE, Declined
@@ -332,6 +333,48 @@ class Hub:
         self.writer.do(lambda connection: pull.record_other(connection, reader, peer, (what, rows), now_ms))
         return text
 
+    def ask_token(self, reader: access.Reader, peer: str, question: token_queries.Question) -> Any:
+        """File a question which scans were of one pass; what was filed, or `Declined`.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        self.settle()
+        now_ms = self.clock()
+        return self.writer.do(lambda connection: token_queries.ask(connection, reader, peer, question, now_ms))
+
+    def approve_token(self, reader: access.Reader, peer: str, number: int) -> Any:
+        """Approve a question for another person of the other role; what was approved, or `Declined`.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        now_ms = self.clock()
+        return self.writer.do(lambda connection: token_queries.approve(connection, reader, peer, number, now_ms))
+
+    def answer_token(self, reader: access.Reader, peer: str, number: int) -> Any:
+        """Answer an approved question, once: its scans, or `Declined`. Looks before it writes, for looking takes long.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        self.settle()
+        now_ms = self.clock()
+        with self.store.reader() as connection:
+            found = token_queries.look(connection, reader, number, now_ms)
+            at = (number, found)
+            told = self.writer.do(lambda writing: token_queries.answer(writing, reader, peer, at, now_ms))
+            if isinstance(told, Declined):
+                return told
+            return told | {"scans": token_queries.scans(connection, told["scans"])}
+
+    def told_token_queries(self, connection: sqlite3.Connection) -> tuple[bytes, int]:
+        """Return the questions about tokens and their counts by purpose as JSON, and how many are told."""
+        now_ms = self.clock()
+        told = token_queries.listed(connection, now_ms)
+        content = {"counts": token_queries.counts(connection, now_ms), "queries": told}
+        return statement.canonical(content), len(told)
+
     def told_gates(self, connection: sqlite3.Connection) -> tuple[bytes, int]:
         """Return the state of every gate as JSON, and how many there are."""
         found = fleet.gates(connection, self.clock(), self.silent_s)
@@ -394,6 +437,7 @@ class Hub:
         now_ms = self.clock()
         gone = connection.execute("DELETE FROM private WHERE received_ms < ?", (now_ms - TOKENS_MS,)).rowcount
         gone += incidents.strip(connection, now_ms - TOKENS_MS) + cross_gate.forget(connection, now_ms - TOKENS_MS)
+        gone += token_queries.forget(connection, now_ms)
         connection.execute("DELETE FROM flow WHERE hour < ?", (now_ms // projection.HOUR_MS - _FLOW_HOURS,))
         if gone:
             # The pages they stood on are overwritten in the database too, not only in the WAL.
