@@ -7,11 +7,8 @@ floats, trailing bytes. So equal values have equal bytes, and every parser of th
 What the values mean is left to `edge.credentials` and `edge.ledger`.
 """
 
-<<<<<<< HEAD
-from functools import lru_cache
-=======
 from collections.abc import Callable
->>>>>>> D
+from functools import lru_cache
 from typing import Any, Final
 
 from edge.errors import EncodingRefused
