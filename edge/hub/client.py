@@ -14,6 +14,7 @@ import http.client
 import ipaddress
 import json
 import operator
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +27,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+from edge.disk import ca_file
 from edge.errors import AnswerRefused, ConfigError, TransportError, Unreachable
 from edge.hub.forms import FORMS
 from edge.ledger import wire
@@ -52,10 +54,12 @@ class Source:
     Attributes:
         url: Address of the hub.
         token: Operator or auditor token.
+        ca_file: PEM file of the certificates an https hub is held to; empty: those of the system.
     """
 
     url: str
     token: str = field(repr=False)
+    ca_file: str = ""
 
 
 def read_token(file: Path) -> str:
@@ -318,7 +322,10 @@ def _opened(source: Source, path: str, content_type: str, body: bytes | None = N
         headers={"Authorization": f"Bearer {source.token}", "Accept": wanted},
     )
     # No proxies and no redirects: either would carry the token to somebody else.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+    handlers: list[Any] = [urllib.request.ProxyHandler({}), _NoRedirect]
+    if source.url.startswith("https:"):
+        handlers.append(urllib.request.HTTPSHandler(context=ca_file.context(source.ca_file, "--ca-file")))
+    opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(request, timeout=_TIMEOUT_S) as answer:
             if answer.headers.get_content_type() != wanted:
@@ -328,7 +335,7 @@ def _opened(source: Source, path: str, content_type: str, body: bytes | None = N
         with refusal:
             raise _refused(refusal) from refusal
     except (OSError, http.client.HTTPException) as failed:
-        raise _unreachable(source) from failed
+        raise _unreachable(source, failed) from failed
 
 
 def is_passing(failed: TransportError) -> bool:
@@ -374,7 +381,13 @@ def _foreign() -> AnswerRefused:
     return AnswerRefused("The answer is not a hub's.", "Check the address; a captive portal may have answered.")
 
 
-def _unreachable(source: Source) -> Unreachable:
+def _unreachable(source: Source, failed: Exception) -> Unreachable:
+    why = getattr(failed, "reason", failed)
+    if isinstance(why, ssl.SSLCertVerificationError):
+        return Unreachable(
+            f"The certificate of {source.url} does not verify: {why.verify_message}.",
+            "Check this machine's clock; where the hub's certificate is of an authority of your own, name --ca-file.",
+        )
     return Unreachable(
         f"The hub at {source.url} does not answer.",
         "Check that it runs (edge hub serve DIR) and start the same command again; it goes on where it was.",
