@@ -61,6 +61,7 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
         "ground": None
         if verdict.ground is None
         else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
+        "rule_says": dict(verdict.rule_says) if verdict.rule_says is not None else None,
         "match": list(verdict.match),
         "policy_version": verdict.policy_version,
         "count": 1,

@@ -157,6 +157,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "ground": None
         if verdict.ground is None
         else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
+        "rule_says": dict(verdict.rule_says) if verdict.rule_says is not None else None,
         "match": list(verdict.match),
     }
     if presented is not None and not isinstance(presented, ServerToken):
