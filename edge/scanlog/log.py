@@ -32,7 +32,9 @@ MAX_SEALED: Final = 4096
 _TAIL: Final = 64
 _BUSY_MS: Final = 50
 _DUE: Final = connection.WAL_FRAMES // 4
-_INSERT: Final = "INSERT INTO scan (seq, at_ms, body, head, token, sealed) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT: Final = (
+    "INSERT INTO scan (seq, at_ms, body, head, token, sealed, token_crc, sealed_crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 class ScanLog:
@@ -170,7 +172,8 @@ class ScanLog:
             raise self._displaced()
         try:
             # A single statement is its own transaction: two round trips to SQLite less than BEGIN and COMMIT.
-            self._db.execute(_INSERT, (seq, stated.at_ms, body, head, token, sealed))
+            crcs = (rows.checksum(seq, token), rows.checksum(seq, sealed))
+            self._db.execute(_INSERT, (seq, stated.at_ms, body, head, token, sealed, *crcs))
         except sqlite3.Error as bad:
             self._roll_back()
             if isinstance(bad, sqlite3.IntegrityError):
