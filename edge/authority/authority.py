@@ -11,7 +11,6 @@
 What can be done with it stands in `issuers`, `publish`, `issue` and `revocation`.
 """
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,7 +32,7 @@ from edge.authority.repository import Repository
 from edge.authority.roles import DELEGATED, NATIONAL_ISSUERS, ONLINE, ROOT, TOP_LEVEL, Holder, Role, Roles
 from edge.authority.sealed import Seal
 from edge.authority.sources import Sources
-from edge.disk import durable
+from edge.disk import durable, turn
 from edge.errors import PublicationError
 from edge.trust import paths
 from edge.trust.fields import SCHEMA, iso
@@ -144,18 +143,14 @@ class Authority:
             PublicationError: Somebody else holds it, or the folder cannot be written.
         """
         try:
-            lock = (self.folder / _LOCK).open("wb")
+            lock = turn.take(self.folder / _LOCK)
+        except BlockingIOError as error:
+            raise PublicationError(f"Another command is at work in {self.folder}.", "Try again in a moment.") from error
         except OSError as error:
             raise PublicationError(
                 f"{self.folder} cannot be written: {error.strerror}.", "Run as the authority's user."
             ) from error
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise PublicationError(
-                    f"Another command is at work in {self.folder}.", "Try again in a moment."
-                ) from error
             yield
 
 

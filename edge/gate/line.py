@@ -40,6 +40,8 @@ from edge.verify.signatures import VERIFIERS, Verifier
 from edge.verify.verify import region_of, status_of
 
 _SET_SHOWN_S: Final = 20.0
+REOPEN_S: Final = 2.0
+"""How often a log that refuses is opened anew at most, seconds."""
 _NO_KEYS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
@@ -140,6 +142,7 @@ class Line:
         self.nonces = Nonces()
         self.timecodes = TimeCodes(clock, hub_keys)
         self._clock_set_at = float("-inf")
+        self._reopen_at = float("-inf")
         self._admissions = Admissions()
         self._combination = Combination()
         self.tally = Tally()
@@ -315,9 +318,17 @@ class Line:
             self.is_recording = False
 
     def _resume(self) -> None:
-        # The outage itself is worth an entry, and writing it is the only proof that writing works again.
-        self.staff(Facts(EntryType.NOTE, 0, note=RESUMED))
-        self.is_recording = True
+        try:
+            # The outage itself is worth an entry, and writing it is the only proof that writing works again.
+            self.staff(Facts(EntryType.NOTE, 0, note=RESUMED))
+        except LogUnwritable:
+            if time.monotonic() < self._reopen_at:
+                raise
+            self._reopen_at = time.monotonic() + REOPEN_S
+            # A disk that was checked and mounted again is there by its path only; the next rest proves it.
+            self._log.reopen()
+        else:
+            self.is_recording = True
 
     def end(self) -> None:
         """Write down what is counted, before the gate stops.

@@ -89,6 +89,7 @@ class Entry:
         head: SHA-256(previous head || body), 32 bytes.
         token: Privacy token, 8 bytes, or None; outside the chain, in the batch's private part.
         sealed: Personal fields sealed to the auditor's key, or None; outside the chain.
+        has_lost: Whether token or sealed field was damaged on the disk and is left out; never so in a batch.
     """
 
     seq: int
@@ -96,6 +97,7 @@ class Entry:
     head: bytes
     token: bytes | None = None
     sealed: bytes | None = None
+    has_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
