@@ -72,11 +72,10 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     def at(name: str) -> str:
         return str(folder / name) if name else ""
 
-    trust = settings.trust
     return replace(
         settings,
         state=str(folder / settings.state),
-        trust=replace(trust, ca_file=at(trust.ca_file), content_keys=at(trust.content_keys)),
+        trust=replace(settings.trust, ca_file=at(settings.trust.ca_file)),
         sync=replace(settings.sync, ca_file=at(settings.sync.ca_file)),
         scanner=replace(settings.scanner, sources=tuple(_source(spec, folder) for spec in settings.scanner.sources)),
         staff=replace(settings.staff, pin_file=at(settings.staff.pin_file)),

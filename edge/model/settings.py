@@ -64,9 +64,6 @@ class TrustSettings:
     refresh_s: int = _key(900, "Seconds between refreshes while the mirror answers.")
     ca_file: str = _key("", "Certificates (PEM) that an https mirror is held to. Empty: those of the system.")
     proxy: str = _key("", "HTTP proxy on the way to the mirror, `http://HOST:PORT`. Empty: none.")
-    content_keys: str = _key(
-        "", "File (TOML) with keys that open encrypted codes, readable by the gate alone. Empty: none."
-    )
     stick: str = _key("/media/edge", "Where an update stick is mounted; what is put in there is taken. Empty: nowhere.")
 
 

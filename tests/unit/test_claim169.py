@@ -151,7 +151,7 @@ def test_an_unsigned_code_is_never_authentic():
     assert verdict(raw, trust_in(replace(ID_ANCHOR, key_id=b"other"))).reason is Reason.KEY_UNKNOWN
 
 
-def test_an_encrypted_code_is_refused_by_a_gate_without_its_key():
+def test_an_encrypted_code_is_refused():
     """COSE_Encrypt0: recognised, and not opened."""
     raw = packed(cbor2.CBORTag(16, [cbor2.dumps({1: 3}), {5: bytes(12)}, bytes(80)]))
 
