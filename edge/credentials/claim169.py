@@ -80,7 +80,7 @@ def _credential(message: Message) -> ForeignCredential:
         _begins(claims),
         claimed.seconds(claims.get(EXP)),
         holder,
-        claimed.hashed(message.signature, identity.get(ID, "")),
+        claimed.revoked_by(message.signature, identity.get(ID, "")),
     )
 
 
