@@ -83,24 +83,32 @@ class _Reader:
         return self.item(pos, depth + 1)
 
     def array(self, pos: int, depth: int) -> tuple[list[Any], int]:
-        count, pos = self._opened(pos, depth)
+        data = self._data
         items: list[Any] = []
-        while self._data[pos] != _BREAK if count is None else len(items) < count:
-            if count is None:
+        if data[pos] & 31 == _INDEFINITE:
+            pos = self._endless(pos, depth)
+            while data[pos] != _BREAK:
                 self._spend(1)
+                value, pos = self.item(pos, depth + 1)
+                items.append(value)
+            return items, pos + 1
+        count, pos = self._count(pos, depth)
+        for _ in range(count):
             value, pos = self.item(pos, depth + 1)
             items.append(value)
-        return items, pos + (count is None)
+        return items, pos
 
     def map(self, pos: int, depth: int) -> tuple[dict[Any, Any], int]:
-        count, pos = self._opened(pos, depth)
+        data = self._data
         pairs: dict[Any, Any] = {}
-        if count is not None:
-            return pairs, self._pairs(pairs, count, pos, depth + 1)
-        while self._data[pos] != _BREAK:
-            self._spend(1)
-            pos = self._pairs(pairs, 1, pos, depth + 1)
-        return pairs, pos + 1
+        if data[pos] & 31 == _INDEFINITE:
+            pos = self._endless(pos, depth)
+            while data[pos] != _BREAK:
+                self._spend(1)
+                pos = self._pairs(pairs, 1, pos, depth + 1)
+            return pairs, pos + 1
+        count, pos = self._count(pos, depth)
+        return pairs, self._pairs(pairs, count, pos, depth + 1)
 
     def _pairs(self, pairs: dict[Any, Any], count: int, pos: int, depth: int) -> int:
         data = self._data
@@ -121,18 +129,27 @@ class _Reader:
                 end = pos + lead - 0x5F
                 pairs[key] = data[pos + 1 : end].decode()
                 pos = end
+            elif lead < 24:
+                pairs[key] = lead
+                pos += 1
             else:
-                pairs[key], pos = self.item(pos, depth)
+                pairs[key], pos = _READERS[lead >> 5](self, pos, depth)
         return pos
 
-    def _opened(self, pos: int, depth: int) -> tuple[int | None, int]:
-        """Return how many items a container holds, None where that is told at its end, and where they begin."""
+    def _endless(self, pos: int, depth: int) -> int:
         if depth >= MAX_DEPTH:
             raise EncodingRefused("the CBOR item nests too deeply")
-        if self._data[pos] & 31 == _INDEFINITE:
-            return None, pos + 1
-        count, pos = read_head(self._data, pos)
-        self._spend(count)
+        return pos + 1
+
+    def _count(self, pos: int, depth: int) -> tuple[int, int]:
+        count = self._data[pos] & 31
+        if count < 24:
+            pos += 1
+        else:
+            count, pos = read_head(self._data, pos)
+        self._left -= count
+        if self._left < 0 or depth >= MAX_DEPTH:
+            raise EncodingRefused("the CBOR item nests too deeply or has too many elements")
         return count, pos
 
     def _spend(self, count: int) -> None:
