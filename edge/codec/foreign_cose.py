@@ -4,12 +4,11 @@ Whatever a stranger could change unseen is refused: a critical header, an algori
 and checking happen over `to_be_signed`; which key may sign what is left to the caller.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 
 from edge.codec import foreign_cbor
-from edge.codec.cose import to_be_signed
+from edge.codec.cose import Sign1, to_be_signed
 from edge.errors import EncodingRefused
 
 _ALG, _CRIT, _KID = 1, 2, 4
@@ -19,28 +18,11 @@ _CWT_TAG: Final = b"\xd8\x3d"
 _SIGN1_TAG: Final = b"\xd2"
 _EMPTY_MAP: Final = b"\xa0"
 _MAX_KID: Final = 64
+_SHORT: Final = 96
+"""Bytes of a header that names its algorithm and a key id of the longest kind, with room."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """An opened COSE_Sign1 of another system; nothing of it has been verified.
-
-    Attributes:
-        algorithm: The `alg` of the protected header.
-        key_id: The `kid` of the protected header, else the unprotected one as a hint, else empty.
-        payload: The attached payload.
-        signature: The signature.
-        to_be_signed: The Sig_structure the signature is over (RFC 9052, 4.4).
-    """
-
-    algorithm: int
-    key_id: bytes
-    payload: bytes
-    signature: bytes
-    to_be_signed: bytes
-
-
-def open_sign1(data: bytes, *, takes_hint: bool = True) -> Message:
+def open_sign1(data: bytes, *, takes_hint: bool = True) -> Sign1:
     """Open a COSE_Sign1, tagged or not.
 
     Args:
@@ -56,23 +38,35 @@ def open_sign1(data: bytes, *, takes_hint: bool = True) -> Message:
     if type(parts) is not list or len(parts) != 4:
         raise EncodingRefused("not a COSE_Sign1")
     protected, unprotected, payload, signature = parts
-    if {type(protected), type(payload), type(signature)} != {bytes} or type(unprotected) is not dict:
+    if not (type(protected) is type(payload) is type(signature) is bytes) or type(unprotected) is not dict:
         raise EncodingRefused("not a COSE_Sign1 with an attached payload")
-    header = foreign_cbor.decode(protected, tags=_NO_TAGS) if protected else {}
-    if type(header) is not dict or _CRIT in header or _CRIT in unprotected:
-        raise EncodingRefused("the header names something critical")
-    algorithm = header.get(_ALG)
+    # A signer's messages share one header, and a gate meets few signers; a long one is a stranger's and is not kept.
+    algorithm, key_id = (_known_header if len(protected) <= _SHORT else _header)(protected)
     # RFC 9052, 3.1: alg is authenticated. Outside of the signature anybody could write another one.
-    if type(algorithm) is not int or _ALG in unprotected:
-        raise EncodingRefused("the algorithm does not stand in the protected header")
+    if unprotected and (_CRIT in unprotected or _ALG in unprotected):
+        raise EncodingRefused("what only the signer may say stands outside of the signature")
+    if key_id is None:
+        # Outside of the signature it is a hint and no more.
+        key_id = _key_id(unprotected.get(_KID, b"")) if takes_hint else b""
     # RFC 9052, 4.4: an empty header is signed as an empty string.
     signed = to_be_signed(b"" if protected == _EMPTY_MAP else protected, payload)
-    return Message(algorithm, _key_id(header, unprotected if takes_hint else {}), payload, signature, signed)
+    return Sign1(algorithm, key_id, payload, signature, signed)
 
 
-def _key_id(header: Mapping[Any, Any], unprotected: Mapping[Any, Any]) -> bytes:
-    # The protected one alone where there is one: what stands outside of the signature is a hint and no more.
-    found = header[_KID] if _KID in header else unprotected.get(_KID, b"")
+def _header(protected: bytes) -> tuple[int, bytes | None]:
+    header = foreign_cbor.decode(protected, tags=_NO_TAGS) if protected else {}
+    if type(header) is not dict or _CRIT in header:
+        raise EncodingRefused("the header names something critical")
+    algorithm = header.get(_ALG)
+    if type(algorithm) is not int:
+        raise EncodingRefused("the algorithm does not stand in the protected header")
+    return algorithm, _key_id(header[_KID]) if _KID in header else None
+
+
+_known_header: Final = lru_cache(maxsize=256)(_header)
+
+
+def _key_id(found: object) -> bytes:
     if type(found) is not bytes or len(found) > _MAX_KID:
         raise EncodingRefused("the key id is no string of at most 64 bytes")
     return found

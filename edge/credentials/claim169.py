@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from edge.codec import base45, foreign_cbor
-from edge.codec.foreign_cose import Message, open_sign1
+from edge.codec.cose import Sign1
+from edge.codec.foreign_cose import open_sign1
 from edge.codec.inflate import inflate
 from edge.credentials import claimed
 from edge.errors import CredentialError, EncodingRefused
@@ -62,7 +63,7 @@ def _begins(claims: Mapping[Any, Any]) -> int | None:
     return max((time for time in times if time is not None), default=None)
 
 
-def _credential(message: Message) -> ForeignCredential:
+def _credential(message: Sign1) -> ForeignCredential:
     if message.algorithm not in _ALGORITHMS:
         raise EncodingRefused("the algorithm is neither EdDSA nor ES256")
     claims = identity_of(message.payload)
