@@ -205,6 +205,7 @@ def test_rules_are_told_tried_and_compared_before_they_are_signed(folder):
     run("policy", "try", ruled, fresh, *trust)
     changed = json.loads(run("policy", "diff", plain, ruled, "--corpus", old, "--json", *trust))
     assert [(row["before"], row["after"]) for row in changed["changes"]] == [("accept ok", "reject rule.failed")]
+    assert "with --corpus" in run("policy", "diff", plain, ruled, *trust)
     assert run("verify", old, *trust).startswith("ACCEPT")
     run("authority", "set-policy", folder, ruled)
     run("authority", "publish", folder)
