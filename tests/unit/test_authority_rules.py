@@ -162,6 +162,17 @@ def test_no_publication_names_a_country_whose_rules_are_not_there(folder):
         run("authority", "publish", folder)
 
 
+def test_no_publication_names_a_country_none_of_whose_rules_is_in_force(folder):
+    """Gates would refer everybody; once one is in force it passes."""
+    run("authority", "set-policy", folder, policy(folder, certlogic=[AUSTRIA]))
+    imported(folder, rule(ValidFrom="2020-01-01T00:00:00Z", ValidTo="2021-01-01T00:00:00Z"))
+    with pytest.raises(PublicationError, match="no rule of AT for test that is in force"):
+        run("authority", "publish", folder)
+    imported(folder, rule("GR-AT-0001", **LATEST))
+
+    run("authority", "publish", folder)
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
