@@ -128,6 +128,16 @@ def test_a_bad_row_is_named_and_nothing_is_changed(folder, content, said):
     assert Authority.open(folder).sources.read(paths.RULES) == before
 
 
+def test_of_a_file_of_many_countries_one_is_taken(folder):
+    """A rule of another country that could not be published is in nobody's way; value sets come along."""
+    file = written(folder.parent, [AGENTS, rule(), rule("TR-DE-0001", {"==": [1, 1]})])
+
+    told = json.loads(run("authority", "rules", "import", folder, file, "--country", "AT", "--json"))
+    assert told == {"version": 1, "rules": 1, "value_sets": 1}
+    with pytest.raises(PublicationError, match='unrecognised operator: "=="'):
+        run("authority", "rules", "import", folder, file)
+
+
 def test_an_older_value_set_replaces_no_newer_one(folder):
     """The newer one replaces the older."""
     newer = {**AGENTS, "valueSetDate": "2022-01-01", "valueSetValues": {"1": {}, "2": {}}}
