@@ -40,6 +40,12 @@ class _Inputs(click.Command):
 @click.option("--at", metavar="TIME", help="Decide as of TIME (2026-11-23T08:00:00Z, or Unix seconds).")
 @click.option("--region", default="000000", show_default=True, help="GB/T 2260 code of the place to decide for.")
 @click.option(
+    "--content-keys",
+    metavar="FILE",
+    default="",
+    help="Keys that open encrypted codes, as the setting trust.content_keys names them.",
+)
+@click.option(
     "--conformance",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -72,9 +78,11 @@ def verify(
         raise click.UsageError("name inputs, or a folder with --conformance")
     if conformance is not None:
         _conformance(conformance, as_json=as_json)
+    from edge.gate import content_keys
     from edge.gate.verifier import Verifier, read_inputs
 
-    verifier = Verifier.open(given["trust"], at=given["at"], region=given["region"], default=Path(TRUST))
+    keys = content_keys.load(given["content_keys"])
+    verifier = Verifier.open(given["trust"], at=given["at"], region=given["region"], default=Path(TRUST), keys=keys)
     if verifier.note:
         click.echo(f"edge: {verifier.note}", err=True)
     accepted, answered = True, False

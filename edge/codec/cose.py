@@ -41,7 +41,8 @@ class Sign1:
 
 def to_be_signed(protected: bytes, payload: bytes) -> bytes:
     """Return the Sig_structure of a COSE_Sign1 without external data (RFC 9052, 4.4)."""
-    return _CONTEXT + cbor.encode(protected) + _NO_EXTERNAL + cbor.encode(payload)
+    head = cbor.byte_string_head
+    return b"".join((_CONTEXT, head(len(protected)), protected, _NO_EXTERNAL, head(len(payload)), payload))
 
 
 def protected_header(key_id: bytes | None, algorithm: int = EDDSA) -> bytes:

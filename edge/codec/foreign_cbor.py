@@ -20,6 +20,9 @@ _FLOATS: Final = {0xF9: (">e", 2), 0xFA: (">f", 4), 0xFB: (">d", 8)}
 _DATE_TAGS: Final = frozenset((0, 1, 1004))
 """A text or a number that is a time (RFC 8949, 3.4; RFC 8943): the value counts, the tag says nothing more."""
 _KEYS: Final = frozenset((int, str))
+_SHORT_TEXT: Final = 0x60
+_LONG_TEXT: Final = 0x78
+"""Lead bytes of the texts below 24 bytes, which stand in one byte."""
 
 
 def decode(data: bytes, *, tags: frozenset[int] = _DATE_TAGS, max_items: int = MAX_ITEMS) -> Any:
@@ -54,35 +57,23 @@ class _Reader:
         self._left = max_items
 
     def item(self, pos: int, depth: int) -> tuple[Any, int]:
-        data = self._data
-        lead = data[pos]
+        lead = self._data[pos]
         if lead < 24:
             return lead, pos + 1
-        major = lead >> 5
-        # Most of a certificate is short texts: they are read where they stand.
-        if major == _TEXT and lead < 0x78:
-            end = pos + lead - 0x5F
-            if end > len(data):
-                raise EncodingRefused("a CBOR string is longer than the data")
-            return data[pos + 1 : end].decode(), end
+        major, argument, pos = lead >> 5, lead & 31, pos + 1
         if major == _OTHER:
-            return self._other(lead, pos + 1)
-        if lead & 31 == _INDEFINITE:
-            return self._indefinite(major, pos + 1, depth)
-        return self._measured(major, pos, depth)
-
-    def _measured(self, major: int, pos: int, depth: int) -> tuple[Any, int]:
-        info, pos = self._data[pos] & 31, pos + 1
-        if info >= 24:
-            info, pos = read_argument(self._data, pos, info)
+            return self._other(lead, pos)
+        if argument >= 24:
+            if argument == _INDEFINITE:
+                return self._indefinite(major, pos, depth)
+            argument, pos = read_argument(self._data, pos, argument)
         if major <= 1:
-            return (-1 - info if major else info), pos
+            return (-1 - argument if major else argument), pos
         if major <= _TEXT:
-            return self._string(major, pos, pos + info)
-        return self._nested((major, info), pos, depth)
+            return self._string(major, pos, pos + argument)
+        return self._nested(major, argument, pos, depth)
 
-    def _nested(self, head: tuple[int, int], pos: int, depth: int) -> tuple[Any, int]:
-        major, count = head
+    def _nested(self, major: int, count: int, pos: int, depth: int) -> tuple[Any, int]:
         if depth >= MAX_DEPTH:
             raise EncodingRefused("the CBOR item nests too deeply")
         if major == _TAG:
@@ -117,10 +108,25 @@ class _Reader:
         return pairs, pos
 
     def _pair(self, pairs: dict[Any, Any], pos: int, depth: int) -> int:
-        key, pos = self.item(pos, depth)
-        if type(key) not in _KEYS or key in pairs:
-            raise EncodingRefused("a CBOR map key is repeated or of another type")
-        pairs[key], pos = self.item(pos, depth)
+        # Most of a certificate is short texts: they are read where they stand, a call for each is what costs. One that
+        # is cut short ends behind the data, where the next item is looked for in vain, or `decode` finds no end.
+        data = self._data
+        lead = data[pos]
+        if _SHORT_TEXT <= lead < _LONG_TEXT:
+            end = pos + lead - _SHORT_TEXT + 1
+            key: Any = data[pos + 1 : end].decode()
+        else:
+            key, end = self.item(pos, depth)
+            if type(key) not in _KEYS:
+                raise EncodingRefused("a CBOR map key is of another type")
+        if key in pairs:
+            raise EncodingRefused("a CBOR map key is repeated")
+        lead = data[end]
+        if _SHORT_TEXT <= lead < _LONG_TEXT:
+            pos = end + lead - _SHORT_TEXT + 1
+            pairs[key] = data[end + 1 : pos].decode()
+            return pos
+        pairs[key], pos = self.item(end, depth)
         return pos
 
     def _indefinite(self, major: int, pos: int, depth: int) -> tuple[Any, int]:

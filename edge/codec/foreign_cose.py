@@ -4,8 +4,8 @@ Whatever a stranger could change unseen is refused: a critical header, an algori
 and checking happen over `to_be_signed`; which key may sign what is left to the caller.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from edge.codec import foreign_cbor
@@ -19,6 +19,7 @@ _CWT_TAG: Final = b"\xd8\x3d"
 _SIGN1_TAG: Final = b"\xd2"
 _EMPTY_MAP: Final = b"\xa0"
 _MAX_KID: Final = 64
+_MAX_KEPT: Final = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +59,33 @@ def open_sign1(data: bytes, *, takes_hint: bool = True) -> Message:
     protected, unprotected, payload, signature = parts
     if {type(protected), type(payload), type(signature)} != {bytes} or type(unprotected) is not dict:
         raise EncodingRefused("not a COSE_Sign1 with an attached payload")
-    header = foreign_cbor.decode(protected, tags=_NO_TAGS) if protected else {}
-    if type(header) is not dict or _CRIT in header or _CRIT in unprotected:
-        raise EncodingRefused("the header names something critical")
-    algorithm = header.get(_ALG)
+    # A long one is nobody's: kept, a few hundred of them would fill the memory.
+    read = _header if len(protected) <= _MAX_KEPT else _header.__wrapped__
+    algorithm, key_id = read(protected)
     # RFC 9052, 3.1: alg is authenticated. Outside of the signature anybody could write another one.
-    if type(algorithm) is not int or _ALG in unprotected:
-        raise EncodingRefused("the algorithm does not stand in the protected header")
+    if unprotected and (_CRIT in unprotected or _ALG in unprotected):
+        raise EncodingRefused("the unprotected header names something critical, or the algorithm")
+    # The protected one alone where there is one: what stands outside of the signature is a hint and no more.
+    if key_id is None:
+        key_id = _as_key_id(unprotected.get(_KID, b"") if takes_hint else b"")
     # RFC 9052, 4.4: an empty header is signed as an empty string.
     signed = to_be_signed(b"" if protected == _EMPTY_MAP else protected, payload)
-    return Message(algorithm, _key_id(header, unprotected if takes_hint else {}), payload, signature, signed)
+    return Message(algorithm, key_id, payload, signature, signed)
 
 
-def _key_id(header: Mapping[Any, Any], unprotected: Mapping[Any, Any]) -> bytes:
-    # The protected one alone where there is one: what stands outside of the signature is a hint and no more.
-    found = header[_KID] if _KID in header else unprotected.get(_KID, b"")
+# A signer's credentials share one header, and a gate meets few signers: decoded once each.
+@lru_cache(maxsize=256)
+def _header(protected: bytes) -> tuple[int, bytes | None]:
+    header = foreign_cbor.decode(protected, tags=_NO_TAGS) if protected else {}
+    if type(header) is not dict or _CRIT in header:
+        raise EncodingRefused("the header names something critical")
+    algorithm = header.get(_ALG)
+    if type(algorithm) is not int:
+        raise EncodingRefused("the algorithm does not stand in the protected header")
+    return algorithm, _as_key_id(header[_KID]) if _KID in header else None
+
+
+def _as_key_id(found: Any) -> bytes:
     if type(found) is not bytes or len(found) > _MAX_KID:
         raise EncodingRefused("the key id is no string of at most 64 bytes")
     return found

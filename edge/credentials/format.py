@@ -5,9 +5,10 @@ Loading them is the shell's (`edge.gate.build`); here they are an argument.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge.errors import CredentialError
+from edge.model.content_key import ContentKey
 from edge.model.credential import Presentation
 from edge.model.verdict import Reason
 
@@ -32,6 +33,17 @@ class Format(Protocol):
         Raises:
             CredentialError: The bytes are not well-formed, with the reason the verdict will carry.
         """
+
+
+@runtime_checkable
+class Opening(Format, Protocol):
+    """A format whose codes may be encrypted, to be opened by keys that the gate holds.
+
+    Promises: a key proves nothing; without one that opens it, a code is refused as `credential.encrypted`.
+    """
+
+    def holding(self, keys: Sequence[ContentKey]) -> Format:
+        """Return the format of a gate that holds these keys, and no others."""
 
 
 def parse(raw: bytes, formats: Sequence[Format]) -> Presentation:

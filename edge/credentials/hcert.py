@@ -6,7 +6,6 @@ who may say so is left to `edge.verify`.
 """
 
 from collections.abc import Mapping
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -61,16 +60,16 @@ def _entries(certificate: Mapping[Any, Any]) -> tuple[PassKind, list[Mapping[Any
     return found[0][0] if len(found) == 1 else PassKind.STATEMENT, rows
 
 
-def _revocation(message: Message, country: str, rows: list[Mapping[Any, Any]]) -> tuple[tuple[HashKind, bytes], ...]:
+def _hashed(message: Message, country: str, rows: list[Mapping[Any, Any]]) -> tuple[tuple[HashKind, bytes], ...]:
     # An ECDSA signature counts by its R alone: (r, n - s) would be another name of the same certificate.
     half = len(message.signature) // 2 if message.algorithm in _ECDSA else None
-    found = [(HashKind.SIGNATURE, sha256(message.signature[:half]).digest())]
+    found = [(HashKind.SIGNATURE, message.signature[:half])]
     for row in rows:
         identifier = row.get("ci")
         if type(identifier) is str:
             found += [
-                (HashKind.IDENTIFIER, sha256(identifier.encode()).digest()),
-                (HashKind.COUNTRY_AND_IDENTIFIER, sha256((country + identifier).encode()).digest()),
+                (HashKind.IDENTIFIER, identifier.encode()),
+                (HashKind.COUNTRY_AND_IDENTIFIER, (country + identifier).encode()),
             ]
     return tuple(found)
 
@@ -92,7 +91,7 @@ def _credential(message: Message) -> ForeignCredential:
         claimed.seconds(claims.get(IAT)),
         claimed.seconds(claims.get(EXP)),
         _holder(certificate),
-        _revocation(message, issuer, rows),
+        _hashed(message, issuer, rows),
     )
 
 

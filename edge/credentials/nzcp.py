@@ -86,7 +86,7 @@ def _credential(message: Message) -> ForeignCredential:
         claimed.holder(
             claimed.text(subject.get("familyName")), claimed.text(subject.get("givenName")), subject.get("dob")
         ),
-        claimed.revoked_by(message.signature, UUID(bytes=claims[CTI]).urn),
+        claimed.hashed(message.signature, UUID(bytes=claims[CTI]).urn),
     )
 
 

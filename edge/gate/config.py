@@ -69,13 +69,17 @@ def load_settings(path: Path) -> Settings:
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
-    pin, ca_file = settings.staff.pin_file, settings.trust.ca_file
+    def at(name: str) -> str:
+        return str(folder / name) if name else ""
+
+    trust = settings.trust
     return replace(
         settings,
         state=str(folder / settings.state),
-        trust=replace(settings.trust, ca_file=str(folder / ca_file) if ca_file else ""),
+        trust=replace(trust, ca_file=at(trust.ca_file), content_keys=at(trust.content_keys)),
+        sync=replace(settings.sync, ca_file=at(settings.sync.ca_file)),
         scanner=replace(settings.scanner, sources=tuple(_source(spec, folder) for spec in settings.scanner.sources)),
-        staff=replace(settings.staff, pin_file=str(folder / pin) if pin else ""),
+        staff=replace(settings.staff, pin_file=at(settings.staff.pin_file)),
     )
 
 

@@ -1,18 +1,23 @@
 """Credential formats as plug-ins: found through the entry points `edge.credentials`, built-ins like strangers."""
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Final
 
-from edge.credentials.format import Format
+from edge.credentials.format import Format, Opening
 from edge.errors import SetupError
+from edge.model.content_key import ContentKey
 
 GROUP: Final = "edge.credentials"
 _FIRST: Final = "hp1"
 """Tried before all others: most codes at a gate are national passes."""
 
 
-def load_formats() -> tuple[Format, ...]:
+def load_formats(keys: Sequence[ContentKey] = ()) -> tuple[Format, ...]:
     """Return every installed format, the national pass first, then by name.
+
+    Args:
+        keys: Keys that open encrypted codes; each format is handed its own.
 
     Raises:
         SetupError: There is none, or one cannot be loaded.
@@ -31,4 +36,9 @@ def load_formats() -> tuple[Format, ...]:
         raise SetupError(
             "No credential format is installed.", "Reinstall edge: ./firmware-config/setup.sh edge --version"
         )
-    return tuple(formats)
+    return tuple(_holding(known, keys) for known in formats)
+
+
+def _holding(known: Format, keys: Sequence[ContentKey]) -> Format:
+    own = tuple(key for key in keys if key.format == known.name)
+    return known.holding(own) if own and isinstance(known, Opening) else known

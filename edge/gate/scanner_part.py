@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import EdgeError, TrustDamaged, TrustMissing
+from edge.gate import content_keys
 from edge.gate.announcer import Announcer
 from edge.gate.bus import Bus
 from edge.gate.clock import Clock
@@ -124,7 +125,7 @@ class ScannerPart:
         self._memory = self._remember(state)
         self._bus = Bus(state / "gate.sock")
         self._line = Line(
-            formats=load_formats(),
+            formats=load_formats(content_keys.load(settings.trust.content_keys)),
             place=Place(self._enrolled.place.region),
             log=self._log,
             memory=self._memory,

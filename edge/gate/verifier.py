@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from edge.gate.clock import now_ms
 from edge.gate.formats import load_formats
 from edge.gate.sm2 import verifiers
 from edge.ledger import slip
+from edge.model.content_key import ContentKey
 from edge.model.credential import ServerToken
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Policy, TrustSnapshot
@@ -73,7 +74,9 @@ class Verifier:
     note: str = ""
 
     @classmethod
-    def open(cls, trust: Path | None, *, at: str | None, region: str, default: Path) -> "Verifier":
+    def open(
+        cls, trust: Path | None, *, at: str | None, region: str, default: Path, keys: Sequence[ContentKey] = ()
+    ) -> "Verifier":
         """Load trust and time.
 
         Args:
@@ -81,6 +84,7 @@ class Verifier:
             at: Time as given, or None for now.
             region: GB/T 2260 code of the place.
             default: Where a gate keeps its trust; may be missing.
+            keys: Keys that open encrypted codes.
 
         Raises:
             EdgeError: The given folder holds no trust, or the time is none.
@@ -93,7 +97,7 @@ class Verifier:
             snapshot = open_trust(trust or default, unix_s)
         else:
             note = f"there is no trust data in {default}: nothing can be accepted. Name a folder with --trust DIR."
-        return cls(Context(load_formats(), snapshot, moment, Place(region), NobodySeen(), verifiers()), note)
+        return cls(Context(load_formats(keys), snapshot, moment, Place(region), NobodySeen(), verifiers()), note)
 
     def under(self, policy: Policy) -> "Verifier":
         """Return a verifier that decides by another policy over the same trust.

@@ -119,6 +119,7 @@ def _copied(source: sqlite3.Connection, staged: Path, tell: Tell, mark: tuple[by
         copy.execute("BEGIN")
         copy.execute("DELETE FROM private")
         copy.execute("DELETE FROM sightings")
+        copy.execute("UPDATE token_queries SET token = NULL")
         incidents.strip(copy, _FOR_EVER)
         copy.execute("DELETE FROM backup")
         (hub_seq,) = copy.execute("SELECT coalesce(max(hub_last), 0) FROM batches").fetchone()

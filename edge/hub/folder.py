@@ -327,6 +327,7 @@ def _checked(file: Path, found: dict[str, Any]) -> HubConfig:
         raise ConfigError(f"{file} does not say schema = 1.", "Update the program, or write schema = 1 as first line.")
     found.pop("webhook", None)  # read, with the secrets, by `edge.hub.webhook`
     found.pop("cross_gate", None)  # read by `edge.hub.cross_gate`
+    found.pop("serve", None)  # read by `edge.hub.front`
     known = {row.name: row.type for row in fields(HubConfig)}
     for key, value in found.items():
         if key not in known:

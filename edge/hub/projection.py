@@ -19,7 +19,7 @@ from edge.hub import kept
 from edge.hub.kept import Kept
 from edge.hub.schema import FACTS
 from edge.ledger import batch, facts
-from edge.model.scan import Entry, EntryType
+from edge.model.scan import EntryType
 
 Row = tuple[Any, ...]
 Columns = tuple[Any, ...]
@@ -79,9 +79,9 @@ class Placed:
     received_ms: int
 
 
-def columns_of(entries: Iterable[Entry]) -> list[Columns | None]:
-    """Return the facts of each entry as columns of `scans`, None where this release cannot read them."""
-    return [_columns(entry.body) for entry in entries]
+def columns_of(bodies: Iterable[bytes]) -> list[Columns | None]:
+    """Return the facts in each body as columns of `scans`, None where this release cannot read them."""
+    return [_columns(body) for body in bodies]
 
 
 def step(connection: sqlite3.Connection, most: int = STEP) -> bool:
@@ -127,7 +127,7 @@ def _found(one: Kept) -> list[Columns | None]:
         if not batch.has_facts(one.wire):
             # Destroyed under a certificate (`edge.hub.retention`).
             return [None] * (one.hub_last - one.hub_first + 1)
-        return columns_of(batch.open_batch(one.wire, one.public).entries[one.skip :])
+        return columns_of(batch.open_batch(one.wire, one.public).bodies[one.skip :])
     except BatchRefused as damaged:
         # It verified when it came. Readers go on past it; `edge hub check` names it, and a rebuild after the repair
         # puts its rows right.

@@ -333,7 +333,7 @@ class _Day:
         except BatchRefused as bad:
             self._report.add(*at, bad.message)
             return None, count
-        self._follow(header, skip, opened.entries[skip - 1].head if skip else header.previous_head, at)
+        self._follow(header, skip, opened.heads[skip - 1] if skip else header.previous_head, at)
         self._report.batches += 1
         self._report.scans += count
         return export.page_of(opened, (hub_first, hub_last), place), count

@@ -212,7 +212,7 @@ class ForeignCredential:
         issued_at: Unix seconds, or None where the format has no such time.
         expires_at: Unix seconds, or None.
         holder: Whom it speaks of, or None.
-        revocation: What it is revoked by: SHA-256 digests to look up in the anchor's lists, by kind of hash.
+        hashed: What it is revoked by, by kind of hash: the bytes whose SHA-256 stands in the anchor's lists.
         introduced: A key between the anchor and this credential, or None.
     """
 
@@ -227,7 +227,7 @@ class ForeignCredential:
     issued_at: int | None = None
     expires_at: int | None = None
     holder: Holder | None = None
-    revocation: tuple[tuple[HashKind, bytes], ...] = ()
+    hashed: tuple[tuple[HashKind, bytes], ...] = ()
     introduced: Introduced | None = None
 
     @property

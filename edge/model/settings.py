@@ -64,6 +64,9 @@ class TrustSettings:
     refresh_s: int = _key(900, "Seconds between refreshes while the mirror answers.")
     ca_file: str = _key("", "Certificates (PEM) that an https mirror is held to. Empty: those of the system.")
     proxy: str = _key("", "HTTP proxy on the way to the mirror, `http://HOST:PORT`. Empty: none.")
+    content_keys: str = _key(
+        "", "File (TOML) with keys that open encrypted codes, readable by the gate alone. Empty: none."
+    )
     stick: str = _key("/media/edge", "Where an update stick is mounted; what is put in there is taken. Empty: nowhere.")
 
 
@@ -75,6 +78,7 @@ class SyncSettings:
     push_after_s: float = _key(300.0, "Waiting entries are pushed at the latest after this time, seconds.")
     push_at: int = _key(200, "Waiting entries are pushed as soon as there are this many.")
     timeout_s: float = _key(10.0, "An exchange with the hub that takes longer has failed, seconds.")
+    ca_file: str = _key("", "Certificates (PEM) that an https hub is held to. Empty: those of the system.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ def sentences(policy: Policy, language: str, times: dict[int, str]) -> list[str]
         *_rules(policy, say),
         say("repeat", window_s=policy.repeat_window_s),
         say("short", limit_s=policy.short_lived_s),
+        *_live(policy, say),
         say("bands", stale_s=policy.stale_after_s, old_s=policy.too_old_after_s),
         say("travel", days=policy.travel_days),
         *([say("areas", areas=say.listed(policy.listed_areas))] if policy.listed_areas else ()),
@@ -98,6 +99,20 @@ class _Voice:
     def health(self, name: str) -> str:
         key = f"health.{name}"
         return label(self._language, key) if has_label(key) else name
+
+
+def _live(policy: Policy, say: _Voice) -> Iterator[str]:
+    yield say("bound", window_s=policy.live_window_s)
+    for rule in policy.live:
+        of = {"some_kinds": ",".join(kind.name.lower() for kind in sorted(rule.kinds))}
+        if rule.issuer:
+            of["issuer"] = rule.issuer
+        if rule.copied == "reject":
+            yield say("copy", **of)
+        if rule.unbound != "accept":
+            yield say(f"unbound_{rule.unbound}", **of)
+        if rule.nonce:
+            yield say("digits", **of)
 
 
 def _rules(policy: Policy, say: _Voice) -> Iterator[str]:

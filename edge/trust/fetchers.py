@@ -7,7 +7,6 @@ take are bounded. Verifying is left to `edge.trust.workflow`.
 import http.client
 import os
 import socket
-import ssl
 import stat
 import threading
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from edge.disk import ca_file
 from edge.errors import AnswerRefused, ConfigError, Unreachable
 
 _NOT_FOUND: Final = 404
@@ -81,7 +81,7 @@ class HttpFetcher:
         parts = _address(base_url, "publication", "Set [trust] url in gate.toml, or enrol the gate again.")
         self._host, self._port = str(parts.hostname), parts.port
         self._authority = parts.netloc
-        self._tls = _trusting(way.ca_file) if parts.scheme == "https" else None
+        self._tls = ca_file.context(way.ca_file, "[trust] ca_file") if parts.scheme == "https" else None
         self._prefix = parts.path.rstrip("/")
         self._proxy = _address(way.proxy, "proxy", "Set [trust] proxy in gate.toml.") if way.proxy else None
         self._timeout_s = way.timeout_s
@@ -177,14 +177,6 @@ def _address(url: str, what: str, next_step: str) -> SplitResult:
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1 or parts.username is not None:
         raise ConfigError(f"The address of the {what} is not of the form http://host[:port]/path.", next_step)
     return parts
-
-
-def _trusting(ca_file: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file or None)
-    # A file without a certificate is an ssl.SSLError, which is an OSError.
-    except OSError as error:
-        raise ConfigError(f"{ca_file} holds no certificates that can be read.", "Set [trust] ca_file.") from error
 
 
 class _Deadline:

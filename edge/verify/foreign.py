@@ -5,6 +5,7 @@ for all formats: what a format has not (a time, a key between) is None.
 """
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 from edge.model.credential import ForeignCredential
 from edge.model.moment import ClockQuality, Moment
@@ -91,7 +92,7 @@ def _status(credential: ForeignCredential, anchor: Anchor, trust: TrustSnapshot)
         if listed is None:
             answer = Reason.STATUS_UNAVAILABLE
             continue
-        if any(kind is listed.kind and digest in listed for kind, digest in credential.revocation):
+        if any(kind is listed.kind and sha256(content).digest() in listed for kind, content in credential.hashed):
             return Reason.STATUS_REVOKED
     # No answer is not "valid"; a short-lived credential needs none (docs/adr/0013-short-lived-passes.md).
     return Reason.OK if answer is not Reason.OK and is_short_lived(credential, trust) else answer

@@ -5,6 +5,7 @@ and RSA are loaded when the first such key is met: a gate of national passes alo
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
@@ -61,11 +62,15 @@ def ed25519(public: bytes, signed: bytes, signature: bytes) -> bool:
 
 
 def _foreign(name: str) -> Verifier:
-    def holds(public: bytes, signed: bytes, signature: bytes) -> bool:
+    @cache
+    def loaded() -> Verifier:
         from edge.verify import ecdsa_rsa  # noqa: PLC0415  # some 30 ms that most gates never need
 
         found: Verifier = getattr(ecdsa_rsa, name)
-        return found(public, signed, signature)
+        return found
+
+    def holds(public: bytes, signed: bytes, signature: bytes) -> bool:
+        return loaded()(public, signed, signature)
 
     return holds
 

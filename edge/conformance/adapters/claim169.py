@@ -7,13 +7,14 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from edge.codec import base45, foreign_cbor
+from edge.codec import base45, encrypt0, foreign_cbor
 from edge.codec.foreign_cose import open_sign1
 from edge.codec.inflate import inflate
 from edge.conformance import country
 from edge.conformance.cases import Case
 from edge.credentials import claim169
 from edge.errors import CredentialError, EncodingRefused
+from edge.model.content_key import ContentKey
 from edge.model.credential import ForeignCredential, PassKind
 from edge.model.moment import Moment
 from edge.model.trust import Anchor
@@ -57,7 +58,7 @@ class Claim169Cases:
         stage, credential = _stage(members)
         label = members["expect"]
         if label != _OK:
-            known = label in {name for name, _ in _STAGES}
+            known = label in _NAMED
             return {"expect": label if known else _REFUSED}, {"expect": stage if known or stage == _OK else _REFUSED}
         stated = {name: _stated(value) for name, value in (members["claim169"] or {}).items()}
         expected = {"expect": _OK, "meta": members["meta"], "claim169": stated}
@@ -94,32 +95,48 @@ def _plain(value: Any) -> Any:
     return value
 
 
-_STAGES: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
-    ("Base45Decode", base45.decode),
-    ("Decompress", inflate),
-    ("CoseParse", lambda data: open_sign1(data).payload),
-    ("CborParse", lambda payload: (foreign_cbor.decode(payload), payload)[1]),
-    ("Claim169NotFound", claim169.identity_of),
-    ("Claim169Invalid", lambda _: None),
-    ("SignatureInvalid", lambda _: None),
+def _cose(data: bytes) -> bytes:
+    _ = encrypt0.parse(data) if encrypt0.is_encrypted(data) else open_sign1(data)
+    return data
+
+
+def _stages(known: claim169.Claim169) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return what must come of a code, one stage after the other, and how a case calls its failure."""
+    return (
+        ("Base45Decode", base45.decode),
+        ("Decompress", inflate),
+        ("CoseParse", _cose),
+        ("DecryptionFailed", lambda data: known.open(data).payload),
+        ("CborParse", lambda payload: (foreign_cbor.decode(payload), payload)[1]),
+        ("Claim169NotFound", claim169.identity_of),
+    )
+
+
+_NAMED: Final = frozenset(
+    (*(name for name, _ in _stages(claim169.FORMAT)), "Claim169Invalid", "SignatureInvalid"),
 )
-"""What must come of a code, one stage after the other, and how a case calls its failure."""
+
+
+def _format(members: Mapping[str, Any]) -> claim169.Claim169:
+    """Return the format of a gate that holds the key a case names, if it names one."""
+    secret = bytes.fromhex(str((members.get("enc") or {}).get("symmetric_key_hex", "")))
+    return claim169.FORMAT.holding((ContentKey(claim169.NAME, b"", secret),) if secret else ())
 
 
 def _stage(members: Mapping[str, Any]) -> tuple[str, ForeignCredential | None]:
     """Return the stage at which a code is refused, or that it is not, and the credential."""
-    raw = str(members["qr"]).encode(errors="replace")
+    raw, known = str(members["qr"]).encode(errors="replace"), _format(members)
     found: Any = raw
-    for name, step in _STAGES:
+    for name, step in _stages(known):
         try:
             found = step(found)
-        except EncodingRefused:
+        except (EncodingRefused, CredentialError):
             return name, None
     try:
-        credential = claim169.FORMAT.parse(raw)
+        credential = known.parse(raw)
     except CredentialError:
         return "Claim169Invalid", None
-    if not claim169.FORMAT.recognises(raw):
+    if not known.recognises(raw):
         return _REFUSED, None
     return ("SignatureInvalid" if members["key"] and not _is_authentic(members, credential) else _OK), credential
 
