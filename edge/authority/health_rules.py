@@ -4,7 +4,7 @@ Files of rules and value sets come in the EU's form and are read back by the gat
 by them after the next publish, where the policy names a country.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -39,17 +39,18 @@ class Imported:
     left_out: tuple[str, ...]
 
 
-def add(authority: Authority, files: Mapping[str, bytes]) -> Imported:
+def add(authority: Authority, files: Mapping[str, bytes], countries: Collection[str] = ()) -> Imported:
     """Add the rules and value sets of files; those that are there already stay as they are.
 
     Args:
         authority: The authority.
         files: JSON by name: a rule, a value set, or a list of them, in the EU's form.
+        countries: Only rules of these; none: of every country.
 
     Raises:
         PublicationError: A row could not be published, or says otherwise what was published; nothing is changed.
     """
-    rows = [found for name, data in files.items() for found in _rows(name, data)]
+    rows = [found for name, data in files.items() for found in _rows(name, data, countries)]
     languages = {one["lang"] for _, row in rows for one in _described(row)}
     with authority.locked():
         members = _members(authority)
@@ -103,14 +104,16 @@ def _write(authority: Authority, members: Row) -> int:
     return version
 
 
-def _rows(name: str, data: bytes) -> Iterator[tuple[str, Row]]:
+def _rows(name: str, data: bytes, countries: Collection[str]) -> Iterator[tuple[str, Row]]:
     """Yield each object of a file in the form it is published in, with its place."""
     try:
         found = parsed(data, name)
         items = found if isinstance(found, list) else [found]
         for number, item in enumerate(items):
             place = f"{name} [{number}]" if isinstance(found, list) else name
-            yield place, _published(Fields(item, place, []), item)
+            fields = Fields(item, place, [])
+            if not countries or "valueSetId" in item or item.get("Country") in countries:
+                yield place, _published(fields, item)
     except TrustError as error:
         raise PublicationError(error.message, _CORRECT) from error
 

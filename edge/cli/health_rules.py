@@ -23,15 +23,16 @@ def rules() -> None:
 @rules.command("import")
 @FOLDER
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--country", "countries", multiple=True, help="Only rules of this country.  [default: of every one]")
 @_JSON
-def import_(folder: Path, files: tuple[Path, ...], as_json: bool) -> None:  # noqa: FBT001  # click passes options by name
+def import_(folder: Path, files: tuple[Path, ...], countries: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001  # click passes options by name
     """Add the rules and value sets of each FILE: JSON in the EU's form, one or a list of them.
 
     Check where the file comes from and its signature before: every gate decides by what it says.
     """
     from edge.authority import health_rules
 
-    done = health_rules.add(opened(folder), {str(file): read(file, _MAX_FILE) for file in files})
+    done = health_rules.add(opened(folder), {str(file): read(file, _MAX_FILE) for file in files}, countries)
     told: dict[str, Any] = {"version": done.version, "rules": done.rules, "value_sets": done.value_sets}
     if as_json:
         click.echo(json.dumps(told))

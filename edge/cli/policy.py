@@ -120,6 +120,8 @@ def _walked(a: "Verifier", b: "Verifier") -> tuple[list[dict[str, Any]], int]:
     before, after = a.context.trust, b.context.trust
     if before is None or after is None:
         return [], 0
+    if before.policy.rules.health != after.policy.rules.health:
+        click.echo("edge: business rules are asked of certificates only; name some with --corpus.", err=True)
     walked = list(islice(compare.situations(before, after), compare.MOST + 1))
     if len(walked) > compare.MOST:
         click.echo(f"edge: only the first {compare.MOST} situations are compared; name passes with --corpus.", err=True)

@@ -19,7 +19,7 @@ from edge.model.trust import TrustSnapshot
 from edge.model.verdict import Reason
 from edge.policy.certlogic import Evaluation
 
-MAX_STEPS: Final = 60_000
+MAX_STEPS: Final = 40_000
 """Steps that all rules of one certificate may take together."""
 _DETAIL: Final = "rule"
 

@@ -35,7 +35,7 @@ def sentences(policy: Policy, language: str, times: dict[int, str]) -> list[str]
         say("travel", days=policy.travel_days),
         *([say("areas", areas=say.listed(policy.listed_areas))] if policy.listed_areas else ()),
         say("retention", limit_s=policy.retention_s),
-        say("nobody"),
+        say("nobody_rules" if policy.rules.health else "nobody"),
     ]
     if policy.following is not None:
         found += [say("next"), *sentences(policy.following, language, times)]

@@ -128,6 +128,16 @@ def test_a_bad_row_is_named_and_nothing_is_changed(folder, content, said):
     assert Authority.open(folder).sources.read(paths.RULES) == before
 
 
+def test_of_a_file_of_many_countries_one_is_taken(folder):
+    """A rule of another country that could not be published is in nobody's way; value sets come along."""
+    file = written(folder.parent, [AGENTS, rule(), rule("TR-DE-0001", {"==": [1, 1]})])
+
+    told = json.loads(run("authority", "rules", "import", folder, file, "--country", "AT", "--json"))
+    assert told == {"version": 1, "rules": 1, "value_sets": 1}
+    with pytest.raises(PublicationError, match='unrecognised operator: "=="'):
+        run("authority", "rules", "import", folder, file)
+
+
 def test_an_older_value_set_replaces_no_newer_one(folder):
     """The newer one replaces the older."""
     newer = {**AGENTS, "valueSetDate": "2022-01-01", "valueSetValues": {"1": {}, "2": {}}}
@@ -160,6 +170,17 @@ def test_no_publication_names_a_country_whose_rules_are_not_there(folder):
     run("authority", "rules", "remove", folder, "TR-AT-0001")
     with pytest.raises(PublicationError, match="certlogic wants the rules of AT for test"):
         run("authority", "publish", folder)
+
+
+def test_no_publication_names_a_country_none_of_whose_rules_is_in_force(folder):
+    """Gates would refer everybody; once one is in force it passes."""
+    run("authority", "set-policy", folder, policy(folder, certlogic=[AUSTRIA]))
+    imported(folder, rule(ValidFrom="2020-01-01T00:00:00Z", ValidTo="2021-01-01T00:00:00Z"))
+    with pytest.raises(PublicationError, match="no rule of AT for test that is in force"):
+        run("authority", "publish", folder)
+    imported(folder, rule("GR-AT-0001", **LATEST))
+
+    run("authority", "publish", folder)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +226,7 @@ def test_rules_are_told_tried_and_compared_before_they_are_signed(folder):
     run("policy", "try", ruled, fresh, *trust)
     changed = json.loads(run("policy", "diff", plain, ruled, "--corpus", old, "--json", *trust))
     assert [(row["before"], row["after"]) for row in changed["changes"]] == [("accept ok", "reject rule.failed")]
+    assert "with --corpus" in run("policy", "diff", plain, ruled, *trust)
     assert run("verify", old, *trust).startswith("ACCEPT")
     run("authority", "set-policy", folder, ruled)
     run("authority", "publish", folder)
