@@ -1,8 +1,12 @@
 """Files that are whole or not there, also after a power cut."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
+
+_DEVICES: Final = "/dev"
 
 
 def write(path: Path, data: bytes | bytearray, *, mode: int | None = 0o644) -> None:
@@ -14,8 +18,11 @@ def write(path: Path, data: bytes | bytearray, *, mode: int | None = 0o644) -> N
         mode: Its permissions; the staged file never has more. None: those of the file system, where FAT knows none.
 
     Raises:
-        OSError: The file system refuses; what stood at `path` stays.
+        OSError: The file system refuses, or `path` is in /dev; what stood there stays.
     """
+    # Renamed over, `/dev/null` or `/dev/stdout` would be gone for every process of the machine.
+    if path.parent.samefile(_DEVICES):
+        raise OSError(errno.EPERM, "nothing in /dev is replaced", str(path))
     handle, staged = tempfile.mkstemp(dir=path.parent, prefix=".staged-")
     try:
         with os.fdopen(handle, "wb") as file:
