@@ -1,5 +1,7 @@
 """Files that people name: a device never ends, a wrong folder is near the right one, and what stands in /dev stays."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,10 +9,13 @@ from click.testing import CliRunner, Result
 
 from edge.authority import authority, desk, keys
 from edge.cli import answers
+from edge.cli.audit import audit as audit_command
 from edge.cli.hub import hub as hub_command
+from edge.cli.policy import policy as policy_command
 from edge.cli.trust import trust as trust_command
+from edge.cli.verify import verify as verify_command
 from edge.disk import bounded, durable
-from edge.errors import ConfigError, PublicationError
+from edge.errors import ConfigError, PublicationError, SetupError
 from edge.gate.config import load_settings
 from edge.hub import folder as hub_folder
 from edge.trust.fetchers import FolderFetcher
@@ -108,3 +113,62 @@ def test_a_torn_stick_is_called_torn(tmp_path: Path) -> None:
     (tmp_path / "metadata" / "timestamp.json").touch()
     with pytest.raises(Exception, match=r"is torn: it has no metadata/1\.targets\.json"):
         FolderFetcher(tmp_path).fetch("metadata/1.targets.json", 10)
+
+
+def run(*words: object, into: str) -> subprocess.CompletedProcess[str]:
+    """Run `edge` as a process with its standard output in a device."""
+    with Path(into).open("wb") as out:
+        command = [sys.executable, "-m", "edge", *map(str, words)]
+        return subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", [("audit", "register"), ("--help",)])
+def test_a_full_disk_under_the_output_ends_with_a_sentence(words: tuple[str, ...]) -> None:
+    """What cannot be printed is said on standard error with the next step, and is no traceback."""
+    done = run(*words, into="/dev/full")
+    assert done.returncode == 1
+    assert done.stderr.startswith("edge: The output cannot be used: No space left on device.\n  -> Make room")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_backup_into_dev_is_refused(tmp_path: Path) -> None:
+    """`edge hub backup DIR /dev/null` leaves the device."""
+    CliRunner().invoke(hub_command, ["init", str(tmp_path / "hub"), "--url", "http://127.0.0.1:8090"])
+    before = Path("/dev/null").lstat()
+    done = CliRunner().invoke(hub_command, ["backup", str(tmp_path / "hub"), "/dev/null"])
+    assert isinstance(done.exception, SetupError)
+    assert "nothing in /dev is replaced" in done.exception.message
+    assert Path("/dev/null").lstat() == before
+
+
+def test_nothing_searched_is_no_clean_search() -> None:
+    """`edge audit privacy` of a device without content says so and ends with 3: no finding is not an answer."""
+    done = CliRunner().invoke(audit_command, ["privacy", str(ENDLESS)])
+    assert done.exit_code == 3
+    assert "could not be read: /dev/zero: it is no file, folder or disk" in done.output
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG", b"{}", b" " * (4 << 20) + b"{}"])
+def test_a_draft_that_is_none_is_named_as_the_person_named_it(content: bytes, tmp_path: Path) -> None:
+    """Not as the target a gate would know; and what to do stands below."""
+    draft = tmp_path / "draft.json"
+    draft.write_bytes(content)
+    done = CliRunner().invoke(policy_command, ["explain", str(draft)])
+    assert isinstance(done.exception, ConfigError)
+    assert done.exception.message.startswith(str(draft))
+    assert done.exception.next_step
+
+
+@pytest.mark.parametrize("region", ["999", "61010a", "", "-1", "６１０１００"])
+def test_a_place_to_decide_for_has_six_digits(region: str) -> None:
+    """`edge verify --region 999` does not decide for a place that is none."""
+    done = CliRunner().invoke(verify_command, ["HP1:X", "--region", region])
+    assert isinstance(done.exception, ConfigError)
+    assert "six digits" in done.exception.next_step
+
+
+def test_the_outbox_of_no_hub_says_that_it_is_none(tmp_path: Path) -> None:
+    """`edge hub webhook list` of another folder answers as every other command of the hub."""
+    done = CliRunner().invoke(hub_command, ["webhook", "list", str(tmp_path)])
+    assert isinstance(done.exception, ConfigError)
+    assert "is no hub folder" in done.exception.message
