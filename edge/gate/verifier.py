@@ -27,6 +27,7 @@ from edge.trust.opening import open_trust
 from edge.verify.verify import region_of, status_of
 
 MAX_FILE: Final = 64 * 1024 * 1024
+_REGION_DIGITS: Final = 6
 _MAX_LINE: Final = 64 * 1024
 _FILE_NAME: Final = re.compile(r"(?!.*://)[^\s?&=]{1,255}\.(?:png|jpe?g|gif|bmp|tiff?|webp|txt|svg|pdf)", re.IGNORECASE)
 """What nobody would put in a code and everybody means as a file."""
@@ -83,8 +84,10 @@ class Verifier:
             default: Where a gate keeps its trust; may be missing.
 
         Raises:
-            EdgeError: The given folder holds no trust, or the time is none.
+            EdgeError: The given folder holds no trust, or the time or the place is none.
         """
+        if not (len(region) == _REGION_DIGITS and region.isascii() and region.isdigit()):
+            raise ConfigError(f"{region!r} is no place.", "Give a GB/T 2260 code of six digits, such as 610100.")
         unix_s = now_ms() // 1000 if at is None else parse_time(at)
         moment = Moment(unix_s * 1000, ClockQuality.SYNCED)
         snapshot: TrustSnapshot | None = None

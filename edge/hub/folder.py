@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from nacl.signing import SigningKey
 
 from edge.codec import cbor
-from edge.disk import durable, turn
+from edge.disk import bounded, durable, turn
 from edge.disk.lockfile import LockFile
 from edge.errors import ConfigError, EncodingRefused, FolderInUse, SetupError
 from edge.ledger import tokens
@@ -46,6 +46,7 @@ _MADE: Final = (KEY, SEED, OPERATOR, ROOT, *(f"{DATABASE}{end}" for end in ("", 
 _SECRET: Final = 0o600
 
 MAX_ROOT: Final = 128 * 1024
+_MAX_CONFIG: Final = 1 << 20
 _MAX_TEXT: Final = 256
 _KEY_BYTES: Final = 32
 _MAX_REGION: Final = 999_999
@@ -342,7 +343,7 @@ def _toml(config: HubConfig) -> bytes:
 def _config(path: Path) -> HubConfig:
     file = path / CONFIG
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
+        found = tomllib.loads(bounded.read(file, _MAX_CONFIG).decode())
     except FileNotFoundError as missing:
         raise ConfigError(
             f"{path} is no hub folder: {CONFIG} is missing.", f"Make one: edge hub init {path} --url http://HOST:8090"
