@@ -70,11 +70,16 @@ def load_settings(path: Path) -> Settings:
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
     pin, ca_file = settings.staff.pin_file, settings.trust.ca_file
+    scanner = settings.scanner
     return replace(
         settings,
         state=str(folder / settings.state),
         trust=replace(settings.trust, ca_file=str(folder / ca_file) if ca_file else ""),
-        scanner=replace(settings.scanner, sources=tuple(_source(spec, folder) for spec in settings.scanner.sources)),
+        scanner=replace(
+            scanner,
+            sources=tuple(_source(spec, folder) for spec in scanner.sources),
+            code_keys_file=str(folder / scanner.code_keys_file) if scanner.code_keys_file else "",
+        ),
         staff=replace(settings.staff, pin_file=str(folder / pin) if pin else ""),
     )
 
