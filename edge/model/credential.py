@@ -214,6 +214,8 @@ class ForeignCredential:
         holder: Whom it speaks of, or None.
         revocation: What it is revoked by: SHA-256 digests to look up in the anchor's lists, by kind of hash.
         introduced: A key between the anchor and this credential, or None.
+        is_bound: Whether its issuer has bound it to a holder's key, which a code alone does not prove.
+        has_status: Whether it says that its issuer keeps a status of it: then no list of it is no answer.
     """
 
     format: str
@@ -229,6 +231,8 @@ class ForeignCredential:
     holder: Holder | None = None
     revocation: tuple[tuple[HashKind, bytes], ...] = ()
     introduced: Introduced | None = None
+    is_bound: bool = False
+    has_status: bool = False
 
     @property
     def identity(self) -> bytes:
