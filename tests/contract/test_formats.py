@@ -20,6 +20,7 @@ from tests.simulators.tickets import make_ticket
 from tests.simulators.vc import make_sd, make_w3c
 from tests.simulators.world import HOLDER, make_pass, shown_live
 from tests.unit.test_aadhaar import GOOD as UIDAI_GOOD
+from tests.unit.test_divoc import GOOD as DIVOC_GOOD
 from tests.unit.test_twoddoc import GOOD as TWODDOC_GOOD
 
 FORMATS = load_formats()
@@ -27,6 +28,7 @@ LARGEST = 4296
 GOOD = {
     "aadhaar": [UIDAI_GOOD],
     "claim169": [make_id()],
+    "divoc": [DIVOC_GOOD],
     "document": [b"11010519491231002X"],
     "hcert": [make_hcert()],
     "hp1": [make_pass()],
