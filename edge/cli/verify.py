@@ -40,6 +40,12 @@ class _Inputs(click.Command):
 @click.option("--at", metavar="TIME", help="Decide as of TIME (2026-11-23T08:00:00Z, or Unix seconds).")
 @click.option("--region", default="000000", show_default=True, help="GB/T 2260 code of the place to decide for.")
 @click.option(
+    "--code-keys",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Open encrypted identity codes with the keys of FILE (a gate's scanner.code_keys_file).",
+)
+@click.option(
     "--conformance",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -74,7 +80,8 @@ def verify(
         _conformance(conformance, as_json=as_json)
     from edge.gate.verifier import Verifier, read_inputs
 
-    verifier = Verifier.open(given["trust"], at=given["at"], region=given["region"], default=Path(TRUST))
+    place = {"region": given["region"], "default": Path(TRUST), "keys": given["code_keys"]}
+    verifier = Verifier.open(given["trust"], at=given["at"], **place)
     if verifier.note:
         click.echo(f"edge: {verifier.note}", err=True)
     accepted, answered = True, False

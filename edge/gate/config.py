@@ -74,12 +74,17 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     def at(name: str) -> str:
         return str(folder / name) if name else ""
 
+    scanner = settings.scanner
     return replace(
         settings,
         state=str(folder / settings.state),
         trust=replace(settings.trust, ca_file=at(settings.trust.ca_file)),
         sync=replace(settings.sync, ca_file=at(settings.sync.ca_file)),
-        scanner=replace(settings.scanner, sources=tuple(_source(spec, folder) for spec in settings.scanner.sources)),
+        scanner=replace(
+            scanner,
+            sources=tuple(_source(spec, folder) for spec in scanner.sources),
+            code_keys_file=at(scanner.code_keys_file),
+        ),
         staff=replace(settings.staff, pin_file=at(settings.staff.pin_file)),
     )
 
