@@ -22,6 +22,7 @@ from edge.gate.drawings import Drawings
 from edge.gate.events import Shown, verdict_event
 from edge.gate.nonces import Nonces
 from edge.gate.sightings import Memory
+from edge.gate.tails import Tails
 from edge.gate.tally import Tally
 from edge.gate.timecodes import Taken, TimeCodes
 from edge.model.credential import ServerToken, SignedCredential
@@ -145,6 +146,7 @@ class Line:
         self._reopen_at = float("-inf")
         self._admissions = Admissions()
         self._combination = Combination()
+        self.tails = Tails()
         self.tally = Tally()
         self.is_recording = True
 
@@ -257,6 +259,7 @@ class Line:
                 found.verdict = unrecorded(found.verdict)
         for (symbol, found), seq in zip(answers, numbers, strict=True):
             verdict, moment = found.verdict, found.moment
+            self.tails.note(seq, verdict)
             self.tally.add_verdict(verdict.outcome.name.lower(), str(verdict.reason))
             taken_ms = (time.monotonic_ns() - symbol.taken_ns) / 1e6 if symbol.taken_ns else None
             shown = Shown(seq, self.is_recording, moment.unix_ms, taken_ms, symbol.source, together)

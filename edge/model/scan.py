@@ -12,9 +12,13 @@ from typing import Final
 RESUMED: Final = "recording_resumed"
 """Note of the entry that ends a time in which nothing could be recorded."""
 NOT_SHOWN: Final = "not_shown"
-"""Note on an accept whose green no page has shown and none will: that admission does not count (ADR 0018).
+"""Note on an accept whose green no page has shown and none will: that admission does not count (ADR 0018)."""
+TAIL_MATCHED: Final = "tail_matched"
+"""Note on an accept: the ending of the holder's document that staff typed is the one of the pass."""
+TAIL_DIFFERS: Final = "tail_differs"
+"""The same, and it is not.
 
-Both are the gate's own; those that staff choose are `edge.words.catalogue.NOTES`.
+All four are the gate's own; those that staff choose are `edge.words.catalogue.NOTES`.
 """
 
 
