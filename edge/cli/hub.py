@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.cli import answers, hub_keep, hub_ledger, hub_pull
+from edge.cli import answers, hub_keep, hub_ledger, hub_pull, hub_query
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ def hub() -> None:
     """Receive the scans of many gates, and hand them to central operations."""
 
 
-for command in (*hub_pull.COMMANDS, *hub_keep.COMMANDS, hub_ledger.import_, hub_ledger.check, hub_ledger.rebuild):
+for command in (
+    *hub_pull.COMMANDS,
+    *hub_keep.COMMANDS,
+    *(hub_ledger.import_, hub_ledger.check, hub_ledger.rebuild),
+    hub_query.token_query,
+):
     hub.add_command(command)
 
 

@@ -8,12 +8,13 @@ import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
 
 from edge.errors import ConfigError
-from edge.hub import access, asking, guard, pull
+from edge.hub import access, asking, documents, guard, pull, statement, token_queries
 from edge.hub.admission import BEATS_AT_ONCE, Admission
 from edge.hub.coverage import bounds
 from edge.hub.declined import Declined
@@ -67,6 +68,10 @@ class Api:
         routes.get(f"{wire.COVERAGE}/<day>")(self.coverage)
         routes.get(wire.EXPORT)(self.export)
         routes.get(f"{wire.EXPORT}/<key>/<day>/<name>")(self.exported)
+        routes.get(wire.QUERIES)(self.token_queries)
+        routes.post(wire.QUERIES)(self.ask_token)
+        routes.post(f"{wire.QUERIES}/<int:number>/approval")(self.approve_token)
+        routes.post(f"{wire.QUERIES}/<int:number>/answer")(self.answer_token)
         return routes
 
     def enrol(self) -> Response:
@@ -108,11 +113,11 @@ class Api:
 
     def gates(self) -> Response:
         """Say how every gate is."""
-        return self._document("gates", self._hub.told_gates)
+        return self._document("gates", documents.gates)
 
     def incidents(self) -> Response:
         """Say what went wrong and is not dealt with."""
-        return self._document("incidents", self._hub.told_incidents)
+        return self._document("incidents", documents.opened)
 
     def coverage(self, day: str) -> Response:
         """Say for every gate whether its scans of a day are here, signed."""
@@ -120,7 +125,7 @@ class Api:
             bounds(day)
         except ConfigError as bad:
             return guard.declined(Declined(400, "bad_request", bad.message, bad.next_step))
-        return self._document(f"coverage {day}", lambda connection: self._hub.told_coverage(connection, day))
+        return self._document(f"coverage {day}", lambda hub, connection: documents.covered(hub, connection, day))
 
     def export(self) -> Response:
         """Hand out the manifest of an export, or say how far its making is."""
@@ -173,6 +178,41 @@ class Api:
         response.headers[wire.SIZE] = str(size)
         return response
 
+    def token_queries(self) -> Response:
+        """Say who asked which scans were of one pass, and how often for which purpose."""
+        return self._document("token queries", documents.queries)
+
+    def ask_token(self) -> Response:
+        """File a question which scans of a day were of one pass."""
+        body = _body(wire.MAX_SIGNED)
+        question = body if isinstance(body, Declined) else token_queries.parse(body)
+        if isinstance(question, Declined):
+            return self._answered(lambda *_: question)
+        return self._answered(lambda reader, peer: self._hub.ask_token(reader, peer, question))
+
+    def approve_token(self, number: int) -> Response:
+        """Approve a question, as the second of two people of two roles."""
+        return self._answered(lambda reader, peer: self._hub.approve_token(reader, peer, number))
+
+    def answer_token(self, number: int) -> Response:
+        """Answer an approved question, once."""
+        return self._answered(lambda reader, peer: self._hub.answer_token(reader, peer, number))
+
+    def _document(self, what: str, tell: Callable[[Hub, sqlite3.Connection], documents.Told]) -> Response:
+        return self._answered(lambda reader, peer: self._hub.tell(reader, peer, what, partial(tell, self._hub)))
+
+    def _answered(self, act: Callable[[access.Reader, str], Any]) -> Response:
+        """Let somebody who pulls do something, in his turn; answers bytes as they are, else JSON or the refusal."""
+
+        def answer(reader: access.Reader, peer: str) -> Response:
+            told = act(reader, peer)
+            if isinstance(told, Declined):
+                return guard.declined(told)
+            text = told if isinstance(told, bytes) else statement.canonical(told)
+            return Response(text, content_type="application/json")
+
+        return self._admitted(answer)
+
     def _admitted(self, answer: Callable[[access.Reader, str], Response]) -> Response:
         """Return the answer to a reader who may ask now, or why there is none."""
         peer = guard.peer_of(request)
@@ -183,12 +223,6 @@ class Api:
             return guard.declined(_TOO_FAST, retry_after_s=1)
         with self._pulls.entered() as slot_s:
             return guard.declined(_FULL, retry_after_s=slot_s) if slot_s else answer(reader, peer)
-
-    def _document(self, what: str, tell: Callable[[sqlite3.Connection], tuple[bytes, int]]) -> Response:
-        def answer(reader: access.Reader, peer: str) -> Response:
-            return Response(self._hub.tell(reader, peer, what, tell), content_type="application/json")
-
-        return self._admitted(answer)
 
     def status(self) -> Response:
         """Say how the hub is."""
@@ -224,7 +258,7 @@ def _reader(hub: Hub) -> access.Reader | Declined:
     token = guard.bearer(request)
     if not token:
         return _NO_TOKEN
-    with hub.store.reader() as connection:
+    with hub.readers.reader() as connection:
         reader = access.find(connection, token, hub.clock())
     if reader is None:
         return _WRONG_TOKEN

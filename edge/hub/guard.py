@@ -82,7 +82,7 @@ def may_see(request: Request, hub: Hub, sessions: access.Sessions) -> bool:
     if token is None:
         return False
     # Asked each time: who revokes a token closes the pages it opened.
-    with hub.store.reader() as connection:
+    with hub.readers.reader() as connection:
         return access.is_valid(connection, token, hub.clock())
 
 

@@ -28,7 +28,8 @@ _REFUSALS: Final = {
     401: "There is no token, or it is none of this hub's, or it ended or was revoked.",
     403: "The token's role, or the gate, may not do this.",
     404: "There is nothing at this address, or not any more.",
-    409: "The invitation was used before.",
+    409: "It does not fit how things stand: used before, not approved yet, of another day.",
+    410: "It has ended, or what it is about is destroyed.",
     413: "The body is larger than this message may be.",
     415: "The body is compressed; it is not read.",
     421: "The page is not served under this host name.",
@@ -96,6 +97,7 @@ def _operations() -> dict[str, Any]:
     scans["headers"] = {name: {"description": text, "schema": number(0)} for name, text in numbers.items()}
     return {
         **_exports(),
+        **_queries(),
         wire.SCANS: {
             "get": _reading(
                 "scans",
@@ -161,6 +163,40 @@ def _exports() -> dict[str, Any]:
                 {200: piece},
                 parameters=where,
                 refusals=(400, 404, *_READING),
+            )
+        },
+    }
+
+
+def _queries() -> dict[str, Any]:
+    asked = {"required": True, "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Question"}}}}
+    query = _answer("The question as it stands.", {_JSON: _typed("TokenQuery", "token_query")})
+    number_of = [_in_path("number", number(1), "Number of the question.")]
+    told = _answer("Questions and counts.", {_JSON: _typed("TokenQueries", "token_queries")})
+    scans = _answer("Its scans, once.", {_JSON: _typed("TokenAnswer", "token_answer")})
+    steps = (400, 409, 410, 413, 415, *_READING)
+    return {
+        wire.QUERIES: {
+            "get": _reading("token_queries", "Who asked which scans were of one pass, and how often", {200: told}),
+            "post": _reading("ask_token", "Ask which scans of a day were of one pass", {200: query}, refusals=steps)
+            | {"requestBody": asked},
+        },
+        f"{wire.QUERIES}/{{number}}/approval": {
+            "post": _reading(
+                "approve_token",
+                "Approve a question of another person, in the other role",
+                {200: query},
+                parameters=number_of,
+                refusals=(404, 409, 410, *_READING),
+            )
+        },
+        f"{wire.QUERIES}/{{number}}/answer": {
+            "post": _reading(
+                "answer_token",
+                "Take the answer to one's own approved question",
+                {200: scans},
+                parameters=number_of,
+                refusals=(404, 409, 410, *_READING),
             )
         },
     }

@@ -115,7 +115,11 @@ class Pages:
         except ConfigError:
             return redirect(url_for("pages.yesterday", lang=_wording().language))
         token = self._sessions.token_hash(request.cookies.get(guard.COOKIE, "")) or b""
-        said = self._hub.covered(access.Reader(PAGE, token.hex()[:_SHORT]), guard.peer_of(request), day)
+        self._hub.settle()
+        with self._hub.readers.reader() as connection:
+            said = coverage.of_day(connection, day, self._hub.clock())
+        seen = pull.Read(f"coverage {day}", len(said["gates"]))
+        self._hub.handed(access.Reader(PAGE, token.hex()[:_SHORT]), guard.peer_of(request), seen)
         return make_response(render_template("coverage.html", **_covered(said, self._hub, (begin_ms, end_ms))))
 
     def login(self) -> Response:
@@ -128,7 +132,7 @@ class Pages:
         if not self._sessions.is_form(nonce, request.form.get("form", "")):
             return self._form(400, _wording()("login.again"))
         token = request.form.get("token", "").strip()
-        with self._hub.store.reader() as connection:
+        with self._hub.readers.reader() as connection:
             reader = access.find(connection, token, self._hub.clock())
         if reader is None:
             return self._refused(guard.peer_of(request))
@@ -208,7 +212,7 @@ def _live(hub: Hub) -> dict[str, Any]:
     now_ms = hub.clock()
     with suppress(LedgerError):
         hub.settle()
-    with hub.store.reader() as connection:
+    with hub.readers.reader() as connection:
         seen = fleet.overview(connection, now_ms, hub.silent_s)
         opened = incidents.listed(connection, most=INCIDENTS_SHOWN, is_open=True)
         opened_all = incidents.count_open(connection)

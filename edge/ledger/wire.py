@@ -10,6 +10,7 @@ GATES: Final = "/v1/gates"
 INCIDENTS: Final = "/v1/incidents"
 COVERAGE: Final = "/v1/coverage"
 EXPORT: Final = "/v1/export"
+QUERIES: Final = "/v1/token-queries"
 
 CBOR_TYPE: Final = "application/cbor"
 COSE_TYPE: Final = "application/cose"

@@ -54,6 +54,9 @@ class ScannerSettings:
         5, "pyzbar reads every n-th frame in which a code may be and none was read; 0 switches it off."
     )
     datamatrix: bool = _key(False, "Read DataMatrix, too, in frames without a QR code: only French 2D-DOC needs it.")
+    code_keys_file: str = _key(
+        "", "JWK Set (mode 0600) of the keys that open encrypted identity codes, read at start. Empty: none are opened."
+    )
 
 
 @dataclass(frozen=True, slots=True)

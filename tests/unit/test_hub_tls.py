@@ -117,9 +117,7 @@ def test_slow_readers_at_once_get_every_byte(hub: Hub, desk: Desk, url: str, aut
     post(hub, gate.batches(500))
     token = client.read_token(desk.home.path / folder.OPERATOR)
     context = ssl.create_default_context(cafile=authority.file)
-    asked = (
-        f"GET /v1/scans?limit=6000 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-    )
+    lines = ("GET /v1/scans?limit=6000 HTTP/1.1", "Host: x", f"Authorization: Bearer {token}", "Connection: close")
 
     def read(_: int) -> bytes:
         with socket.socket() as plain:
