@@ -54,6 +54,7 @@ _KEPT: Final = (
     "SELECT id, log, place, received_ms, first, last, head, hub_first, hub_last FROM batches ORDER BY hub_last"
 )
 _LOGS: Final = "SELECT logs.id, gates.gate, logs.epoch, gates.public FROM logs JOIN gates ON gates.id = logs.gate"
+_SIZE: Final = "SELECT sum(length(wire)) FROM batches WHERE hub_last BETWEEN ? AND ?"
 _WIRE: Final = "SELECT wire FROM batches WHERE id = ?"
 
 
@@ -216,7 +217,8 @@ class Export:
         durable.remove_staged(folder)
         numbers = f"{kept[0].hub_first:015}-{kept[-1].hub_last:015}"
         index = folder / f"index-{numbers}.json"
-        if not self._is_there(index, content, numbers):
+        (size,) = connection.execute(_SIZE, (kept[0].hub_last, kept[-1].hub_last)).fetchone()
+        if not self._is_there(index, content, numbers, size):
             files = self._write(connection, book, (folder, numbers), kept)
             text = json.dumps({**content, "files": files}, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
             durable.write(index, text.encode() + b"\n")
@@ -232,14 +234,17 @@ class Export:
             "gates": gates,
         }
 
-    def _is_there(self, index: Path, content: dict[str, Any], numbers: str) -> bool:
-        names = {f"batches-{numbers}.cbor", *(f"scans-{numbers}.{view}" for view in self._views)}
+    def _is_there(self, index: Path, content: dict[str, Any], numbers: str, size: int) -> bool:
+        batches = f"batches-{numbers}.cbor"
+        names = {batches, *(f"scans-{numbers}.{view}" for view in self._views)}
         try:
             found = json.loads(index.read_bytes())
             files = found.pop("files")
             return (
                 found == content
                 and {file["name"] for file in files} == names
+                # Facts that the hub destroyed since must not stay here.
+                and [file["bytes"] for file in files if file["name"] == batches] == [size]
                 and all(digest(index.parent / file["name"]) == (file["bytes"], file["sha256"]) for file in files)
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
