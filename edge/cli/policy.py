@@ -181,11 +181,17 @@ def _in_force(verifier: "Verifier | None") -> "Policy":
 
 
 def _read(file: Path) -> "Policy":
-    from edge.errors import ConfigError
+    from edge.disk import bounded
+    from edge.errors import ConfigError, TrustError
+    from edge.trust import paths
     from edge.trust.policies import draft
 
     try:
-        with file.open("rb") as opened:
-            return draft(opened.read(_MAX_FILE + 1))
+        return draft(bounded.read(file, _MAX_FILE))
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.", "Check its name.") from error
+    except TrustError as error:
+        # A gate would name the target; who tries a draft has a file.
+        said = error.message.replace(paths.POLICY, str(file), 1)
+        step = error.next_step or "Write it as docs/formats.md says of national/policy.json."
+        raise ConfigError(said, step) from error

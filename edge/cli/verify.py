@@ -40,10 +40,10 @@ class _Inputs(click.Command):
 @click.option("--at", metavar="TIME", help="Decide as of TIME (2026-11-23T08:00:00Z, or Unix seconds).")
 @click.option("--region", default="000000", show_default=True, help="GB/T 2260 code of the place to decide for.")
 @click.option(
-    "--content-keys",
+    "--code-keys",
+    type=click.Path(path_type=Path),
     metavar="FILE",
-    default="",
-    help="Keys that open encrypted codes, as the setting trust.content_keys names them.",
+    help="Open encrypted identity codes with the keys of FILE (a gate's scanner.code_keys_file).",
 )
 @click.option(
     "--conformance",
@@ -78,11 +78,10 @@ def verify(
         raise click.UsageError("name inputs, or a folder with --conformance")
     if conformance is not None:
         _conformance(conformance, as_json=as_json)
-    from edge.gate import content_keys
     from edge.gate.verifier import Verifier, read_inputs
 
-    keys = content_keys.load(given["content_keys"])
-    verifier = Verifier.open(given["trust"], at=given["at"], region=given["region"], default=Path(TRUST), keys=keys)
+    place = {"region": given["region"], "default": Path(TRUST), "keys": given["code_keys"]}
+    verifier = Verifier.open(given["trust"], at=given["at"], **place)
     if verifier.note:
         click.echo(f"edge: {verifier.note}", err=True)
     accepted, answered = True, False

@@ -8,7 +8,6 @@ What the values mean is left to `edge.credentials` and `edge.ledger`.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
 from edge.errors import EncodingRefused
@@ -63,14 +62,12 @@ def _item(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[Any, in
 
 
 def _integer(data: bytes, pos: int, _depth: int, _budget: list[int]) -> tuple[int, int]:
-    lead = data[pos]
-    info = lead & 31
-    argument, end = (info, pos + 1) if info < 24 else read_argument(data, pos + 1, info)
-    return (-1 - argument if lead >= _NEGATIVE else argument), end
+    argument, end = read_head(data, pos)
+    return (-1 - argument if data[pos] >= _NEGATIVE else argument), end
 
 
 def _string(data: bytes, pos: int, _depth: int, _budget: list[int]) -> tuple[bytes | str, int]:
-    argument, begin = _argument(data, pos)
+    argument, begin = read_head(data, pos)
     end = begin + argument
     if end > len(data):
         raise EncodingRefused("a CBOR string is longer than the data")
@@ -92,38 +89,38 @@ def byte_string_end(data: bytes, start: int) -> tuple[int, int]:
     """
     if start >= len(data) or data[start] >> 5 != _BYTES:
         raise EncodingRefused("a CBOR byte string is missing")
-    argument, begin = _argument(data, start)
+    argument, begin = read_head(data, start)
     end = begin + argument
     if end > len(data):
         raise EncodingRefused("a CBOR string is longer than the data")
     return begin, end
 
 
-def read_argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
-    """Return the argument that follows a lead byte and the offset behind it.
+def read_head(data: bytes, pos: int) -> tuple[int, int]:
+    """Return the argument of the item at `pos`, and the offset behind its head.
 
     Raises:
-        EncodingRefused: It is cut short, reserved or not in its shortest form.
+        EncodingRefused: It is cut short, reserved, of indefinite length or not in its shortest form.
+        IndexError: Nothing stands at `pos`.
     """
+    info = data[pos] & 31
+    if info < 24:
+        return info, pos + 1
     if info > 27:
         raise EncodingRefused("indefinite lengths and reserved arguments are not admitted")
     width, least = _ARGUMENT[info]
-    end = pos + width
+    begin = pos + 1
+    end = begin + width
     if end > len(data):
         raise EncodingRefused("the CBOR item is cut short")
-    argument = int.from_bytes(data[pos:end])
+    argument = int.from_bytes(data[begin:end])
     if argument < least:
         raise EncodingRefused("a CBOR argument is not in its shortest form")
     return argument, end
 
 
-def _argument(data: bytes, pos: int) -> tuple[int, int]:
-    info = data[pos] & 31
-    return (info, pos + 1) if info < 24 else read_argument(data, pos + 1, info)
-
-
 def _count(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[int, int]:
-    count, pos = _argument(data, pos)
+    count, pos = read_head(data, pos)
     budget[0] -= count
     if depth >= MAX_DEPTH or budget[0] < 0:
         raise EncodingRefused("the CBOR item nests too deeply or has too many elements")
@@ -147,7 +144,7 @@ def _array(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[list[A
             items.append(data[pos + 1 : pos + lead - 0x5F].decode())
             pos += lead - 0x5F
         elif lead < 0x20:
-            value, pos = read_argument(data, pos + 1, lead)
+            value, pos = read_head(data, pos)
             items.append(value)
         else:
             value, pos = _READERS[lead >> 5](data, pos, depth + 1, budget)
@@ -206,11 +203,11 @@ def encode(value: Any) -> bytes:
     return bytes(out)
 
 
-@lru_cache(maxsize=256)
-def byte_string_head(length: int) -> bytes:
-    """Return what stands before the content of a byte string of `length` bytes."""
+def byte_string(content: bytes) -> bytes:
+    """Return the encoding of a byte string."""
     out = bytearray()
-    _write_head(out, _BYTES, length)
+    _write_head(out, _BYTES, len(content))
+    out += content
     return bytes(out)
 
 

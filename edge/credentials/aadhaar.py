@@ -88,7 +88,10 @@ def _credential(data: bytes) -> ForeignCredential:
             claims["name"] or None,
             int(year) if len(year) == 4 and year.isascii() and year.isdigit() else None,
         ),
-        hashed=((HashKind.SIGNATURE, signature), (HashKind.IDENTIFIER, reference)),
+        revocable=(
+            (HashKind.SIGNATURE, signature),
+            (HashKind.IDENTIFIER, reference),
+        ),
     )
 
 

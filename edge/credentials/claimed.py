@@ -54,14 +54,14 @@ def holder(surname: str, given: str, born: Any) -> Holder:
         given: Given names likewise.
         born: Date of birth that begins with the year, or anything else.
     """
-    full = " ".join(part for part in (given, surname) if part)
+    full = f"{given} {surname}" if given and surname else given or surname
     year = text(born)[:4]
     is_year = len(year) == 4 and year.isascii() and year.isdigit()
     return Holder(surname, full or None, int(year) if is_year else None)
 
 
-def hashed(signature: bytes, identifier: str = "") -> tuple[tuple[HashKind, bytes], ...]:
-    """Return what a credential is revoked by, as lists hash it.
+def revoked_by(signature: bytes, identifier: str = "") -> tuple[tuple[HashKind, bytes], ...]:
+    """Return what of a credential is hashed in lists of revoked ones.
 
     Args:
         signature: r||s or R||S; only its first half counts: (r, n - s) would be another name of the same credential.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from edge.errors import CredentialError
-from edge.model.content_key import ContentKey
+from edge.model.code_key import CodeKey
 from edge.model.credential import Presentation
 from edge.model.verdict import Reason
 
@@ -36,14 +36,15 @@ class Format(Protocol):
 
 
 @runtime_checkable
-class Opening(Format, Protocol):
-    """A format whose codes may be encrypted, to be opened by keys that the gate holds.
+class OpensCodes(Format, Protocol):
+    """A format whose codes may be encrypted.
 
-    Promises: a key proves nothing; without one that opens it, a code is refused as `credential.encrypted`.
+    Promises: without a key that fits, `parse` refuses a code as `credential.encrypted`; that a key opens one makes
+    nothing authentic.
     """
 
-    def holding(self, keys: Sequence[ContentKey]) -> Format:
-        """Return the format of a gate that holds these keys, and no others."""
+    def holding(self, keys: Sequence[CodeKey]) -> Format:
+        """Return the format with these keys and no others."""
 
 
 def parse(raw: bytes, formats: Sequence[Format]) -> Presentation:

@@ -92,7 +92,7 @@ class Pretix:
             MappingProxyType(claims),
             first,
             last,
-            hashed=((HashKind.IDENTIFIER, claims["seed"].encode()),),
+            revocable=((HashKind.IDENTIFIER, claims["seed"].encode()),),
         )
 
 

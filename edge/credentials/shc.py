@@ -132,7 +132,7 @@ def _credential(header: bytes, payload: bytes, signature: bytes) -> ForeignCrede
         issued_at,
         claimed.seconds(claims.get("exp")),
         _holder(resources),
-        claimed.hashed(found, _revoked_as(claims, key_id)),
+        claimed.revoked_by(found, _revoked_as(claims, key_id)),
     )
 
 

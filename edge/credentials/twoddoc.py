@@ -102,7 +102,7 @@ def _credential(raw: bytes) -> ForeignCredential:
         _EPOCH + day * _DAY - _EARLIEST,
         holder=_holder(kind, text),
         # The other s of an ECDSA signature is the same code: R alone counts.
-        hashed=((HashKind.SIGNATURE, signature[: len(signature) // 2]),),
+        revocable=((HashKind.SIGNATURE, signature[: len(signature) // 2]),),
     )
 
 

@@ -80,7 +80,7 @@ def _reported(message: Mapping[str, Any]) -> int | None:
         raise EncodingRefused("no time") from None
 
 
-def _hashed(country: str, message: Mapping[str, Any], half: bytes) -> tuple[tuple[HashKind, bytes], ...]:
+def _revocable(country: str, message: Mapping[str, Any], half: bytes) -> tuple[tuple[HashKind, bytes], ...]:
     # The other s of an ECDSA signature is the same seal: R alone counts.
     found = [(HashKind.SIGNATURE, half)]
     for name in _IDENTIFIERS:
@@ -123,7 +123,7 @@ def _credential(raw: bytes) -> ForeignCredential:
         signer.not_before if reported is None else reported,
         signer.not_after,
         _holder(message),
-        _hashed(country, message, signature[: len(signature) // 2]),
+        _revocable(country, message, signature[: len(signature) // 2]),
         Introduced(
             signer.public,
             signer.key_algorithm,

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Final
 
-from edge.credentials.format import Format, Opening
+from edge.credentials.format import Format, OpensCodes
 from edge.errors import SetupError
-from edge.model.content_key import ContentKey
+from edge.model.code_key import CodeKey
 
 GROUP: Final = "edge.credentials"
 _FIRST: Final = "hp1"
 """Tried before all others: most codes at a gate are national passes."""
 
 
-def load_formats(keys: Sequence[ContentKey] = ()) -> tuple[Format, ...]:
+def load_formats(keys: Sequence[CodeKey] = ()) -> tuple[Format, ...]:
     """Return every installed format, the national pass first, then by name.
 
     Args:
-        keys: Keys that open encrypted codes; each format is handed its own.
+        keys: What encrypted codes are opened with.
 
     Raises:
         SetupError: There is none, or one cannot be loaded.
@@ -36,9 +36,4 @@ def load_formats(keys: Sequence[ContentKey] = ()) -> tuple[Format, ...]:
         raise SetupError(
             "No credential format is installed.", "Reinstall edge: ./firmware-config/setup.sh edge --version"
         )
-    return tuple(_holding(known, keys) for known in formats)
-
-
-def _holding(known: Format, keys: Sequence[ContentKey]) -> Format:
-    own = tuple(key for key in keys if key.format == known.name)
-    return known.holding(own) if own and isinstance(known, Opening) else known
+    return tuple(one.holding(keys) if keys and isinstance(one, OpensCodes) else one for one in formats)

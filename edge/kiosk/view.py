@@ -91,6 +91,7 @@ def verdict_view(message: Mapping[str, Any], *, ident: str, gate: str) -> View:
         "issuer": _names(message.get("issuer_names")) or _family(details),
         "took_ms": seconds_of(message.get("frame_to_verdict_ms")),
         "holder": None,
+        "has_tail": False,
         "facts": None,
         "expires_at": 0,
         "warnings": [],
@@ -99,6 +100,7 @@ def verdict_view(message: Mapping[str, Any], *, ident: str, gate: str) -> View:
         return view  # nothing personal on a reject: what follows is about a person
     warnings = _warnings(message)
     view["holder"] = _holder(message.get("holder"))
+    view["has_tail"] = message.get("has_tail") is True
     view["expires_at"] = count_of(message.get("expires_at"))
     view["facts"] = in_every_language(lambda language: _facts(language, message, warnings))
     view["warnings"] = [in_every_language(partial(_title, code)) for code in warnings]

@@ -173,8 +173,8 @@ def _shapes(templates: list[Any]) -> list[_Template | bytes]:
     return shapes
 
 
-# A gate has the same few dozen templates all day.
-@lru_cache(maxsize=2048)
+# A gate has the same few hundred templates all day; a hub of a country meets some ten thousand, a kilobyte each.
+@lru_cache(maxsize=16384)
 def _template(encoded: bytes) -> _Template:
     pairs = cbor.decode(encoded)
     if not isinstance(pairs, dict) or not _is_plain(pairs) or not _COLUMNS.isdisjoint(pairs):

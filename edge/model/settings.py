@@ -54,6 +54,9 @@ class ScannerSettings:
         5, "pyzbar reads every n-th frame in which a code may be and none was read; 0 switches it off."
     )
     datamatrix: bool = _key(False, "Read DataMatrix, too, in frames without a QR code: only French 2D-DOC needs it.")
+    code_keys_file: str = _key(
+        "", "JWK Set (mode 0600) of the keys that open encrypted identity codes, read at start. Empty: none are opened."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,6 @@ class TrustSettings:
     refresh_s: int = _key(900, "Seconds between refreshes while the mirror answers.")
     ca_file: str = _key("", "Certificates (PEM) that an https mirror is held to. Empty: those of the system.")
     proxy: str = _key("", "HTTP proxy on the way to the mirror, `http://HOST:PORT`. Empty: none.")
-    content_keys: str = _key(
-        "", "File (TOML) with keys that open encrypted codes, readable by the gate alone. Empty: none."
-    )
     stick: str = _key("/media/edge", "Where an update stick is mounted; what is put in there is taken. Empty: nowhere.")
 
 

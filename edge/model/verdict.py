@@ -27,6 +27,7 @@ class Reason(StrEnum):
     CREDENTIAL_TOO_LARGE = "credential.too_large"
     CREDENTIAL_PARTIAL = "credential.partial"
     CREDENTIAL_ENCRYPTED = "credential.encrypted"
+    CREDENTIAL_UNCHECKED = "credential.unchecked"
     CREDENTIAL_SERVER_TOKEN = "credential.server_token"  # noqa: S105
     FORMAT_NOT_ADMITTED = "format.not_admitted"
     KIND_NOT_ADMITTED = "kind.not_admitted"

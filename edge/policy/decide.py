@@ -43,6 +43,7 @@ class Place:
 REFERRED: Final = frozenset(
     {
         Reason.CREDENTIAL_SERVER_TOKEN,
+        Reason.CREDENTIAL_UNCHECKED,
         Reason.KIND_NOT_ADMITTED,
         Reason.KEY_UNSUPPORTED,
         Reason.CLOCK_DOUBTFUL,
@@ -75,8 +76,8 @@ REFERRED: Final = frozenset(
 )
 """Reasons that send a person to be looked at; every other reason but OK refuses."""
 
-UNSIGNED: Final = MappingProxyType({"document": Reason.MANUAL_DOCUMENT})
-"""What is said of a code that nobody signs, by its format; a live code unless said otherwise."""
+UNSIGNED: Final = MappingProxyType({"document": Reason.MANUAL_DOCUMENT, "divoc": Reason.CREDENTIAL_UNCHECKED})
+"""What is said of a code whose signature nobody checks, by its format; a live code unless said otherwise."""
 _HEALTH: Final = {
     "yellow": Reason.HEALTH_YELLOW,
     "red": Reason.HEALTH_RED,

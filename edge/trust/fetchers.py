@@ -241,7 +241,7 @@ class FolderFetcher:
             self._refuse_outside(unquote(path), place)
             handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
-            raise AnswerRefused(f"{self._folder} has no {path}.", _STICK, status=_NOT_FOUND) from None
+            raise AnswerRefused(self._lacks(path), _STICK, status=_NOT_FOUND) from None
         # A loop of links is a RuntimeError before Python 3.13, a zero byte in a name a ValueError.
         except (OSError, RuntimeError, ValueError) as error:
             raise Unreachable(f"{self._folder} cannot be read.", _STICK) from error
@@ -249,6 +249,11 @@ class FolderFetcher:
             return self._read(handle, path, max_bytes)
         finally:
             os.close(handle)
+
+    def _lacks(self, path: str) -> str:
+        # The timestamp is written last: a copy that has it once had all the rest.
+        torn = " is torn: it" if (self._folder / "metadata" / "timestamp.json").is_file() else ""
+        return f"{self._folder}{torn} has no {path}."
 
     def _refuse_outside(self, name: str, place: Path) -> None:
         if not self._folder.is_dir():

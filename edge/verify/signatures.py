@@ -61,16 +61,17 @@ def ed25519(public: bytes, signed: bytes, signature: bytes) -> bool:
     return True
 
 
+@cache
+def _loaded(name: str) -> Verifier:
+    from edge.verify import ecdsa_rsa  # noqa: PLC0415  # some 30 ms that most gates never need
+
+    found: Verifier = getattr(ecdsa_rsa, name)
+    return found
+
+
 def _foreign(name: str) -> Verifier:
-    @cache
-    def loaded() -> Verifier:
-        from edge.verify import ecdsa_rsa  # noqa: PLC0415  # some 30 ms that most gates never need
-
-        found: Verifier = getattr(ecdsa_rsa, name)
-        return found
-
     def holds(public: bytes, signed: bytes, signature: bytes) -> bool:
-        return loaded()(public, signed, signature)
+        return _loaded(name)(public, signed, signature)
 
     return holds
 

@@ -910,6 +910,31 @@ def test_somebody_without_a_code_is_recorded_by_number_or_by_hand(
     ]
 
 
+@pytest.mark.parametrize(("typed", "tone", "said"), [("341x", "good", "matches"), ("9041", "bad", "does NOT match")])
+def test_an_ending_is_compared_with_the_pass(
+    gate: GateSocket, open_page: Callable[..., Page], typed: str, tone: str, said: str
+) -> None:
+    """T after an accept whose rules ask for it: four characters go to the gate once, and the page says the answer."""
+    page = open_page("en")
+    gate.publish(accept(480))
+    see(page, "accept")
+    page.keyboard.press("t")
+    assert page.locator("#panel").is_hidden()
+    gate.publish(accept(481, has_tail=True))
+    page.wait_for_selector("[data-act=tail]")
+    assert overflows(page) == []
+    page.keyboard.press("t")
+    page.wait_for_selector("#panel #tail")
+    assert overflows(page) == []
+    page.keyboard.type(typed)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"#notice[data-tone={tone}]")
+
+    assert said in page.locator("#notice").inner_text()
+    assert typed not in page.content()
+    assert [(one["seq"], one["tail"]) for one in gate.asked("tail")] == [(481, typed)]
+
+
 def test_digits_that_a_gate_asks_stand_on_the_idle_page(gate: GateSocket, open_page: Callable[..., Page]) -> None:
     """In figures and as a code for phones, in place of nothing else, and the next ones take their place."""
     page = open_page("zh")

@@ -55,7 +55,7 @@ def within_bounds(found: ForeignCredential, anchor: Anchor) -> bool:
         and found.kind in FOREIGN_KINDS
         and all(text.isprintable() and len(text) <= 400 for text in shown)
         and all(type(time) is int and 0 <= time <= 1 << 40 for time in times)
-        and all(type(content) is bytes for _, content in found.hashed)
+        and all(len(digest) == 32 for _, digest in found.revocation)
     )
 
 

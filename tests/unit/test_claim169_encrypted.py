@@ -1,132 +1,181 @@
-"""Encrypted identity codes: opened by a gate that holds the key, accepted for the signature inside and nothing else."""
+"""Encrypted identity codes: opened by a key of the gate's own, believed by the signature within, never by the key."""
+
+from dataclasses import replace
 
 import cbor2
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from edge.codec import encrypt0
 from edge.credentials import claim169
-from edge.credentials.format import Opening
-from edge.errors import CredentialError, EncodingRefused
-from edge.gate.formats import load_formats
-from edge.model.content_key import ContentKey
-from edge.model.verdict import Reason
-from edge.policy.examine import Context, examine
+from edge.model.code_key import A128GCM, A192GCM, A256GCM, CodeKey
+from edge.model.verdict import Outcome, Reason
+from edge.policy.examine import examine
 from tests.simulators.claim169 import ID_ANCHOR, id_claims, id_code, id_message
-from tests.simulators.world import NOW, PLACE, at, context
-from tests.unit.test_claim169 import trust_in
+from tests.simulators.world import NOW, at, context
+from tests.unit.test_claim169 import BELIEVED, trust_in
 
-SECRET = bytes(range(32))
-NONCE = bytes(12)
+KEY = CodeKey(A256GCM, b"", bytes(range(32)))
+NONCE = bytes(range(12))
 SIGNED = cbor2.dumps(cbor2.CBORTag(18, id_message(cbor2.dumps(id_claims()))))
 BARE = cbor2.dumps(id_claims())
-OUR_KEY = ContentKey("claim169", b"", SECRET)
-HEADER = cbor2.dumps({1: 3})
 
 
-def sealed(content=SIGNED, *, secret=SECRET, protected=HEADER, unprotected=None):
-    bound = cbor2.dumps(["Encrypt0", protected, b""])
-    headers = {5: NONCE} if unprotected is None else unprotected
-    return cbor2.dumps(cbor2.CBORTag(16, [protected, headers, AESGCM(secret).encrypt(NONCE, content, bound)]))
+def sealed(content=SIGNED, key=KEY, protected=None, unprotected=None, nonce=NONCE):
+    """The parts of a COSE_Encrypt0, written by libraries other than ours."""
+    header = cbor2.dumps({1: key.algorithm} if protected is None else protected)
+    covered = cbor2.dumps(["Encrypt0", header if protected != {} else b"", b""])
+    return [
+        header,
+        {5: nonce} if unprotected is None else unprotected,
+        AESGCM(key.secret).encrypt(nonce, content, covered),
+    ]
 
 
-def reason(message, *keys):
-    known = claim169.FORMAT.holding(keys or (OUR_KEY,))
-    surroundings = Context((known,), trust_in(ID_ANCHOR), at(NOW), PLACE, context().sightings)
-    return examine(id_code(message), surroundings).reason
+def code(parts, *, tags=(16,)):
+    """The code of a message."""
+    value = parts
+    for tag in tags:
+        value = cbor2.CBORTag(tag, value)
+    return id_code(cbor2.dumps(value))
 
 
-def test_a_signed_code_is_accepted_by_a_gate_that_holds_its_key():
-    """The signature inside decides; the identity is that of the code without encryption."""
-    known = claim169.FORMAT.holding((OUR_KEY,))
-
-    assert reason(sealed()) is Reason.OK
-    assert known.parse(id_code(sealed())).identity == claim169.FORMAT.parse(id_code(SIGNED)).identity
+def verdict(raw, *keys, trust=BELIEVED):
+    """What a gate says that holds these keys."""
+    shown = context(at(NOW), trust)
+    return examine(raw, replace(shown, formats=(claim169.FORMAT.holding(keys or (KEY,)), *shown.formats)))
 
 
-def test_encrypted_claims_without_a_signature_admit_nobody():
-    """Whoever can open such a code can make one."""
-    found = claim169.FORMAT.holding((OUR_KEY,)).parse(id_code(sealed(BARE)))
-
-    assert (found.algorithm, found.signature) == (0, b"")
-    assert reason(sealed(BARE)) in {Reason.KEY_UNKNOWN, Reason.KEY_ALGORITHM}
+def is_malformed(raw) -> bool:
+    """Whether it is refused before any key is tried."""
+    return verdict(raw).reason in {Reason.CREDENTIAL_MALFORMED, Reason.CREDENTIAL_FOREIGN}
 
 
-@pytest.mark.parametrize(("algorithm", "size"), encrypt0.ALGORITHMS.items())
-def test_each_length_of_key_opens_its_own_algorithm_alone(algorithm, size):
-    """A128GCM, A192GCM, A256GCM (RFC 9053, 4.1)."""
-    message = sealed(secret=SECRET[:size], protected=cbor2.dumps({1: algorithm}))
+@pytest.mark.parametrize("tags", [(16,), (16, 61), ()], ids=str)
+def test_a_signed_code_is_opened_and_accepted_as_if_it_were_plain(tags):
+    """Its identity is that of what is signed: encrypted anew it is the same credential."""
+    found = verdict(code(sealed(), tags=tags))
+    again = verdict(code(sealed(nonce=bytes(12)), tags=tags))
 
-    assert reason(message, ContentKey("claim169", b"", SECRET[:size])) is Reason.OK
-    for other in set(encrypt0.ALGORITHMS.values()) - {size}:
-        assert reason(message, ContentKey("claim169", b"", SECRET[:other])) is Reason.CREDENTIAL_ENCRYPTED
-
-
-def test_a_code_that_names_a_key_is_opened_by_that_one_or_by_one_without_a_name():
-    """And a code that names none by any, at most four."""
-    named = sealed(unprotected={5: NONCE, 4: b"k1"})
-    others = [ContentKey("claim169", b"", bytes([number]) * 32) for number in range(4)]
-
-    assert reason(named, ContentKey("claim169", b"k1", SECRET)) is Reason.OK
-    assert reason(named, ContentKey("claim169", b"", SECRET)) is Reason.OK
-    assert reason(named, ContentKey("claim169", b"k2", SECRET)) is Reason.CREDENTIAL_ENCRYPTED
-    assert reason(sealed(), *others[:3], OUR_KEY) is Reason.OK
-    assert reason(sealed(), *others, OUR_KEY) is Reason.CREDENTIAL_ENCRYPTED
+    assert found.outcome is Outcome.ACCEPT
+    assert found.presentation.identity == again.presentation.identity
+    assert found.presentation == claim169.FORMAT.parse(id_code(SIGNED))
 
 
-def test_no_changed_byte_is_accepted():
-    """The tag covers header and content; what else is changed does not parse or names another key or vector."""
-    whole = sealed()
+@pytest.mark.parametrize(("algorithm", "size"), [(A128GCM, 16), (A192GCM, 24), (A256GCM, 32)])
+def test_each_length_of_key_opens_its_codes(algorithm, size):
+    """AES-GCM of RFC 9053, 4.1."""
+    key = CodeKey(algorithm, b"", bytes(range(size)))
 
-    for place in range(len(whole)):
-        spoilt = whole[:place] + bytes((whole[place] ^ 1,)) + whole[place + 1 :]
-        assert reason(spoilt) in {Reason.CREDENTIAL_MALFORMED, Reason.CREDENTIAL_ENCRYPTED, Reason.CREDENTIAL_FOREIGN}
+    assert verdict(code(sealed(key=key)), key).outcome is Outcome.ACCEPT
+
+
+def test_an_encrypted_code_without_a_signature_is_never_authentic():
+    """Whoever holds the key could have written it, and every gate holds it."""
+    raw = code(sealed(BARE))
+    unnamed = replace(ID_ANCHOR, key_id=b"")
+
+    assert verdict(raw).reason is Reason.KEY_UNKNOWN
+    assert verdict(raw, trust=trust_in(unnamed)).reason is Reason.KEY_ALGORITHM
+    assert not verdict(raw, trust=trust_in(replace(unnamed, algorithm=0))).is_authentic
+
+
+def test_a_gate_without_a_key_says_that_the_code_is_encrypted():
+    """No key, another one, one of another length or name: no opinion, and no fault of the code."""
+    raw = code(sealed())
+
+    for keys in (
+        (replace(KEY, secret=bytes(32)),),
+        (CodeKey(A128GCM, b"", bytes(16)),),
+        (replace(KEY, key_id=b"k2"),),
+    ):
+        assert verdict(raw, *keys).reason is Reason.CREDENTIAL_ENCRYPTED
+    with pytest.raises(claim169.CredentialError) as refused:
+        claim169.FORMAT.parse(raw)
+    assert refused.value.reason is Reason.CREDENTIAL_ENCRYPTED
+
+
+@pytest.mark.parametrize("where", ["protected", "unprotected"])
+def test_the_key_that_a_code_names_is_tried_and_no_other(where):
+    """By its id in either header; the protected one counts where both have one."""
+    key = replace(KEY, key_id=b"k1")
+    headers = {
+        "protected": {"protected": {1: A256GCM, 4: b"k1"}, "unprotected": {5: NONCE, 4: b"x"}},
+        "unprotected": {"unprotected": {5: NONCE, 4: b"k1"}},
+    }
+    raw = code(sealed(key=key, **headers[where]))
+
+    assert verdict(raw, replace(key, secret=bytes(32)), key).outcome is Outcome.ACCEPT
+    assert verdict(raw, KEY).reason is Reason.CREDENTIAL_ENCRYPTED
+
+
+def test_at_most_four_keys_of_one_name_are_tried():
+    """Never all that a gate holds."""
+    wrong = [replace(KEY, secret=bytes((number,)) * 32) for number in range(5)]
+
+    assert verdict(code(sealed()), *wrong[:3], KEY).outcome is Outcome.ACCEPT
+    assert verdict(code(sealed()), *wrong[:4], KEY).reason is Reason.CREDENTIAL_ENCRYPTED
+
+
+@pytest.mark.parametrize("nonce", [bytes(11), bytes(13), bytes(16)], ids=len)
+def test_a_nonce_of_another_length(nonce):
+    """12 bytes (RFC 9053, 4.1)."""
+    assert is_malformed(code(sealed(nonce=nonce)))
 
 
 @pytest.mark.parametrize(
-    "message",
-    [
-        sealed(unprotected={5: NONCE, 2: [5]}),
-        sealed(unprotected={6: b"\0", 5: NONCE}),
-        sealed(unprotected={5: NONCE, 1: 3}),
-        sealed(unprotected={}),
-        sealed(unprotected={5: NONCE + b"\0"}),
-        sealed(unprotected={5: NONCE, 4: bytes(65)}),
-        sealed(protected=cbor2.dumps({1: 1000})),
-        sealed(protected=cbor2.dumps({1: True})),
-        sealed(protected=cbor2.dumps({1: 3, 2: [1]})),
-        sealed() + b"\0",
-        sealed()[:-1],
-        cbor2.dumps(cbor2.CBORTag(16, [HEADER, {5: NONCE}, bytes(15)])),
-        cbor2.dumps(cbor2.CBORTag(16, [HEADER, {5: NONCE}, None])),
-    ],
+    "unprotected",
+    [{}, {5: "x" * 12}, {5: None}, {6: b"1"}, {5: NONCE, 6: b"1"}, {5: NONCE, 2: [5]}, {5: NONCE, 1: 3}],
+    ids=str,
 )
-def test_what_is_no_strict_message_is_refused(message):
-    """Critical and repeated headers, partial, missing and long vectors, other algorithms, more and fewer bytes."""
-    with pytest.raises(EncodingRefused):
-        encrypt0.parse(message)
-    assert reason(message) is Reason.CREDENTIAL_MALFORMED
+def test_headers_that_are_none(unprotected):
+    """No nonce, a partial one, something critical, the algorithm again."""
+    assert is_malformed(code(sealed(unprotected=unprotected)))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00", b"\xff", sealed(), cbor2.dumps([1, 2]), cbor2.dumps({1: "x"})])
-def test_what_is_inside_is_read_once_and_strictly(content):
-    """An encrypted message within an encrypted one is none; nor is anything but a signed message or claims."""
-    assert reason(sealed(content)) is Reason.CREDENTIAL_MALFORMED
+@pytest.mark.parametrize("protected", [{}, {1: 3, 2: [1]}, {1: 24}, {1: 10}, {1: "A256GCM"}, {1: -8}, {1: 3, 5: NONCE}])
+def test_protected_headers_that_are_none(protected):
+    """No algorithm, another than AES-GCM, something critical, a second nonce."""
+    assert is_malformed(code(sealed(protected=protected)))
 
 
-def test_a_gate_hands_each_format_its_own_keys():
-    """A key of another format opens nothing; a format that knows no encryption is left as it is."""
-    given = {known.name: known for known in load_formats((OUR_KEY, ContentKey("hcert", b"", SECRET)))}
-    without = {known.name: known for known in load_formats((ContentKey("hcert", b"", SECRET),))}
+def test_messages_of_another_shape():
+    """A part too few or too many, recipients, a detached or short ciphertext, bytes behind."""
+    header, unprotected, ciphertext = sealed()
 
-    assert isinstance(given["claim169"], Opening)
-    assert given["claim169"].parse(id_code(sealed())).format == "claim169"
-    assert given["hcert"] is without["hcert"]
-    with pytest.raises(CredentialError):
-        without["claim169"].parse(id_code(sealed()))
+    for parts in (
+        [header, unprotected],
+        [header, unprotected, ciphertext, []],
+        [header, unprotected, None],
+        [header, unprotected, ciphertext[:15]],
+        [header, [], ciphertext],
+    ):
+        assert is_malformed(code(parts))
+    assert is_malformed(id_code(cbor2.dumps(cbor2.CBORTag(16, [header, unprotected, ciphertext])) + b"\0"))
 
 
-def test_no_text_of_a_key_shows_it():
-    """Neither in a traceback nor in a log."""
-    assert SECRET.hex() not in repr(OUR_KEY)
-    assert repr(SECRET) not in repr(OUR_KEY)
+@pytest.mark.parametrize("content", [b"", b"\xa0", b"hello", cbor2.dumps([1, 2])], ids=bytes.hex)
+def test_a_content_that_is_no_identity(content):
+    """What a key opens is held to the same form."""
+    assert is_malformed(code(sealed(content)))
+
+
+def test_a_code_within_a_code_is_not_opened():
+    """One layer."""
+    assert is_malformed(code(sealed(cbor2.dumps(cbor2.CBORTag(16, sealed())))))
+
+
+def test_every_changed_byte_of_an_encrypted_code_is_refused():
+    """Of the whole message, each bit: the tag covers the header and the content, the key id and the nonce decide."""
+    message = cbor2.dumps(cbor2.CBORTag(16, sealed()))
+    whole = verdict(id_code(message)).presentation.identity
+    for place in range(len(message)):
+        for bit in range(8):
+            spoilt = message[:place] + bytes((message[place] ^ 1 << bit,)) + message[place + 1 :]
+            found = verdict(id_code(spoilt))
+            assert not found.is_authentic or found.presentation.identity == whole
+
+
+def test_a_key_is_not_shown():
+    """Neither by the format nor by itself."""
+    assert KEY.secret.hex() not in repr(KEY)
+    assert repr(KEY.secret) not in repr(KEY)

@@ -129,7 +129,7 @@ def test_each_kind_of_hash_revokes_what_has_it_and_no_other(kind):
     trust = believing(listing, revoked={1: (kind, b"value")})
 
     for other in HashKind:
-        found = reason(credential(hashed=((other, b"value"),)), trust)
+        found = reason(credential(revocable=((other, b"value"),)), trust)
         assert found is (Reason.STATUS_REVOKED if other is kind else Reason.OK)
 
 

@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import replace
+from hashlib import sha256
 
 import cbor2
 import pytest
@@ -58,10 +59,10 @@ def test_a_certificate_is_read_and_accepted():
     assert (found.issuer, found.key_id, found.algorithm) == ("AT", KEY_ID, ES256)
     assert (found.kind, found.issued_at, found.expires_at) == (PassKind.VACCINATION, ISSUED, ISSUED + 300 * DAY)
     assert (found.holder.surname, found.holder.birth_year) == ("Musterfrau-Gößinger", 1998)
-    assert found.hashed == (
-        (HashKind.SIGNATURE, found.signature[:32]),
-        (HashKind.IDENTIFIER, UVCI.encode()),
-        (HashKind.COUNTRY_AND_IDENTIFIER, b"AT" + UVCI.encode()),
+    assert found.revocation == (
+        (HashKind.SIGNATURE, sha256(found.signature[:32]).digest()),
+        (HashKind.IDENTIFIER, sha256(UVCI.encode()).digest()),
+        (HashKind.COUNTRY_AND_IDENTIFIER, sha256(b"AT" + UVCI.encode()).digest()),
     )
 
 
@@ -217,7 +218,7 @@ def test_the_other_s_and_wrong_lengths_are_the_same_certificate_or_none():
     found = hcert.FORMAT.parse(packed([header, unprotected, payload, signature]))
 
     assert twin.identity == found.identity
-    assert twin.hashed == found.hashed
+    assert twin.revocation == found.revocation
     for wrong in (signature[:-1], signature + b"\0", b"\0" + signature, b""):
         assert verdict(packed([header, unprotected, payload, wrong])).reason is Reason.SIGNATURE_INVALID
 

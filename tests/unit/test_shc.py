@@ -3,6 +3,7 @@
 import base64
 import json
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -63,9 +64,9 @@ def test_a_card_is_read_and_accepted():
         "John B. Anyperson",
         1951,
     )
-    assert found.hashed == (
-        (HashKind.SIGNATURE, found.signature[:32]),
-        (HashKind.IDENTIFIER, f"{KID}.MKyCxh7p6uQ".encode()),
+    assert found.revocation == (
+        (HashKind.SIGNATURE, sha256(found.signature[:32]).digest()),
+        (HashKind.IDENTIFIER, sha256(f"{KID}.MKyCxh7p6uQ".encode()).digest()),
     )
 
 

@@ -170,7 +170,7 @@ def test_the_other_s_and_wrong_lengths():
     other = signature[:32] + (ORDER - int.from_bytes(signature[32:])).to_bytes(32)
     found, twin = (twoddoc.FORMAT.parse(code(signed, one)) for one in (signature, other))
 
-    assert (twin.identity, twin.hashed) == (found.identity, found.hashed)
+    assert (twin.identity, twin.revocation) == (found.identity, found.revocation)
     for wrong in (signature[:-1], signature + b"\0", b""):
         assert verdict(code(signed, wrong)).reason in {Reason.CREDENTIAL_MALFORMED, Reason.CREDENTIAL_FOREIGN}
 

@@ -202,7 +202,7 @@ def test_the_other_s_and_wrong_lengths():
     found, twin = (vdsnc.FORMAT.parse(make_seal(signature=one)) for one in (signature, other))
 
     assert twin.identity == found.identity
-    assert twin.hashed == found.hashed
+    assert twin.revocation == found.revocation
     for wrong in (signature[:-1], signature + b"\0", b""):
         assert verdict(make_seal(signature=wrong)).reason is Reason.SIGNATURE_INVALID
 
