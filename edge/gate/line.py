@@ -22,6 +22,7 @@ from edge.gate.drawings import Drawings
 from edge.gate.events import Shown, verdict_event
 from edge.gate.nonces import Nonces
 from edge.gate.sightings import Memory
+from edge.gate.tails import Tails
 from edge.gate.tally import Tally
 from edge.gate.timecodes import Taken, TimeCodes
 from edge.model.credential import ServerToken, SignedCredential
@@ -40,6 +41,8 @@ from edge.verify.signatures import VERIFIERS, Verifier
 from edge.verify.verify import region_of, status_of
 
 _SET_SHOWN_S: Final = 20.0
+REOPEN_S: Final = 2.0
+"""How often a log that refuses is opened anew at most, seconds."""
 _NO_KEYS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
@@ -140,8 +143,10 @@ class Line:
         self.nonces = Nonces()
         self.timecodes = TimeCodes(clock, hub_keys)
         self._clock_set_at = float("-inf")
+        self._reopen_at = float("-inf")
         self._admissions = Admissions()
         self._combination = Combination()
+        self.tails = Tails()
         self.tally = Tally()
         self.is_recording = True
 
@@ -254,6 +259,7 @@ class Line:
                 found.verdict = unrecorded(found.verdict)
         for (symbol, found), seq in zip(answers, numbers, strict=True):
             verdict, moment = found.verdict, found.moment
+            self.tails.note(seq, verdict)
             self.tally.add_verdict(verdict.outcome.name.lower(), str(verdict.reason))
             taken_ms = (time.monotonic_ns() - symbol.taken_ns) / 1e6 if symbol.taken_ns else None
             shown = Shown(seq, self.is_recording, moment.unix_ms, taken_ms, symbol.source, together)
@@ -315,9 +321,17 @@ class Line:
             self.is_recording = False
 
     def _resume(self) -> None:
-        # The outage itself is worth an entry, and writing it is the only proof that writing works again.
-        self.staff(Facts(EntryType.NOTE, 0, note=RESUMED))
-        self.is_recording = True
+        try:
+            # The outage itself is worth an entry, and writing it is the only proof that writing works again.
+            self.staff(Facts(EntryType.NOTE, 0, note=RESUMED))
+        except LogUnwritable:
+            if time.monotonic() < self._reopen_at:
+                raise
+            self._reopen_at = time.monotonic() + REOPEN_S
+            # A disk that was checked and mounted again is there by its path only; the next rest proves it.
+            self._log.reopen()
+        else:
+            self.is_recording = True
 
     def end(self) -> None:
         """Write down what is counted, before the gate stops.

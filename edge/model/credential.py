@@ -215,6 +215,8 @@ class ForeignCredential:
         holder: Whom it speaks of, or None.
         revocable: What of it is hashed and looked up in the anchor's lists of revoked ones, by kind of hash.
         introduced: A key between the anchor and this credential, or None.
+        is_bound: Whether its issuer has bound it to a holder's key, which a code alone does not prove.
+        has_status: Whether it says that its issuer keeps a status of it: then no list of it is no answer.
     """
 
     format: str
@@ -230,6 +232,8 @@ class ForeignCredential:
     holder: Holder | None = None
     revocable: tuple[tuple[HashKind, bytes], ...] = ()
     introduced: Introduced | None = None
+    is_bound: bool = False
+    has_status: bool = False
 
     @property
     def identity(self) -> bytes:

@@ -85,7 +85,7 @@ def _within_bounds(credential: ForeignCredential, anchor: Anchor) -> Reason:
 
 
 def _status(credential: ForeignCredential, anchor: Anchor, trust: TrustSnapshot) -> Reason:
-    answer = Reason.OK
+    answer = Reason.STATUS_UNAVAILABLE if credential.has_status and not anchor.hash_lists else Reason.OK
     revocation = credential.revocation if anchor.hash_lists else ()
     for number in anchor.hash_lists:
         listed = trust.hash_lists.get((anchor.issuer, number))

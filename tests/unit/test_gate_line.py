@@ -1,6 +1,7 @@
 """The straight line: recorded, then shown; what cannot be recorded is never green."""
 
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -128,6 +129,31 @@ def test_law_3_what_cannot_be_recorded_is_never_an_accept(gate):
     assert gate.line.findings() == []
     assert [entry.note for entry in gate.facts()] == [RESUMED]
     assert gate.show(make_pass()) == [("accept", "ok")]
+
+
+def test_a_log_on_a_disk_that_was_mounted_again_is_taken_up_without_a_restart(tmp_path):
+    """Nobody is admitted until then; a disk that is another one changes nothing, however often it is tried."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    gate = Gate(folder)
+    assert gate.show(make_pass()) == [("accept", "ok")]
+    folder.rename(tmp_path / "pulled out")
+    folder.mkdir()
+    for _ in range(3):
+        gate.line.rest()
+        assert not gate.line.is_recording
+        assert [finding.code for finding in gate.line.findings()] == ["log.unwritable"]
+    folder.rmdir()
+    shutil.copytree(tmp_path / "pulled out", folder)
+
+    gate.line._reopen_at = 0.0
+    gate.line.rest()
+    gate.line.rest()
+
+    assert gate.line.findings() == []
+    assert gate.show(make_pass(person(index=31))) == [("accept", "ok")]
+    assert [entry.note for entry in gate.facts()] == ["", RESUMED, ""]
+    gate.log.close()
 
 
 def test_a_repeated_pass_is_referred_and_only_within_the_window(gate):
