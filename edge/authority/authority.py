@@ -13,8 +13,9 @@ What can be done with it stands in `issuers`, `publish`, `issue` and `revocation
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -42,6 +43,7 @@ _DAY: Final = 86400
 _LOCK: Final = ".lock"
 _LEDGER: Final = "ledger.db"
 _ROLES: Final = "roles.json"
+_MOST_LOOKED_AT: Final = 100
 _PROVINCE: Final = 10000
 """GB/T 2260: a province-level code ends in four zeros."""
 SUNSET_S: Final = 365 * _DAY
@@ -76,7 +78,7 @@ class Authority:
             PublicationError: There is none.
         """
         if not (folder / _LEDGER).is_file():
-            raise PublicationError(f"{folder} holds no authority.", f"Make one: edge authority init {folder}")
+            raise PublicationError(f"{folder} holds no authority.", _elsewhere(folder))
         return cls(folder)
 
     @property
@@ -152,6 +154,20 @@ class Authority:
             ) from error
         with lock:
             yield
+
+
+def _elsewhere(folder: Path) -> str:
+    """Return what to do where a folder holds no authority: name the one it lies in, or the one that lies in it."""
+    whole = folder.absolute()
+    near = [*whole.parents[:2]]
+    with suppress(OSError):
+        near += sorted(islice(whole.iterdir(), _MOST_LOOKED_AT))
+    # One that cannot be looked at is none of those meant.
+    with suppress(OSError):
+        for other in near:
+            if (other / _LEDGER).is_file() and (other / "sources").is_dir():
+                return f"Name the authority's own folder: {other}"
+    return f"Make one: edge authority init {folder}"
 
 
 def init(

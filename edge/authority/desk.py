@@ -18,9 +18,9 @@ from typing import Any, Final
 from edge.authority.authority import Authority
 from edge.authority.ledger import Index
 from edge.authority.spans import Span
-from edge.disk import durable, turn
+from edge.disk import bounded, durable, turn
 from edge.errors import PublicationError, TrustError
-from edge.trust.fields import Document
+from edge.trust.fields import MAX_JSON_BYTES, Document
 
 _ROUNDS: Final = 4
 _SECRET_BYTES: Final = 16
@@ -117,7 +117,7 @@ def read(path: Path) -> Reserve:
         PublicationError: It is none.
     """
     try:
-        document = Document(path.read_bytes(), path.name)
+        document = Document(bounded.read(path, MAX_JSON_BYTES), path.name)
         spans = tuple(
             Span(row.integer("start", 0, _MAX_COUNT - 1), row.integer("count", 1, _MAX_COUNT))
             for row in document.objects("spans", _MAX_SPANS)

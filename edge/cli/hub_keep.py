@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from edge.cli import answers
+from edge.disk import bounded
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _DIR = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for scripts.")
 _KEY_BYTES: Final = 32
+_MOST_OF_A_KEY: Final = 4096
 
 
 @click.command()
@@ -167,7 +169,7 @@ def _sign(file: Path, key: Path) -> None:
 
     from edge.hub import retention
 
-    seed = key.read_bytes()
+    seed = _named(key, _MOST_OF_A_KEY, "edge hub role-key")
     if len(seed) != _KEY_BYTES:
         raise ConfigError(f"{key} is no key.", "Name a file made by: edge hub role-key")
     request = retention.sign(_request(file), SigningKey(seed))
@@ -192,9 +194,14 @@ def _apply(directory: Path, file: Path) -> None:
 def _request(file: Path) -> "Request":
     from edge.hub import retention
 
-    if file.stat().st_size > retention.MAX_REQUEST:
-        raise ConfigError(f"{file} is no request.", "Name a file made by: edge hub destroy DIR --before DAY --out FILE")
-    return retention.opened(file.read_bytes())
+    return retention.opened(_named(file, retention.MAX_REQUEST, "edge hub destroy DIR --before DAY --out FILE"))
+
+
+def _named(file: Path, most: int, made_by: str) -> bytes:
+    try:
+        return bounded.read(file, most)
+    except OSError as failed:
+        raise ConfigError(f"{file} cannot be read: {failed.strerror}.", f"Name a file made by: {made_by}") from failed
 
 
 def _public(text: str) -> bytes:

@@ -28,6 +28,7 @@ _FORMATS: Final = ("ndjson", "csv", "cloudevents", "parquet")
 @click.command()
 @hub_source.HUB
 @hub_source.TOKEN_FILE
+@hub_source.CA_FILE
 @hub_source.HERE
 @click.option("--after", type=click.IntRange(0), help="Cursor to go on behind; with --out where that ends, else 0.")
 @click.option("--until", type=click.IntRange(1), help="Last hub_seq wanted.")
@@ -56,7 +57,7 @@ def pull(url: str | None, out: Path | None, *, follow: bool, **asked: Any) -> No
         raise click.UsageError("--follow has no end, so it takes no --limit and no --until.")
     if asked["form"] == "parquet" and out is None:
         raise click.UsageError("Parquet goes to a folder: give --out FOLDER.")
-    source = hub_source.of(url, asked["token_file"], asked["directory"])
+    source = hub_source.of(url, asked)
     with ExitStack() as stack:
         sink = _sink(out, asked["form"]) if out else None
         if sink:
@@ -197,6 +198,7 @@ def verify(path: Path, hub_keys: tuple[str, ...], trust: Path | None, *, as_json
 @click.argument("day", metavar="DAY")
 @hub_source.HUB
 @hub_source.TOKEN_FILE
+@hub_source.CA_FILE
 @hub_source.HERE
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the signed statement to a file.")
 @_JSON
@@ -217,7 +219,7 @@ def coverage(day: str, url: str | None, out: Path | None, *, as_json: bool, **as
     if url is None and asked["directory"] is not None:
         text = Desk(asked["directory"]).coverage(day)
     else:
-        said = Client(hub_source.of(url, asked["token_file"], asked["directory"])).coverage(day)
+        said = Client(hub_source.of(url, asked)).coverage(day)
         text = (json.dumps(said, ensure_ascii=False, indent=1) + "\n").encode()
     content = statement.opened(statement.COVERAGE, text, None)
     if out is not None:

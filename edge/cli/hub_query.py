@@ -21,7 +21,7 @@ _Command = Callable[..., None]
 
 
 def _asking(command: _Command) -> _Command:
-    for option in (_JSON, hub_source.HERE, hub_source.TOKEN_FILE, hub_source.HUB):
+    for option in (_JSON, hub_source.HERE, hub_source.CA_FILE, hub_source.TOKEN_FILE, hub_source.HUB):
         command = option(command)
     return command
 
@@ -101,7 +101,7 @@ def list_(**asked: Any) -> None:
 def _client(asked: dict[str, Any]) -> "Client":
     from edge.hub.client import Client
 
-    return Client(hub_source.of(asked["url"], asked["token_file"], asked["directory"]))
+    return Client(hub_source.of(asked["url"], asked))
 
 
 def _token() -> str:

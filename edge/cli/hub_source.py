@@ -1,7 +1,8 @@
-"""Which hub a command asks, and as whom: `--hub`, `--token-file`, `--dir`. A token never stands on a command line."""
+"""Which hub a command asks, and as whom: by options. A token never stands on a command line."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,19 +20,31 @@ TOKEN_FILE = click.option(
     show_envvar=True,
     help="File with an operator or auditor token.",
 )
+CA_FILE = click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="EDGE_HUB_CA_FILE",
+    show_envvar=True,
+    help="Certificates (PEM) an https hub is held to.  [default: the system's]",
+)
 HERE = click.option(
     "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Folder of a hub here."
 )
 
 
-def of(url: str | None, token_file: Path | None, directory: Path | None) -> "Source":
+def of(url: str | None, asked: Mapping[str, Any]) -> "Source":
     """Return where to ask, with the token of a file or of the hub's own folder.
+
+    Args:
+        url: Address as given, or None.
+        asked: The other options of this module, by name.
 
     Raises:
         ConfigError: There is no address or no token.
     """
     from edge.hub import client, folder
 
+    token_file, directory = asked["token_file"], asked["directory"]
     if directory is not None:
         url = url or folder.load(directory).config.url
         token_file = token_file or directory / folder.OPERATOR
@@ -43,4 +56,4 @@ def of(url: str | None, token_file: Path | None, directory: Path | None) -> "Sou
     folder.check_url("--hub", url)
     if not client.is_private(url):
         click.echo("Warning: http:// to another machine shows the token to the network; use https://.", err=True)
-    return client.Source(url, client.read_token(token_file))
+    return client.Source(url, client.read_token(token_file), asked["ca_file"] or "")

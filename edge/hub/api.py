@@ -16,6 +16,7 @@ from edge.hub.admission import BEATS_AT_ONCE, Admission
 from edge.hub.coverage import bounds
 from edge.hub.declined import Declined
 from edge.hub.forms import FORMS
+from edge.hub.front import Front
 from edge.hub.hub import Hub
 from edge.ledger import wire
 
@@ -37,10 +38,12 @@ class Api:
 
     Args:
         hub: An open hub.
+        front: How it stands to the network.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, front: Front) -> None:
         self._hub = hub
+        self._front = front
         self._patience = access.Patience(hub.monotonic)
         self._pace = access.Pace(hub.monotonic)
         self._beats = Admission(hub.monotonic, at_once=BEATS_AT_ONCE)
@@ -163,7 +166,9 @@ class Api:
 
     def status(self) -> Response:
         """Say how the hub is."""
-        return jsonify(self._hub.status())
+        certificate = self._front.certificate
+        found = certificate.finding() if certificate is not None else None
+        return jsonify(self._hub.status() | {"certificate": found.code if found else "ok" if certificate else "none"})
 
     def _turned_away(self, why: Declined, peer: str) -> Response:
         # A right token is let in whatever else comes from its address: nobody is locked out by a neighbour's guesses.
@@ -193,7 +198,7 @@ def _reader(hub: Hub) -> access.Reader | Declined:
     token = guard.bearer(request)
     if not token:
         return _NO_TOKEN
-    with hub.store.reader() as connection:
+    with hub.readers.reader() as connection:
         reader = access.find(connection, token, hub.clock())
     if reader is None:
         return _WRONG_TOKEN

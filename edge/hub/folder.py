@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from nacl.signing import SigningKey
 
 from edge.codec import cbor
-from edge.disk import durable, turn
+from edge.disk import bounded, durable, turn
 from edge.disk.lockfile import LockFile
 from edge.errors import ConfigError, EncodingRefused, FolderInUse, SetupError
 from edge.ledger import tokens
@@ -46,6 +46,7 @@ _MADE: Final = (KEY, SEED, OPERATOR, ROOT, *(f"{DATABASE}{end}" for end in ("", 
 _SECRET: Final = 0o600
 
 MAX_ROOT: Final = 128 * 1024
+_MAX_CONFIG: Final = 1 << 20
 _MAX_TEXT: Final = 256
 _KEY_BYTES: Final = 32
 _MAX_REGION: Final = 999_999
@@ -342,7 +343,7 @@ def _toml(config: HubConfig) -> bytes:
 def _config(path: Path) -> HubConfig:
     file = path / CONFIG
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
+        found = tomllib.loads(bounded.read(file, _MAX_CONFIG).decode())
     except FileNotFoundError as missing:
         raise ConfigError(
             f"{path} is no hub folder: {CONFIG} is missing.", f"Make one: edge hub init {path} --url http://HOST:8090"
@@ -359,6 +360,7 @@ def _checked(file: Path, found: dict[str, Any]) -> HubConfig:
         raise ConfigError(f"{file} does not say schema = 1.", "Update the program, or write schema = 1 as first line.")
     found.pop("webhook", None)  # read, with the secrets, by `edge.hub.webhook`
     found.pop("cross_gate", None)  # read by `edge.hub.cross_gate`
+    found.pop("serve", None)  # read by `edge.hub.front`
     known = {row.name: row.type for row in fields(HubConfig)}
     for key, value in found.items():
         if key not in known:

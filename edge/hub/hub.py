@@ -35,6 +35,7 @@ from edge.hub import (
 from edge.hub.admission import Admission, Allowance
 from edge.hub.declined import NOT_ENROLLED, UNKNOWN_GATE, Declined
 from edge.hub.folder import HubConfig, HubFolder, TokenSeed
+from edge.hub.readers import Readers
 from edge.hub.store import Store
 from edge.hub.writer import GroupCommit
 from edge.ledger import device, enrolment, receipt, tokens
@@ -97,6 +98,7 @@ class Hub:
         self.home = home
         self._lock = lock
         self.store = store
+        self.readers = Readers(store)
         self.clock = clock
         self.monotonic = monotonic
         self.admission = Admission(monotonic)
@@ -154,6 +156,7 @@ class Hub:
 
     def close(self) -> None:
         """Finish what waits, close the database and let go of the folder; blocks."""
+        self.readers.close()
         self.writer.close()
         if self._lock is not None:
             self._lock.close()
@@ -205,7 +208,7 @@ class Hub:
             named = device.signer_of(body)
         except LedgerError as bad:
             return Declined(400, "malformed", f"This is no heartbeat: {bad.message}.", "Update the gate.")
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             gate = roster.by_key_id(connection, named)
         if gate is None or gate.is_retired:
             return UNKNOWN_GATE
@@ -258,7 +261,7 @@ class Hub:
         items: list[opening.Item] = []
         claims: list[bytes] = []
         strangers: list[opening.Stranger] = []
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             for piece, value in pieces:
                 if isinstance(value, bytes):
                     item, claimed = opening.shown(connection, value, self.home.public)
@@ -281,7 +284,7 @@ class Hub:
         Raises:
             LedgerError: The database cannot be read.
         """
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             log = intake.log_named(connection, gate, epoch)
         return self._receipt(intake.Held(gate, epoch, log.last, log.head, log.hub_seq)) if log.row else b""
 
@@ -292,7 +295,7 @@ class Hub:
             LedgerError: The database cannot be used.
         """
         for _ in range(_SETTLED_STEPS):
-            with self.store.reader() as connection:
+            with self.readers.reader() as connection:
                 reached, newest = projection.reach(connection)
             if reached >= newest:
                 return
@@ -305,7 +308,7 @@ class Hub:
             LedgerError: The database cannot be used.
         """
         self.settle()
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             page = pull.read(connection, asked)
         now_ms = self.clock()
         self.writer.do(lambda connection: pull.record(connection, reader, peer, asked.after, page, now_ms))
@@ -324,7 +327,7 @@ class Hub:
             LedgerError: The database cannot be used.
         """
         self.settle()
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             text, rows = tell(connection)
         now_ms = self.clock()
         self.writer.do(lambda connection: pull.record_other(connection, reader, peer, (what, rows), now_ms))
@@ -401,7 +404,7 @@ class Hub:
         return found
 
     def _count(self) -> dict[str, Any]:
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             states = fleet.gates(connection, self.clock(), self.silent_s)
             held, opened = fleet.ledger_size(connection), incidents.count_open(connection)
         return {

@@ -393,6 +393,59 @@ def test_two_greens_in_one_frame_are_both_admitted(gate):
     assert gate.show(make_pass(person(index=41)), make_pass(person(index=42))) == [("accept", "ok")] * 2
 
 
+def test_the_codes_of_one_frame_share_one_commit(gate):
+    """Group commit of whatever waits: three people held up at once cost one sync."""
+    said = []
+    gate.log._db.conn.set_trace_callback(said.append)
+    gate.show(*(make_pass(person(index=index)) for index in (51, 52, 53)))
+    gate.log._db.conn.set_trace_callback(None)
+
+    assert [word for word in said if word.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert sum(word.startswith("INSERT") for word in said) == 3
+    assert gate.heard.durable_at == [3, 3, 3]
+    assert [event["seq"] for event in gate.heard.events] == [1, 2, 3]
+
+
+class FailsAt:
+    """A log whose disk takes some appends of a commit and not the next."""
+
+    def __init__(self, log, nth):
+        self.real, self.left = log, nth
+
+    def append(self, *args, **options):
+        self.left -= 1
+        if not self.left:
+            raise LogUnwritable("the disk is full")
+        return self.real.append(*args, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+
+def test_a_commit_that_fails_admits_none_of_the_frame(gate):
+    """All or none: who was the first of two is not admitted by half a commit, and passes when the disk is well."""
+    codes = [make_pass(person(index=61)), make_pass(person(index=62))]
+    gate.line._log = FailsAt(gate.log, 2)
+
+    assert gate.show(*codes) == [("refer", "log.unwritable")] * 2
+    assert gate.facts() == []
+
+    gate.line._log = gate.log
+    assert gate.show(*codes) == [("accept", "ok")] * 2
+    assert [event["seq"] for event in gate.heard.events[-2:]] == [1, 2]
+
+
+def test_a_commit_that_fails_loses_no_count(gate):
+    """Two strangers' codes of one frame are counted again and written down when the disk is well."""
+    gate.line._log = FailsAt(gate.log, 2)
+    gate.show(b"https://example.com/1", b"https://example.com/2")
+    assert gate.facts() == []
+
+    gate.line._log = gate.log
+    gate.line.end()
+    assert sum(entry.count for entry in gate.facts()) == 2
+
+
 def test_a_code_that_is_only_counted_proves_nothing_about_the_disk(gate):
     """While the disk is full a flood of strangers' codes does not report it well."""
     full = FullDisk(gate.log)
