@@ -19,7 +19,7 @@ from rich.table import Table
 NAMES = (
     *("verify", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication", "looks", "scanner"),
     *("recognition", "foreign", "wire", "storm", "hostile"),
-    *("tickets", "pull"),
+    *("tickets", "pull", "drain", "crowd", "ledger"),
 )
 
 

@@ -16,6 +16,7 @@ import pytest
 from edge.codec import cbor
 from edge.errors import AnswerRefused, ConfigError, PortInUse, SetupError, TransportError
 from edge.hub import client, folder, store
+from edge.hub.admission import Admission
 from edge.hub.client import Client, Query, Source
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub
@@ -203,6 +204,8 @@ def test_slow_clients_hold_up_nobody(url: str, hub: Hub, gate: Device) -> None:
 def test_a_full_hub_gives_slots_in_a_row(caller: Caller, hub: Hub, gate: Device) -> None:
     """Whoever finds it full is told when to come back, one after the other, and nothing of it is kept."""
     gate.scan(1)
+    # On a clock that stands: how long this machine takes for an answer must not count.
+    hub.admission = Admission(lambda: 0.0)
     with contextlib.ExitStack() as stack:
         while stack.enter_context(hub.admission.entered()) == 0:
             pass
