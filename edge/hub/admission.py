@@ -22,7 +22,7 @@ _SLOWER: Final = 0.0005
 """How much of a measured pace is believed. Slow moments pass (every gate's first heartbeat after an outage is one), and
 a slot once given too late leaves the hub idle: it is not taken back."""
 _FIRST_SLOWER: Final = 0.05
-_FIRST_POSTS: Final = 64
+_FIRST_POSTS: Final = 32
 """So many measured paces teach quickly both ways: a hub ten times slower than what is believed at first would else
 send a crowd away every second for as long as the crowd lasts."""
 _DENSER: Final = 0.8

@@ -70,7 +70,7 @@ def _measured(path: Path, parent: Path) -> dict[str, object]:
     cut = sorted(drain.cuts)
     cutting = [round(percentile(cut, hundredth / 100) * 1e6, 1) for hundredth in range(1, 100)]
     told = {"answer to a post of 500 scans": spread, "cutting, packing and keeping a batch": cutting}
-    (parent / "drain-answers.svg").write_text(record_picture.draw(told), "utf-8")
+    (parent / "drain-answers.svg").write_text(record_picture.draw(told, "batches"), "utf-8")
     took = drain.curve[-1][0]
     return {
         "about": f"{SCANS} drawn scans in the log of one gate, real client and hub process on loopback",
