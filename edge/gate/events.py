@@ -62,6 +62,7 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
         "ground": None
         if verdict.ground is None
         else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
+        "rule_says": dict(verdict.rule_says) if verdict.rule_says is not None else None,
         "match": list(verdict.match),
         "has_tail": comparable(verdict) is not None,
         "policy_version": verdict.policy_version,

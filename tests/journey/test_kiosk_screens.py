@@ -193,8 +193,17 @@ DRAW_ALL = """async ([views, check, hidden]) => {
 def test_every_reason_fits_its_screen(gate: GateSocket, open_page: Callable[..., Page]) -> None:
     """The words of each reason fit in both languages, as a refer with a holder and as a reject."""
     details = {"ago_s": 5400, "in_s": 5400, "age_s": 2_592_000, "area": "610100", "days": 7, "wanted": 14}
+    details["rule"] = "TR-AT-0001 12.10.3"
+    says = {
+        "zh": "采样须在入境前七十二小时内完成，" * 20,
+        "en": "The sample must have been taken at most 72 hours before. " * 9,
+    }
     views = [
-        verdict_view(verdict(outcome, reason, 482, details=details), ident=reason, gate="a7f3")
+        verdict_view(
+            verdict(outcome, reason, 482, details=details, rule_says=says if reason.startswith("rule.") else None),
+            ident=reason,
+            gate="a7f3",
+        )
         for reason in set(languages()["en"].reasons) - {"ok", "unknown"}
         for outcome in ("refer", "reject")
     ]

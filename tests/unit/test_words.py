@@ -50,6 +50,7 @@ FINDINGS = {
         "part.restarted",
     ),
     "signature.unsupported",
+    "code_keys.unreadable",
     *("web.clients_full", "disk.low", "sync.failed", "sync.stick", "sync.stick_receipt", "sync.db_replaced"),
     *("source.waiting", "source.empty", "source.missing"),
     *("gate.enrolment_damaged", "gate.key_damaged", "gate.other_key"),
