@@ -215,6 +215,7 @@ class ForeignCredential:
         revocation: What it is revoked by: SHA-256 digests to look up in the anchor's lists, by kind of hash.
         introduced: A key between the anchor and this credential, or None.
         is_bound: Whether its issuer has bound it to a holder's key, which a code alone does not prove.
+        types: Types that it names itself, for the anchor to say what they attest (`Anchor.types`).
         has_status: Whether it says that its issuer keeps a status of it: then no list of it is no answer.
     """
 
@@ -232,6 +233,7 @@ class ForeignCredential:
     revocation: tuple[tuple[HashKind, bytes], ...] = ()
     introduced: Introduced | None = None
     is_bound: bool = False
+    types: tuple[str, ...] = ()
     has_status: bool = False
 
     @property
