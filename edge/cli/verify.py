@@ -127,8 +127,14 @@ def told(row: dict[str, Any]) -> str:
         return _slip(row, words.title)
     steps = "".join(f"\n{_step(number, step)}" for number, step in enumerate(row.get("steps", ()), 1))
     issuer = f"  issuer {row['issuer']}" if row["issuer"] else ""
-    verdict = f"{row['outcome'].upper():6}  {row['input']}  {row['reason']}{issuer}"
+    verdict = f"{row['outcome'].upper():6}  {row['input']}  {row['reason']}{_rule(row)}{issuer}"
     return f"{verdict}  {row['problem'] or f'{words.title}. {words.next_step}'}".rstrip() + steps
+
+
+def _rule(row: dict[str, Any]) -> str:
+    """Name the business rule that decided, with its country's words."""
+    says = row.get("rule_says") or {}
+    return f" ({row['details']['rule']}: {says.get('en') or '-'})" if "rule" in row["details"] else ""
 
 
 def _step(number: int, step: dict[str, Any]) -> str:

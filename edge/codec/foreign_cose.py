@@ -4,12 +4,12 @@ Whatever a stranger could change unseen is refused: a critical header, an algori
 Signing and checking happen over `to_be_signed`; which key may sign or open what is left to the caller.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from edge.codec import cbor, foreign_cbor
-from edge.codec.cose import to_be_signed
+from edge.codec.cose import Sign1, to_be_signed
 from edge.errors import EncodingRefused
 
 _ALG, _CRIT, _KID, _IV, _PARTIAL_IV = 1, 2, 4, 5, 6
@@ -20,29 +20,12 @@ _SIGN1_TAG: Final = b"\xd2"
 _ENCRYPT0_TAG: Final = b"\xd0"
 _EMPTY_MAP: Final = b"\xa0"
 _MAX_KID: Final = 64
+_SHORT: Final = 96
+"""Bytes of a header that names its algorithm and a key id of the longest kind, with room."""
 _NONCE_BYTES: Final = 12
 _TAG_BYTES: Final = 16
 """Nonce and tag of AES-GCM in COSE (RFC 9053, 4.1)."""
 _ENCRYPTION: Final = b"\x83\x68Encrypt0"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """An opened COSE_Sign1 of another system; nothing of it has been verified.
-
-    Attributes:
-        algorithm: The `alg` of the protected header.
-        key_id: The `kid` of the protected header, else the unprotected one as a hint, else empty.
-        payload: The attached payload.
-        signature: The signature.
-        to_be_signed: The Sig_structure the signature is over (RFC 9052, 4.4).
-    """
-
-    algorithm: int
-    key_id: bytes
-    payload: bytes
-    signature: bytes
-    to_be_signed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +58,7 @@ class Encrypted:
             return None
 
 
-def open_sign1(data: bytes, *, takes_hint: bool = True) -> Message:
+def open_sign1(data: bytes, *, takes_hint: bool = True) -> Sign1:
     """Open a COSE_Sign1, tagged or not.
 
     Args:
@@ -89,12 +72,12 @@ def open_sign1(data: bytes, *, takes_hint: bool = True) -> Message:
     if len(parts) != 4:
         raise EncodingRefused("not a COSE_Sign1")
     protected, unprotected, payload, signature = parts
-    if type(payload) is not bytes or type(signature) is not bytes:
+    if not type(payload) is type(signature) is bytes:
         raise EncodingRefused("not a COSE_Sign1 with an attached payload")
-    header, algorithm = _header(protected, unprotected)
+    algorithm, key_id = _named(protected, unprotected, takes_hint=takes_hint)
     # RFC 9052, 4.4: an empty header is signed as an empty string.
     signed = to_be_signed(b"" if protected == _EMPTY_MAP else protected, payload)
-    return Message(algorithm, _key_id(header, unprotected if takes_hint else {}), payload, signature, signed)
+    return Sign1(algorithm, key_id, payload, signature, signed)
 
 
 def open_encrypt0(data: bytes) -> Encrypted:
@@ -112,17 +95,17 @@ def open_encrypt0(data: bytes) -> Encrypted:
     protected, unprotected, ciphertext = parts
     if type(ciphertext) is not bytes or len(ciphertext) < _TAG_BYTES:
         raise EncodingRefused("not a COSE_Encrypt0 with an attached ciphertext")
-    header, algorithm = _header(protected, unprotected)
+    algorithm, key_id = _named(protected, unprotected)
     # RFC 9052, 3.1: IV and Partial IV never both, a header in one of the two maps only.
-    both = (header, unprotected)
+    both = (foreign_cbor.decode(protected, tags=_NO_TAGS), unprotected)
     nonces = [one[_IV] for one in both if _IV in one]
     if len(nonces) != 1 or any(_PARTIAL_IV in one for one in both):
         raise EncodingRefused("not one nonce")
     nonce = nonces[0]
     if type(nonce) is not bytes or len(nonce) != _NONCE_BYTES:
         raise EncodingRefused("the nonce is not one of 12 bytes")
-    authenticated = _ENCRYPTION + cbor.encode(b"" if protected == _EMPTY_MAP else protected) + cbor.encode(b"")
-    return Encrypted(algorithm, _key_id(header, unprotected), nonce, ciphertext, authenticated)
+    authenticated = _ENCRYPTION + cbor.byte_string(protected) + cbor.byte_string(b"")
+    return Encrypted(algorithm, key_id, nonce, ciphertext, authenticated)
 
 
 def _parts(data: bytes, tag: bytes) -> list[Any]:
@@ -135,21 +118,32 @@ def _parts(data: bytes, tag: bytes) -> list[Any]:
     return parts
 
 
-def _header(protected: bytes, unprotected: Mapping[Any, Any]) -> tuple[Mapping[Any, Any], int]:
-    """Return the protected header and the algorithm it names."""
+def _named(protected: bytes, unprotected: dict[Any, Any], *, takes_hint: bool = True) -> tuple[int, bytes]:
+    # A signer's messages share one header, and a gate meets few signers; a long one is a stranger's and is not kept.
+    algorithm, key_id = (_known_header if len(protected) <= _SHORT else _header)(protected)
+    # RFC 9052, 3.1: alg is authenticated. Outside of what is covered anybody could write another one.
+    if unprotected and (_CRIT in unprotected or _ALG in unprotected):
+        raise EncodingRefused("what only the signer may say stands outside of the signature")
+    if key_id is None:
+        # Outside of the signature it is a hint and no more.
+        key_id = _key_id(unprotected.get(_KID, b"")) if takes_hint else b""
+    return algorithm, key_id
+
+
+def _header(protected: bytes) -> tuple[int, bytes | None]:
     header = foreign_cbor.decode(protected, tags=_NO_TAGS) if protected else {}
-    if type(header) is not dict or _CRIT in header or _CRIT in unprotected:
+    if type(header) is not dict or _CRIT in header:
         raise EncodingRefused("the header names something critical")
     algorithm = header.get(_ALG)
-    # RFC 9052, 3.1: alg is authenticated. Outside of what is covered anybody could write another one.
-    if type(algorithm) is not int or _ALG in unprotected:
+    if type(algorithm) is not int:
         raise EncodingRefused("the algorithm does not stand in the protected header")
-    return header, algorithm
+    return algorithm, _key_id(header[_KID]) if _KID in header else None
 
 
-def _key_id(header: Mapping[Any, Any], unprotected: Mapping[Any, Any]) -> bytes:
-    # The protected one alone where there is one: what stands outside of the signature is a hint and no more.
-    found = header[_KID] if _KID in header else unprotected.get(_KID, b"")
+_known_header: Final = lru_cache(maxsize=256)(_header)
+
+
+def _key_id(found: object) -> bytes:
     if type(found) is not bytes or len(found) > _MAX_KID:
         raise EncodingRefused("the key id is no string of at most 64 bytes")
     return found

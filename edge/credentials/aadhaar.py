@@ -6,7 +6,6 @@ and gender are taken out of it; photo, address and the digits of the number stay
 
 import re
 from datetime import UTC, datetime
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
@@ -90,9 +89,9 @@ def _credential(data: bytes) -> ForeignCredential:
             claims["name"] or None,
             int(year) if len(year) == 4 and year.isascii() and year.isdigit() else None,
         ),
-        revocation=(
-            (HashKind.SIGNATURE, sha256(signature).digest()),
-            (HashKind.IDENTIFIER, sha256(reference).digest()),
+        revocable=(
+            (HashKind.SIGNATURE, signature),
+            (HashKind.IDENTIFIER, reference),
         ),
     )
 

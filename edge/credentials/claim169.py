@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from edge.codec import base45, foreign_cbor
-from edge.codec.foreign_cose import Encrypted, Message, open_encrypt0, open_sign1
+from edge.codec.cose import Sign1
+from edge.codec.foreign_cose import Encrypted, open_encrypt0, open_sign1
 from edge.codec.inflate import inflate
 from edge.credentials import claimed
 from edge.errors import CredentialError, EncodingRefused
@@ -69,7 +70,7 @@ def _begins(claims: Mapping[Any, Any]) -> int | None:
     return max((time for time in times if time is not None), default=None)
 
 
-def _credential(message: Message) -> ForeignCredential:
+def _credential(message: Sign1) -> ForeignCredential:
     claims = identity_of(message.payload)
     identity = claims[IDENTITY]
     holder = _holder(identity)
@@ -89,7 +90,7 @@ def _credential(message: Message) -> ForeignCredential:
     )
 
 
-def message_in(data: bytes, keys: Sequence[CodeKey]) -> Message:
+def message_in(data: bytes, keys: Sequence[CodeKey]) -> Sign1:
     """Return what is signed in a COSE message, encrypted or not.
 
     Args:
@@ -104,7 +105,7 @@ def message_in(data: bytes, keys: Sequence[CodeKey]) -> Message:
         data = _opened(open_encrypt0(data), keys)
         if data[:1] and data[0] >> 5 == _MAP:
             # Bare claims: whoever holds the key may have written them.
-            return Message(_UNSIGNED, b"", data, b"", data)
+            return Sign1(_UNSIGNED, b"", data, b"", data)
     found = open_sign1(data)
     if found.algorithm not in _ALGORITHMS:
         raise EncodingRefused("the algorithm is neither EdDSA nor ES256")

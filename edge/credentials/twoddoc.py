@@ -9,7 +9,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
@@ -104,7 +103,7 @@ def _credential(raw: bytes) -> ForeignCredential:
         _EPOCH + day * _DAY - _EARLIEST,
         holder=_holder(kind, text),
         # The other s of an ECDSA signature is the same code: R alone counts.
-        revocation=((HashKind.SIGNATURE, sha256(signature[: len(signature) // 2]).digest()),),
+        revocable=((HashKind.SIGNATURE, signature[: len(signature) // 2]),),
     )
 
 

@@ -28,6 +28,7 @@ from edge.trust.opening import open_trust
 from edge.verify.verify import region_of, status_of
 
 MAX_FILE: Final = 64 * 1024 * 1024
+_REGION_DIGITS: Final = 6
 _MAX_LINE: Final = 64 * 1024
 _FILE_NAME: Final = re.compile(r"(?!.*://)[^\s?&=]{1,255}\.(?:png|jpe?g|gif|bmp|tiff?|webp|txt|svg|pdf)", re.IGNORECASE)
 """What nobody would put in a code and everybody means as a file."""
@@ -87,8 +88,10 @@ class Verifier:
             keys: File of the keys that open encrypted codes, or None.
 
         Raises:
-            EdgeError: The given folder holds no trust, the time is none, or the file no keys.
+            EdgeError: The given folder holds no trust, the time or the place is none, or the file no keys.
         """
+        if not (len(region) == _REGION_DIGITS and region.isascii() and region.isdigit()):
+            raise ConfigError(f"{region!r} is no place.", "Give a GB/T 2260 code of six digits, such as 610100.")
         unix_s = now_ms() // 1000 if at is None else parse_time(at)
         moment = Moment(unix_s * 1000, ClockQuality.SYNCED)
         snapshot: TrustSnapshot | None = None
@@ -158,6 +161,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "ground": None
         if verdict.ground is None
         else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
+        "rule_says": dict(verdict.rule_says) if verdict.rule_says is not None else None,
         "match": list(verdict.match),
     }
     if presented is not None and not isinstance(presented, ServerToken):

@@ -6,16 +6,17 @@ a next step. A gate lets go of nothing without a signature of ours, so none of t
 
 import sqlite3
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
 
 from edge.errors import ConfigError
-from edge.hub import access, asking, guard
+from edge.hub import access, asking, guard, statement, token_queries
 from edge.hub.admission import BEATS_AT_ONCE, Admission
 from edge.hub.coverage import bounds
 from edge.hub.declined import Declined
 from edge.hub.forms import FORMS
+from edge.hub.front import Front
 from edge.hub.hub import Hub
 from edge.ledger import wire
 
@@ -37,10 +38,12 @@ class Api:
 
     Args:
         hub: An open hub.
+        front: How it stands to the network.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, front: Front) -> None:
         self._hub = hub
+        self._front = front
         self._patience = access.Patience(hub.monotonic)
         self._pace = access.Pace(hub.monotonic)
         self._beats = Admission(hub.monotonic, at_once=BEATS_AT_ONCE)
@@ -57,6 +60,10 @@ class Api:
         routes.get(wire.GATES)(self.gates)
         routes.get(wire.INCIDENTS)(self.incidents)
         routes.get(f"{wire.COVERAGE}/<day>")(self.coverage)
+        routes.get(wire.QUERIES)(self.token_queries)
+        routes.post(wire.QUERIES)(self.ask_token)
+        routes.post(f"{wire.QUERIES}/<int:number>/approval")(self.approve_token)
+        routes.post(f"{wire.QUERIES}/<int:number>/answer")(self.answer_token)
         return routes
 
     def enrol(self) -> Response:
@@ -118,7 +125,31 @@ class Api:
             return guard.declined(Declined(400, "bad_request", bad.message, bad.next_step))
         return self._document(f"coverage {day}", lambda connection: self._hub.told_coverage(connection, day))
 
+    def token_queries(self) -> Response:
+        """Say who asked which scans were of one pass, and how often for which purpose."""
+        return self._document("token queries", self._hub.told_token_queries)
+
+    def ask_token(self) -> Response:
+        """File a question which scans of a day were of one pass."""
+        body = _body(wire.MAX_SIGNED)
+        question = body if isinstance(body, Declined) else token_queries.parse(body)
+        if isinstance(question, Declined):
+            return self._answered(lambda *_: question)
+        return self._answered(lambda reader, peer: self._hub.ask_token(reader, peer, question))
+
+    def approve_token(self, number: int) -> Response:
+        """Approve a question, as the second of two people of two roles."""
+        return self._answered(lambda reader, peer: self._hub.approve_token(reader, peer, number))
+
+    def answer_token(self, number: int) -> Response:
+        """Answer an approved question, once."""
+        return self._answered(lambda reader, peer: self._hub.answer_token(reader, peer, number))
+
     def _document(self, what: str, tell: Callable[[sqlite3.Connection], tuple[bytes, int]]) -> Response:
+        return self._answered(lambda reader, peer: self._hub.tell(reader, peer, what, tell))
+
+    def _answered(self, act: Callable[[access.Reader, str], Any]) -> Response:
+        """Let somebody who pulls do something, in his turn; answers bytes as they are, else JSON or the refusal."""
         peer = guard.peer_of(request)
         reader = _reader(self._hub)
         if isinstance(reader, Declined):
@@ -128,12 +159,16 @@ class Api:
         with self._pulls.entered() as slot_s:
             if slot_s:
                 return guard.declined(_FULL, retry_after_s=slot_s)
-            text = self._hub.tell(reader, peer, what, tell)
-        return Response(text, content_type="application/json")
+            told = act(reader, peer)
+        if isinstance(told, Declined):
+            return guard.declined(told)
+        return Response(told if isinstance(told, bytes) else statement.canonical(told), content_type="application/json")
 
     def status(self) -> Response:
         """Say how the hub is."""
-        return jsonify(self._hub.status())
+        certificate = self._front.certificate
+        found = certificate.finding() if certificate is not None else None
+        return jsonify(self._hub.status() | {"certificate": found.code if found else "ok" if certificate else "none"})
 
     def _turned_away(self, why: Declined, peer: str) -> Response:
         # A right token is let in whatever else comes from its address: nobody is locked out by a neighbour's guesses.
@@ -163,7 +198,7 @@ def _reader(hub: Hub) -> access.Reader | Declined:
     token = guard.bearer(request)
     if not token:
         return _NO_TOKEN
-    with hub.store.reader() as connection:
+    with hub.readers.reader() as connection:
         reader = access.find(connection, token, hub.clock())
     if reader is None:
         return _WRONG_TOKEN

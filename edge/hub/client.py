@@ -13,6 +13,8 @@ Files are left to `edge.hub.outfile`.
 import http.client
 import ipaddress
 import json
+import operator
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +27,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
+from edge.disk import ca_file
 from edge.errors import AnswerRefused, ConfigError, TransportError, Unreachable
 from edge.hub.forms import FORMS
 from edge.ledger import wire
@@ -34,6 +37,7 @@ MAX_LINE: Final = 64 * 1024
 MAX_DOCUMENT: Final = 64 << 20
 """Largest answer that is one document, bytes."""
 _MAX_REFUSAL: Final = 4096
+_BLOCK: Final = 256 * 1024
 _TIMEOUT_S: Final = 30.0
 _MAX_TOKEN_FILE: Final = 512
 _MAX_WAIT_S: Final = 900.0
@@ -50,10 +54,12 @@ class Source:
     Attributes:
         url: Address of the hub.
         token: Operator or auditor token.
+        ca_file: PEM file of the certificates an https hub is held to; empty: those of the system.
     """
 
     url: str
     token: str = field(repr=False)
+    ca_file: str = ""
 
 
 def read_token(file: Path) -> str:
@@ -182,13 +188,33 @@ class Client:
         """Return the signed statement about a UTC day, like 2026-11-24 (`edge.hub.coverage`)."""
         return self.document(f"{wire.COVERAGE}/{day}")
 
-    def document(self, path: str) -> Any:
+    def token_queries(self) -> Any:
+        """Return who asked which scans were of one pass, with counts by purpose (`/v1/token-queries`)."""
+        return self.document(wire.QUERIES)
+
+    def ask_token(self, question: Mapping[str, Any]) -> Any:
+        """Ask which scans were of one pass: `day`, `scan` or `token`, `purpose`, `most` (`edge.hub.token_queries`)."""
+        return self.document(wire.QUERIES, json.dumps(dict(question)).encode())
+
+    def approve_token(self, number: int) -> Any:
+        """Approve another person's question, in the other role."""
+        return self.document(f"{wire.QUERIES}/{number}/approval", b"")
+
+    def answer_token(self, number: int) -> Any:
+        """Take the answer to one's own question, once: a broken connection costs it, and it is asked anew."""
+        return self.document(f"{wire.QUERIES}/{number}/answer", b"")
+
+    def document(self, path: str, body: bytes | None = None) -> Any:
         """Return one JSON document of the hub.
+
+        Args:
+            path: Its path.
+            body: What to post there, None to get it.
 
         Raises:
             TransportError: The hub cannot be reached or refuses.
         """
-        return self._patiently(partial(_document, self.source, path))
+        return self._patiently(partial(_document, self.source, path, body))
 
     def _patiently(self, ask: Callable[[], _Result]) -> _Result:
         for tried in range(1, self._tries + 1):
@@ -223,24 +249,40 @@ def fetch(source: Source, query: Query) -> Fetched:
 
 def _lines(answer: Any, query: Query) -> list[bytes]:
     lines: list[bytes] = []
-    after = query.after
+    after, rest = query.after, b""
     try:
         _skip_header(answer, FORMS[query.form].header)
-        while len(lines) <= PAGE and (line := answer.readline(MAX_LINE)):
-            if not line.endswith(b"\n"):
-                # Broken off, or endless: whole lines before it count, the rest is asked for again.
-                if not lines:
-                    raise AnswerRefused("The hub's answer broke off.", "Start the same command again.")
-                break
-            number = _cursor_of(line, query.form)
-            if number <= after:
-                raise AnswerRefused("The hub's lines are out of order.", "Tell the hub's operator.")
-            after = number
-            lines.append(line)
+        # Block by block: asking for single lines took http.client longer than the hub to write them.
+        while len(lines) <= PAGE and len(rest) <= MAX_LINE and (block := _block(answer)):
+            whole, ends, rest = (rest + block).rpartition(b"\n")
+            found = [line + b"\n" for line in whole.split(b"\n")] if ends else []
+            after = _last_of(found, query.form, after)
+            lines += found
     except (OSError, http.client.HTTPException):
         if not lines:
             raise
-    return lines
+    if rest and not lines:
+        raise AnswerRefused("The hub's answer broke off.", "Start the same command again.")
+    # Broken off, or endless: whole lines before it count, the rest is asked for again.
+    return lines[: PAGE + 1]
+
+
+def _block(answer: Any) -> bytes:
+    try:
+        return bytes(answer.read(_BLOCK))
+    except http.client.IncompleteRead as broken:
+        # What came before the connection broke; the next block is empty.
+        return broken.partial
+
+
+def _last_of(lines: list[bytes], form: str, after: int) -> int:
+    """Return the hub sequence number of the last of some lines, each looked at and behind the one before it."""
+    numbers = [after, *map(FORMS[form].cursor_of, lines)]
+    if min(numbers[1:], default=1) < 1 or max(map(len, lines), default=0) > MAX_LINE:
+        raise _foreign()
+    if not all(map(operator.lt, numbers, numbers[1:])):
+        raise AnswerRefused("The hub's lines are out of order.", "Tell the hub's operator.")
+    return numbers[-1]
 
 
 def _skip_header(answer: Any, header: bytes) -> None:
@@ -259,8 +301,8 @@ def _count(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdecimal() else None
 
 
-def _document(source: Source, path: str) -> Any:
-    with _opened(source, path, "application/json") as answer:
+def _document(source: Source, path: str, body: bytes | None) -> Any:
+    with _opened(source, path, "application/json", body) as answer:
         try:
             text = answer.read(MAX_DOCUMENT + 1)
             if len(text) > MAX_DOCUMENT:
@@ -271,15 +313,19 @@ def _document(source: Source, path: str) -> Any:
 
 
 @contextmanager
-def _opened(source: Source, path: str, content_type: str) -> Iterator[Any]:
+def _opened(source: Source, path: str, content_type: str, body: bytes | None = None) -> Iterator[Any]:
     """Give the answer of the hub, of the type asked for; failures become ours."""
     wanted = content_type.partition(";")[0]
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked with the address
         f"{source.url.rstrip('/')}{path}",
+        data=body,
         headers={"Authorization": f"Bearer {source.token}", "Accept": wanted},
     )
     # No proxies and no redirects: either would carry the token to somebody else.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+    handlers: list[Any] = [urllib.request.ProxyHandler({}), _NoRedirect]
+    if source.url.startswith("https:"):
+        handlers.append(urllib.request.HTTPSHandler(context=ca_file.context(source.ca_file, "--ca-file")))
+    opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(request, timeout=_TIMEOUT_S) as answer:
             if answer.headers.get_content_type() != wanted:
@@ -289,7 +335,7 @@ def _opened(source: Source, path: str, content_type: str) -> Iterator[Any]:
         with refusal:
             raise _refused(refusal) from refusal
     except (OSError, http.client.HTTPException) as failed:
-        raise _unreachable(source) from failed
+        raise _unreachable(source, failed) from failed
 
 
 def is_passing(failed: TransportError) -> bool:
@@ -335,7 +381,13 @@ def _foreign() -> AnswerRefused:
     return AnswerRefused("The answer is not a hub's.", "Check the address; a captive portal may have answered.")
 
 
-def _unreachable(source: Source) -> Unreachable:
+def _unreachable(source: Source, failed: Exception) -> Unreachable:
+    why = getattr(failed, "reason", failed)
+    if isinstance(why, ssl.SSLCertVerificationError):
+        return Unreachable(
+            f"The certificate of {source.url} does not verify: {why.verify_message}.",
+            "Check this machine's clock; where the hub's certificate is of an authority of your own, name --ca-file.",
+        )
     return Unreachable(
         f"The hub at {source.url} does not answer.",
         "Check that it runs (edge hub serve DIR) and start the same command again; it goes on where it was.",

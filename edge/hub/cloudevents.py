@@ -20,18 +20,22 @@ SCHEMA: Final = "urn:edge:schema:scan:1"
 def lines(page: Page) -> Iterator[bytes]:
     """Give the page as CloudEvents, one event a line."""
     for chunk in page.chunks():
-        yield "".join([f"{_event(page, row)}\n" for row in chunk]).encode()
+        yield "\n".join((*_events(page, chunk), "")).encode()
 
 
 def batch(page: Page) -> Iterator[bytes]:
     """Give the page in the JSON Batch Format (CloudEvents JSON Event Format, 4)."""
     yield b"["
     for at, chunk in enumerate(page.chunks()):
-        yield (("," if at else "") + ",".join([_event(page, row) for row in chunk])).encode()
+        yield (("," if at else "") + ",".join(_events(page, chunk))).encode()
     yield b"]"
 
 
-def _event(page: Page, row: Row) -> str:
+def _events(page: Page, rows: list[Row]) -> list[str]:
+    return [_event(page, *pair) for pair in zip(rows, page.objects(rows), strict=True)]
+
+
+def _event(page: Page, row: Row, data: str) -> str:
     hub_seq, log, place, seq, at_ms = row[:5]
     gate, epoch = page.logs[log]
     source, subject = _origin(gate, *page.places[place])
@@ -40,7 +44,7 @@ def _event(page: Page, row: Row) -> str:
     when = f'"time":"{time}",' if time else ""
     return (
         f'{{"specversion":"1.0","hubseq":{hub_seq},"id":"{epoch.hex()}-{seq}",{source},"type":"{TYPE}",{subject},{when}'
-        f'"datacontenttype":"application/json","dataschema":"{SCHEMA}","data":{page.json(row)}}}'
+        f'"datacontenttype":"application/json","dataschema":"{SCHEMA}","data":{data}}}'
     )
 
 

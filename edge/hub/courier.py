@@ -135,7 +135,7 @@ class Courier:
         now_ms = self._hub.clock()
         # After a start nobody was heard of for as long as the hub was down: that is not the gates' silence.
         with_silent = self._hub.monotonic() - self._began > self._hub.silent_s
-        with self._hub.store.reader() as connection:
+        with self._hub.readers.reader() as connection:
             found = alarms(connection, now_ms, self._hub.silent_s, with_silent=with_silent)
             known = set(connection.execute("SELECT hook, subject FROM outbox").fetchall())
             old = connection.execute(_OLD, (now_ms - KEPT_MS,)).fetchall()
@@ -170,7 +170,7 @@ class Courier:
             LedgerError: The database cannot be used.
         """
         for hook in self._hooks:
-            with self._hub.store.reader() as connection:
+            with self._hub.readers.reader() as connection:
                 due = connection.execute(
                     "SELECT id, message, body, made_ms, tries FROM outbox WHERE hook = ? AND state = 'waiting' "
                     "AND due_ms <= ? ORDER BY id LIMIT ?",

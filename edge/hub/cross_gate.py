@@ -255,17 +255,17 @@ def _timed(connection: sqlite3.Connection, one: Kept) -> Iterator[tuple[bytes, i
     if part is None or (offset_ms is not None and abs(offset_ms) > CLOCK_MS):
         return
     try:
-        entries = batch.open_batch(batch.with_private(one.wire, part[0]), one.public).entries[one.skip :]
+        opened = batch.open_batch(batch.with_private(one.wire, part[0]), one.public)
     except BatchRefused:
         # Facts that were destroyed, or damage, which `edge hub check` names.
         return
     trusted = {ClockQuality.SYNCED} if offset_ms is None else {ClockQuality.SYNCED, ClockQuality.RTC}
-    columns = projection.columns_of(entries)
-    for hub_seq, (entry, stated) in enumerate(zip(entries, columns, strict=True), one.hub_first):
-        if entry.token is None or stated is None or stated[_TYPE] != EntryType.SCAN:
+    columns = projection.columns_of(opened.bodies[one.skip :])
+    for hub_seq, ((token, _), stated) in enumerate(zip(opened.hidden[one.skip :], columns, strict=True), one.hub_first):
+        if token is None or stated is None or stated[_TYPE] != EntryType.SCAN:
             continue
         if stated[_QUALITY] in trusted and stated[_AT] <= one.received_ms + CLOCK_MS:
-            yield entry.token, stated[_AT], hub_seq
+            yield token, stated[_AT], hub_seq
 
 
 def _known(connection: sqlite3.Connection, token: bytes) -> list[Sighting]:

@@ -47,19 +47,20 @@ class Invited:
 
 
 def begin(path: Path, config: HubConfig, *, root: bytes = b"", clock: Clock = system_clock) -> HubFolder:
-    """Make a hub: its folder, keys, database and operator token.
+    """Make a hub: its folder, keys, database and operator token; again, where the last time was cut short.
 
     Raises:
         SetupError: There is something in the folder already, or it cannot be written.
         LedgerError: The database cannot be made.
     """
     now_ms = clock()
-    home, operator = folder.prepare(path, config, root=root, today=tokens.day_of(now_ms))
-    store = Store(home.database)
-    store.create()
-    with store.writing() as connection:
-        access.add(connection, "operator", operator, now_ms, term=(folder.OPERATOR, None))
-    folder.seal(home)
+    with folder.begun(path):
+        home, operator = folder.prepare(path, config, root=root, today=tokens.day_of(now_ms))
+        store = Store(home.database)
+        store.create()
+        with store.writing() as connection:
+            access.add(connection, "operator", operator, now_ms, term=(folder.OPERATOR, None))
+        folder.seal(home)
     return home
 
 

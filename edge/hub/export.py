@@ -117,7 +117,7 @@ def page_of(opened: Batch, numbers: tuple[int, int], place: tuple[str, str]) -> 
     hub_first, hub_last = numbers
     header = opened.header
     skip = (header.last - header.first) - (hub_last - hub_first)
-    facts = projection.columns_of(opened.entries[skip:])
+    facts = projection.columns_of(opened.bodies[skip:])
     start = header.first + skip
     rows = [pull.row_of(projection.row(_NOWHERE, hub_first + at, start + at, found)) for at, found in enumerate(facts)]
     return Page(rows, {0: (header.gate, header.epoch)}, {0: place}, hub_last, hub_last)

@@ -30,10 +30,12 @@ from edge.hub import (
     roster,
     sequence,
     statement,
+    token_queries,
 )
 from edge.hub.admission import Admission, Allowance
 from edge.hub.declined import NOT_ENROLLED, UNKNOWN_GATE, Declined
 from edge.hub.folder import HubConfig, HubFolder, TokenSeed
+from edge.hub.readers import Readers
 from edge.hub.store import Store
 from edge.hub.writer import GroupCommit
 from edge.ledger import device, enrolment, receipt, tokens
@@ -96,6 +98,7 @@ class Hub:
         self.home = home
         self._lock = lock
         self.store = store
+        self.readers = Readers(store)
         self.clock = clock
         self.monotonic = monotonic
         self.admission = Admission(monotonic)
@@ -153,6 +156,7 @@ class Hub:
 
     def close(self) -> None:
         """Finish what waits, close the database and let go of the folder; blocks."""
+        self.readers.close()
         self.writer.close()
         if self._lock is not None:
             self._lock.close()
@@ -204,7 +208,7 @@ class Hub:
             named = device.signer_of(body)
         except LedgerError as bad:
             return Declined(400, "malformed", f"This is no heartbeat: {bad.message}.", "Update the gate.")
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             gate = roster.by_key_id(connection, named)
         if gate is None or gate.is_retired:
             return UNKNOWN_GATE
@@ -257,7 +261,7 @@ class Hub:
         items: list[opening.Item] = []
         claims: list[bytes] = []
         strangers: list[opening.Stranger] = []
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             for piece, value in pieces:
                 if isinstance(value, bytes):
                     item, claimed = opening.shown(connection, value, self.home.public)
@@ -280,7 +284,7 @@ class Hub:
         Raises:
             LedgerError: The database cannot be read.
         """
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             log = intake.log_named(connection, gate, epoch)
         return self._receipt(intake.Held(gate, epoch, log.last, log.head, log.hub_seq)) if log.row else b""
 
@@ -291,7 +295,7 @@ class Hub:
             LedgerError: The database cannot be used.
         """
         for _ in range(_SETTLED_STEPS):
-            with self.store.reader() as connection:
+            with self.readers.reader() as connection:
                 reached, newest = projection.reach(connection)
             if reached >= newest:
                 return
@@ -304,7 +308,7 @@ class Hub:
             LedgerError: The database cannot be used.
         """
         self.settle()
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             page = pull.read(connection, asked)
         now_ms = self.clock()
         self.writer.do(lambda connection: pull.record(connection, reader, peer, asked.after, page, now_ms))
@@ -323,11 +327,53 @@ class Hub:
             LedgerError: The database cannot be used.
         """
         self.settle()
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             text, rows = tell(connection)
         now_ms = self.clock()
         self.writer.do(lambda connection: pull.record_other(connection, reader, peer, (what, rows), now_ms))
         return text
+
+    def ask_token(self, reader: access.Reader, peer: str, question: token_queries.Question) -> Any:
+        """File a question which scans were of one pass; what was filed, or `Declined`.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        self.settle()
+        now_ms = self.clock()
+        return self.writer.do(lambda connection: token_queries.ask(connection, reader, peer, question, now_ms))
+
+    def approve_token(self, reader: access.Reader, peer: str, number: int) -> Any:
+        """Approve a question for another person of the other role; what was approved, or `Declined`.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        now_ms = self.clock()
+        return self.writer.do(lambda connection: token_queries.approve(connection, reader, peer, number, now_ms))
+
+    def answer_token(self, reader: access.Reader, peer: str, number: int) -> Any:
+        """Answer an approved question, once: its scans, or `Declined`. Looks before it writes, for looking takes long.
+
+        Raises:
+            LedgerError: The database cannot be used.
+        """
+        self.settle()
+        now_ms = self.clock()
+        with self.store.reader() as connection:
+            found = token_queries.look(connection, reader, number, now_ms)
+            at = (number, found)
+            told = self.writer.do(lambda writing: token_queries.answer(writing, reader, peer, at, now_ms))
+            if isinstance(told, Declined):
+                return told
+            return told | {"scans": token_queries.scans(connection, told["scans"])}
+
+    def told_token_queries(self, connection: sqlite3.Connection) -> tuple[bytes, int]:
+        """Return the questions about tokens and their counts by purpose as JSON, and how many are told."""
+        now_ms = self.clock()
+        told = token_queries.listed(connection, now_ms)
+        content = {"counts": token_queries.counts(connection, now_ms), "queries": told}
+        return statement.canonical(content), len(told)
 
     def told_gates(self, connection: sqlite3.Connection) -> tuple[bytes, int]:
         """Return the state of every gate as JSON, and how many there are."""
@@ -358,7 +404,7 @@ class Hub:
         return found
 
     def _count(self) -> dict[str, Any]:
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             states = fleet.gates(connection, self.clock(), self.silent_s)
             held, opened = fleet.ledger_size(connection), incidents.count_open(connection)
         return {
@@ -391,6 +437,7 @@ class Hub:
         now_ms = self.clock()
         gone = connection.execute("DELETE FROM private WHERE received_ms < ?", (now_ms - TOKENS_MS,)).rowcount
         gone += incidents.strip(connection, now_ms - TOKENS_MS) + cross_gate.forget(connection, now_ms - TOKENS_MS)
+        gone += token_queries.forget(connection, now_ms)
         connection.execute("DELETE FROM flow WHERE hour < ?", (now_ms // projection.HOUR_MS - _FLOW_HOURS,))
         if gone:
             # The pages they stood on are overwritten in the database too, not only in the WAL.

@@ -94,7 +94,7 @@ class _Walk:
         header = opened.header
         if (header.first, header.last, header.head) != (one.first, one.last, one.head):
             yield "is filed under other numbers than it was signed with"
-        yield from self._followed(one, header, opened.entries[one.skip - 1].head if one.skip else header.previous_head)
+        yield from self._followed(one, header, opened.heads[one.skip - 1] if one.skip else header.previous_head)
         yield from self._rows_of(one, _rows(one, opened))
 
     def _followed(self, one: Kept, header: BatchHeader, before: bytes | None) -> Iterator[str]:
@@ -132,5 +132,5 @@ def _rows(one: Kept, opened: Batch | None) -> list[projection.Row]:
     placed = Placed(one.gate, one.log, one.place, one.received_ms)
     first = one.first + one.skip
     bare = [None] * (one.hub_last - one.hub_first + 1)
-    facts = projection.columns_of(opened.entries[one.skip :]) if opened is not None else bare
+    facts = projection.columns_of(opened.bodies[one.skip :]) if opened is not None else bare
     return [projection.row(placed, one.hub_first + at, first + at, found) for at, found in enumerate(facts)]

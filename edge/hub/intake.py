@@ -148,7 +148,7 @@ def _check_overlap(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> 
         raise BatchRefused("fork", f"another log led up to entry {header.first} before", "Call the hub's operator.")
     if common < header.first:
         return
-    if _held_head(connection, parcel, log, common) == parcel.batch.entries[common - header.first].head:
+    if _held_head(connection, parcel, log, common) == parcel.batch.heads[common - header.first]:
         return
     same_first = connection.execute(
         "SELECT 1 FROM batches WHERE log = ? AND first = ?", (log.row, header.first)
@@ -182,7 +182,7 @@ def _held_head(connection: sqlite3.Connection, parcel: Parcel, log: Log, seq: in
         raise LogDamaged(
             "The hub's ledger does not verify.", "Stop the hub, run: edge hub check DIR, restore the last backup."
         ) from bad
-    return held.entries[seq - held.header.first].head
+    return held.heads[seq - held.header.first]
 
 
 def _head_left(header: BatchHeader, seq: int) -> bytes:
@@ -207,7 +207,7 @@ def _append(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> Held:
     header = parcel.batch.header
     skip = max(0, log.last + 1 - header.first)
     (top,) = connection.execute("SELECT coalesce(max(hub_last), 0) FROM batches").fetchone()
-    hub_first, hub_last = top + 1, top + len(parcel.batch.entries) - skip
+    hub_first, hub_last = top + 1, top + header.count - skip
     row = log.row or _new_log(connection, parcel)
     if header.first > log.last + 1:
         recovery.note_hole(connection, row, parcel.batch, log.last, parcel.received_ms)
@@ -246,7 +246,7 @@ def _append(connection: sqlite3.Connection, parcel: Parcel, log: Log) -> Held:
 
 
 def _entry_ms(opened: Batch) -> int:
-    (newest,) = projection.columns_of(opened.entries[-1:])
+    (newest,) = projection.columns_of(opened.bodies[-1:])
     # One nobody can date is taken as later than any heartbeat: it must not make an honest one look like a rollback.
     return int(newest[0]) if newest is not None else _NO_TIME
 
@@ -267,8 +267,9 @@ def _keep_private(connection: sqlite3.Connection, parcel: Parcel, row: int, hub_
     private = batches.private_of(parcel.batch.wire)
     if private:
         connection.execute("INSERT INTO private VALUES (?, ?, ?)", (row, parcel.received_ms, private))
-    sealed = [(hub_seq, entry.sealed) for hub_seq, entry in enumerate(parcel.batch.entries[skip:], hub_first)]
-    connection.executemany("INSERT INTO sealed VALUES (?, ?)", [pair for pair in sealed if pair[1] is not None])
+    sealed = [(seq, field) for seq, (_, field) in enumerate(parcel.batch.hidden[skip:], hub_first) if field is not None]
+    if sealed:
+        connection.executemany("INSERT INTO sealed VALUES (?, ?)", sealed)
 
 
 def _fetch_waiting(connection: sqlite3.Connection, parcel: Parcel) -> None:
@@ -280,7 +281,9 @@ def _fetch_waiting(connection: sqlite3.Connection, parcel: Parcel) -> None:
         if not found:
             return
         for row, wire in found:
-            _place_waiting(connection, parcel, wire)
+            # One whose facts were destroyed while it waited is let go: its gate got no receipt and has it whole.
+            if batches.has_facts(wire):
+                _place_waiting(connection, parcel, wire)
             incidents.release(connection, header.gate, row, parcel.received_ms)
 
 

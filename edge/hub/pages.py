@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from edge.errors import LedgerError
 from edge.hub import access, fleet, guard, incidents, pull
 from edge.hub.declined import Declined
+from edge.hub.front import Front
 from edge.hub.hub import Hub
 from edge.hub.wording import LANGUAGES, Wording, chosen
 from edge.model.verdict import Outcome
@@ -55,10 +56,12 @@ class Pages:
 
     Args:
         hub: An open hub.
+        front: How it stands to the network.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, front: Front) -> None:
         self._hub = hub
+        self._front = front
         self._sessions = access.Sessions(hub.monotonic)
         self._patience = access.Patience(hub.monotonic)
 
@@ -85,13 +88,13 @@ class Pages:
         if not guard.may_see(request, self._hub, self._sessions):
             return redirect(url_for("pages.login", lang=_wording().language))
         is_remote = not guard.is_from_here(request, self._hub)
-        return make_response(render_template("hub.html", **_live(self._hub), is_remote=is_remote))
+        return make_response(render_template("hub.html", **self._live(), is_remote=is_remote))
 
     def live(self) -> Response:
         """Show the part of the page that is renewed."""
         if not guard.may_see(request, self._hub, self._sessions):
             return guard.declined(Declined(401, "login", "Log in first.", "/login"))
-        return make_response(render_template("live.html", **_live(self._hub)))
+        return make_response(render_template("live.html", **self._live()))
 
     def login(self) -> Response:
         """Show the form that asks for a token."""
@@ -103,12 +106,12 @@ class Pages:
         if not self._sessions.is_form(nonce, request.form.get("form", "")):
             return self._form(400, _wording()("login.again"))
         token = request.form.get("token", "").strip()
-        with self._hub.store.reader() as connection:
+        with self._hub.readers.reader() as connection:
             reader = access.find(connection, token, self._hub.clock())
         if reader is None:
             return self._refused(guard.peer_of(request))
         response = redirect(url_for("pages.index", lang=_wording().language), 303)
-        is_secure = self._hub.config.url.startswith("https:")
+        is_secure = guard.is_secure(request, self._hub)
         secret = self._sessions.begin(token)
         response.set_cookie(
             guard.COOKIE, secret, httponly=True, samesite="Strict", secure=is_secure, max_age=access.SESSION_S
@@ -130,11 +133,18 @@ class Pages:
         response.headers["Retry-After"] = "60"
         return response
 
+    def _live(self) -> dict[str, Any]:
+        certificate = self._front.certificate
+        found = certificate.finding() if certificate is not None else None
+        notices = [_wording()(f"tls.{found.code}", date=found.expires)] if found else []
+        return {**_live(self._hub), "notices": notices}
+
     def _form(self, status: int, problem: str) -> Response:
         nonce = secrets.token_urlsafe(16)
         form = self._sessions.form_token(nonce)
         response = make_response(render_template("login.html", words=_wording(), form=form, problem=problem), status)
-        response.set_cookie(guard.FORM_COOKIE, nonce, httponly=True, samesite="Strict", max_age=3600)
+        is_secure = guard.is_secure(request, self._hub)
+        response.set_cookie(guard.FORM_COOKIE, nonce, httponly=True, samesite="Strict", secure=is_secure, max_age=3600)
         return response
 
     def _refused(self, peer: str) -> Response:
@@ -155,7 +165,7 @@ def _live(hub: Hub) -> dict[str, Any]:
     now_ms = hub.clock()
     with suppress(LedgerError):
         hub.settle()
-    with hub.store.reader() as connection:
+    with hub.readers.reader() as connection:
         seen = fleet.overview(connection, now_ms, hub.silent_s)
         opened = incidents.listed(connection, most=INCIDENTS_SHOWN, is_open=True)
         opened_all = incidents.count_open(connection)

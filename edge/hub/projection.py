@@ -14,12 +14,13 @@ from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
+from edge.codec import cbor
 from edge.errors import BatchRefused, EncodingRefused
 from edge.hub import kept
 from edge.hub.kept import Kept
 from edge.hub.schema import FACTS
 from edge.ledger import batch, facts
-from edge.model.scan import Entry, EntryType
+from edge.model.scan import EntryType
 
 Row = tuple[Any, ...]
 Columns = tuple[Any, ...]
@@ -34,6 +35,10 @@ _COUNTED: Final = frozenset((EntryType.SCAN, EntryType.UNKNOWN_CODES))
 _UNREADABLE: Final = (None,) * len(FACTS)
 _TIME_END: Final = 13
 _ONE_BYTE: Final = 24
+_EIGHT_BYTES, _TEXT, _LONG_TEXT = 0x1B, 0x60, 0x78
+"""Heads of the widest number, of an empty text, and of one whose length does not fit its head (RFC 8949, 3)."""
+_VARYING: Final = {facts.KEYS[name]: FACTS.index(name) for name in ("trust_version", "policy_version", "duration_ms")}
+"""Columns by key."""
 _SOME_TIME: Final = (1 << 40).to_bytes(8, "big")
 _of_facts = attrgetter(*FACTS)
 _summed = itemgetter(*(FACTS.index(name) for name in ("at_ms", "type", "outcome", "count")))
@@ -79,9 +84,9 @@ class Placed:
     received_ms: int
 
 
-def columns_of(entries: Iterable[Entry]) -> list[Columns | None]:
-    """Return the facts of each entry as columns of `scans`, None where this release cannot read them."""
-    return [_columns(entry.body) for entry in entries]
+def columns_of(bodies: Iterable[bytes]) -> list[Columns | None]:
+    """Return the facts in each body as columns of `scans`, None where this release cannot read them."""
+    return [_columns(body) for body in bodies]
 
 
 def step(connection: sqlite3.Connection, most: int = STEP) -> bool:
@@ -127,7 +132,7 @@ def _found(one: Kept) -> list[Columns | None]:
         if not batch.has_facts(one.wire):
             # Destroyed under a certificate (`edge.hub.retention`).
             return [None] * (one.hub_last - one.hub_first + 1)
-        return columns_of(batch.open_batch(one.wire, one.public).entries[one.skip :])
+        return columns_of(batch.open_batch(one.wire, one.public).bodies[one.skip :])
     except BatchRefused as damaged:
         # It verified when it came. Readers go on past it; `edge hub check` names it, and a rebuild after the repair
         # puts its rows right.
@@ -158,14 +163,55 @@ def sums(placed: Placed, found: Iterable[Columns]) -> tuple[Counter[int], Counte
 
 
 def _columns(body: bytes) -> Columns | None:
-    # Between two entries little but the time differs. A body that begins as ours do, with its type in one byte and
-    # its time in eight (`edge.ledger.facts.encode`), is read once for all times; every other byte is in the key. A
-    # time whose upper half is zero has a shorter form (RFC 8949, 4.2.1): that one is left to the strict reader.
+    # Between two entries little but the time, the duration and the versions differs. A body that begins as ours do,
+    # with its type in one byte and its time in eight (`edge.ledger.facts.encode`), is read once for all of these; every
+    # other byte is in the key. A time whose upper half is zero has a shorter form (RFC 8949, 4.2.1): that one is left
+    # to the strict reader.
     if len(body) > _TIME_END and body[1] == 1 and body[2] < _ONE_BYTE and body[3:5] == b"\x02\x1b" and any(body[5:9]):
-        rest = _read(body[:5] + _SOME_TIME + body[_TIME_END:])
+        try:
+            rest, numbers = _apart(body)
+        except EncodingRefused:
+            return None
+        found = _read(rest)
         at_ms = int.from_bytes(body[5:_TIME_END], "big")
-        return None if rest is None or at_ms >= _SENSIBLE else (at_ms, *rest[1:])
+        if found is None or at_ms >= _SENSIBLE or max(numbers.values(), default=0) >= _SENSIBLE:
+            return None
+        columns = list(found)
+        columns[0] = at_ms
+        for key, number in numbers.items():
+            columns[_VARYING[key]] = number
+        return tuple(columns)
     return _read(body)
+
+
+def _apart(body: bytes) -> tuple[bytes, dict[int, int]]:
+    """Return a body with a 1 in the place of each number that varies, and these by key.
+
+    From the first byte that is none of what a body of ours has here, the body stays as it is: the strict reader sees
+    it, and the same number of pairs as before.
+
+    Raises:
+        EncodingRefused: A number is not in its shortest form, or is cut short.
+    """
+    pieces, numbers = [body[:5], _SOME_TIME], {}
+    start = pos = _TIME_END
+    end = len(body) - 1
+    while pos < end:
+        key, lead = body[pos], body[pos + 1]
+        if key >= _ONE_BYTE:
+            break
+        if lead <= _EIGHT_BYTES:
+            number, behind = cbor.read_head(body, pos + 1)
+            if key in _VARYING and key not in numbers:
+                numbers[key] = number
+                pieces += (body[start : pos + 1], b"\x01")
+                start = behind
+            pos = behind
+        elif _TEXT <= lead < _LONG_TEXT:
+            pos += 2 + lead - _TEXT
+        else:
+            break
+    return b"".join((*pieces, body[start:])), numbers
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ How a page is written down is left to `edge.hub.forms`; NDJSON, the plain one, s
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -29,10 +29,12 @@ LOOK: Final = 250_000
 """Hub sequence numbers a filtered page looks through at most: a rare filter must not hold a thread for minutes."""
 CHUNK: Final = 500
 
-LASTING: Final = tuple(name for name in FACTS if name not in {"at_ms", "duration_ms"})
+VARYING: Final = ("at_ms", "duration_ms", "trust_version", "policy_version")
+LASTING: Final = tuple(name for name in FACTS if name not in VARYING)
 """Facts that differ little from one entry to the next."""
 COLUMNS: Final = ", ".join(("hub_seq", "log", "place", "seq", *FACTS))
-_ROW: Final = ("hub_seq", "log", "place", "seq", "at_ms", "duration_ms", *LASTING)
+_ROW: Final = ("hub_seq", "log", "place", "seq", *VARYING, *LASTING)
+_VARIED: Final = len(_ROW) - len(LASTING)
 _SELECT: Final = f"SELECT {', '.join(_ROW)} FROM scans WHERE hub_seq > ? AND hub_seq <= ?"  # noqa: S608 - fixed names
 _LOG: Final = "SELECT gates.gate, logs.epoch FROM logs JOIN gates ON gates.id = logs.gate WHERE logs.id = ?"
 _PLACE: Final = "SELECT site, lane FROM places WHERE id = ?"
@@ -45,7 +47,7 @@ CLOCKS: Final = {int(member): member.name.lower() for member in ClockQuality}
 _FAR: Final = 1 << 62
 
 Row = tuple[Any, ...]
-"""`hub_seq`, row of the log, row of the place, `seq`, `at_ms`, `duration_ms` and then the facts of `LASTING`."""
+"""`hub_seq`, row of the log, row of the place, `seq`, and then the facts of `VARYING` and of `LASTING`."""
 row_of = itemgetter(*(("hub_seq", "log", "place", "seq", *FACTS).index(name) for name in _ROW))
 """Turns a row of `edge.hub.projection` into a `Row`."""
 
@@ -137,21 +139,25 @@ class Page:
     def lines(self) -> Iterator[bytes]:
         """Give the page as NDJSON, some hundred lines at a time."""
         for chunk in self.chunks():
-            yield "".join([self.json(row) + "\n" for row in chunk]).encode()
+            yield "\n".join((*self.objects(chunk), "")).encode()
 
-    def json(self, row: Row) -> str:
-        """Return a row as a JSON object."""
-        hub_seq, log, place, seq, at_ms, duration_ms, *lasting = row
-        origin = _origin(*self.logs[log], *self.places[place])
-        before, after = _facts(*lasting)
-        time = iso(at_ms)
-        at = "null" if time is None else f'"{time}"'
-        if at_ms is None:
-            at_ms = duration_ms = "null"
-        return (
-            f'{{"hub_seq":{hub_seq},{origin},"seq":{seq},"at":{at},"at_ms":{at_ms},'
-            f'{before},"duration_ms":{duration_ms},{after}}}'
-        )
+    def objects(self, rows: Iterable[Row]) -> Iterator[str]:
+        """Give each row as a JSON object."""
+        origins: dict[tuple[int, int], str] = {}
+        for row in rows:
+            hub_seq, log, place, seq, at_ms, duration_ms, trust, policy = row[:_VARIED]
+            origin = origins.get((log, place))
+            if origin is None:
+                origin = origins[log, place] = _origin(*self.logs[log], *self.places[place])
+            before, after = _facts(row[_VARIED:])
+            time = iso(at_ms)
+            at = "null" if time is None else f'"{time}"'
+            if at_ms is None:
+                at_ms = duration_ms = trust = policy = "null"
+            yield (
+                f'{{"hub_seq":{hub_seq},{origin},"seq":{seq},"at":{at},"at_ms":{at_ms},'
+                f'{before},"trust_version":{trust},"policy_version":{policy},"duration_ms":{duration_ms},{after}}}'
+            )
 
 
 @lru_cache(maxsize=4096)
@@ -160,21 +166,18 @@ def _origin(gate: bytes, epoch: bytes, site: str, lane: str) -> str:
 
 
 # Between two entries little but numbers and times differs: the rest of a line is made once.
-@lru_cache(maxsize=4096)
-def _facts(*lasting: Any) -> tuple[str, str]:
-    """Return the members before the duration and those after it."""
+@lru_cache(maxsize=16384)
+def _facts(lasting: tuple[Any, ...]) -> tuple[str, str]:
+    """Return the members before the versions and those after the duration."""
     found = worded(lasting)
     return tuple(_members({name: found[name] for name in names}) for names in (BEFORE, AFTER))  # type: ignore[return-value]
 
 
-BEFORE: Final = (
-    *("clock", "type", "outcome", "reason", "format", "issuer", "kind", "status", "region"),
-    *("trust_version", "policy_version"),
-)
+BEFORE: Final = ("clock", "type", "outcome", "reason", "format", "issuer", "kind", "status", "region")
 AFTER: Final = ("count", "refers_to", "note", "source")
 FIELDS: Final = (
     *("hub_seq", "gate", "site", "lane", "epoch", "seq", "at", "at_ms"),
-    *(*BEFORE, "duration_ms", *AFTER),
+    *(*BEFORE, "trust_version", "policy_version", "duration_ms", *AFTER),
 )
 """The fields of a scan as it is handed out, in order."""
 
@@ -192,8 +195,6 @@ def worded(lasting: tuple[Any, ...]) -> dict[str, Any]:
         "kind": _word(KINDS, found["kind"]),
         "status": found["status"],
         "region": found["region"] or None,
-        "trust_version": found["trust_version"],
-        "policy_version": found["policy_version"],
         "count": found["count"],
         "refers_to": found["refers_to"] or None,
         "note": found["note"] or None,
@@ -271,10 +272,9 @@ def iso(unix_ms: int | None) -> str | None:
     """Return a time as ISO 8601 in UTC with milliseconds, None for one that no calendar has."""
     if unix_ms is None:
         return None
-    seconds, milliseconds = divmod(unix_ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
+    minutes, rest = divmod(unix_ms, 60_000)
     begin = _minute(minutes)
-    return begin and f"{begin}:{seconds:02d}.{milliseconds:03d}Z"
+    return begin and f"{begin}:{rest // 1000:02d}.{rest % 1000:03d}Z"
 
 
 @lru_cache(maxsize=4096)

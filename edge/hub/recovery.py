@@ -91,7 +91,7 @@ def check(connection: sqlite3.Connection, opened: Batch) -> None:
     if found is None:
         return
     last, head = found
-    here = header.previous_head if last < header.first else opened.entries[last - header.first].head
+    here = header.previous_head if last < header.first else opened.heads[last - header.first]
     if here != head:
         raise BatchRefused("fork", f"this hub signed for another entry {last} before", "Call the hub's operator.")
 

@@ -90,6 +90,14 @@ class Store:
         """
         return self._connect("rw")
 
+    def open_reader(self) -> sqlite3.Connection:
+        """Return a connection that only reads; its errors are foreign (`errors`).
+
+        Raises:
+            sqlite3.Error: It cannot be opened.
+        """
+        return self._connect("ro")
+
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
         """Give a read-only connection; what is read in one `BEGIN` is one state.
@@ -97,7 +105,7 @@ class Store:
         Raises:
             LedgerError: The database cannot be read.
         """
-        with self.errors(), closing(self._connect("ro")) as connection:
+        with self.errors(), closing(self.open_reader()) as connection:
             yield connection
 
     @contextmanager

@@ -37,13 +37,13 @@ def csv_lines(page: Page) -> Iterator[bytes]:
 
 
 def _csv_line(page: Page, row: Row) -> str:
-    hub_seq, log, place, seq, at_ms, duration_ms, *lasting = row
+    hub_seq, log, place, seq, at_ms, duration_ms, trust, policy, *lasting = row
     origin = _origin(*page.logs[log], *page.places[place])
     before, after = _facts(*lasting)
     time = iso(at_ms) or ""
     if at_ms is None:
-        at_ms = duration_ms = ""
-    return f"{hub_seq},{origin},{seq},{time},{at_ms},{before},{duration_ms},{after}\r\n"
+        at_ms = duration_ms = trust = policy = ""
+    return f"{hub_seq},{origin},{seq},{time},{at_ms},{before},{trust},{policy},{duration_ms},{after}\r\n"
 
 
 @lru_cache(maxsize=4096)

@@ -118,7 +118,7 @@ class ParquetView:
 
     def compare(self, page: Page | None, count: int) -> Place | None:
         """See `View`."""
-        wanted = [None] * count if page is None else [json.loads(page.json(row)) for row in page.rows]
+        wanted = [None] * count if page is None else list(map(json.loads, page.objects(page.rows)))
         for scan in wanted:
             fault = None if self._is_over else self._next(scan, is_known=page is not None)
             if fault:

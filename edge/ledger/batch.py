@@ -126,7 +126,7 @@ def open_batch(wire: bytes, public: bytes) -> Batch:
         bodies, rows = _opened(header, packed_facts, packed_private)
     except EncodingRefused as bad:
         raise _refused(bad, "malformed") from bad
-    return Batch(header, _chained(header, bodies, rows), wire)
+    return Batch(header, bodies, _heads(header, bodies), rows, wire)
 
 
 def _opened(header: BatchHeader, facts: bytes, hidden: bytes) -> tuple[list[bytes], Sequence[_Private]]:
@@ -137,6 +137,24 @@ def _opened(header: BatchHeader, facts: bytes, hidden: bytes) -> tuple[list[byte
     if packing.is_withheld(hidden):
         return bodies, [(None, None)] * header.count
     return bodies, private.decode(packing.unpack(hidden), header.count)
+
+
+def private_rows(wire: bytes) -> Sequence[tuple[bytes | None, bytes | None]]:
+    """Return (token, sealed field) of each entry of a batch, unverified; none of any where the part is not there.
+
+    Raises:
+        BatchRefused: `malformed` or `version`.
+    """
+    header = header_of(wire)[0]
+    hidden = private_of(wire)
+    if not hidden:
+        return [(None, None)] * header.count
+    try:
+        if header.version == 1:
+            return row_lists.private(hidden, header.count)
+        return private.decode(packing.unpack(hidden), header.count)
+    except EncodingRefused as bad:
+        raise _refused(bad, "malformed") from bad
 
 
 def private_of(wire: bytes) -> bytes:
@@ -205,17 +223,13 @@ def _holds(header: BatchHeader, packed_facts: bytes, packed_private: bytes) -> b
     return _payload_hash(packed_facts, packed_private) == header.parts_sha256[0]
 
 
-def _chained(header: BatchHeader, bodies: Sequence[bytes], rows: Sequence[_Private]) -> tuple[Entry, ...]:
+def _heads(header: BatchHeader, bodies: Sequence[bytes]) -> list[bytes]:
     if header.count != len(bodies):
         raise BatchRefused("forged", "the batch does not hold the entries its header counts")
-    head = header.previous_head
-    entries = []
-    for seq, (body, (token, sealed)) in enumerate(zip(bodies, rows, strict=True), header.first):
-        head = chain.next_head(head, body)
-        entries.append(Entry(seq, body, head, token, sealed))
-    if head != header.head:
+    heads = chain.heads(bodies, header.previous_head)
+    if heads[-1] != header.head:
         raise BatchRefused("forged", "the entries of the batch do not lead to the head its header names")
-    return tuple(entries)
+    return heads
 
 
 def _parts(wire: bytes) -> tuple[bytes, bytes, bytes]:

@@ -8,7 +8,7 @@ later release may be, is carried as it is.
 One list of bodies has one form: what `decode` accepts, `encode` gives again. Compression is `edge.ledger.packing`'s.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, groupby, pairwise
@@ -173,8 +173,8 @@ def _shapes(templates: list[Any]) -> list[_Template | bytes]:
     return shapes
 
 
-# A gate has the same few dozen templates all day.
-@lru_cache(maxsize=2048)
+# A gate has the same few hundred templates all day; a hub of a country meets some ten thousand, a kilobyte each.
+@lru_cache(maxsize=16384)
 def _template(encoded: bytes) -> _Template:
     pairs = cbor.decode(encoded)
     if not isinstance(pairs, dict) or not _is_plain(pairs) or not _COLUMNS.isdisjoint(pairs):
@@ -194,18 +194,18 @@ def _stated(rows: list[_Template], columns: list[Any]) -> list[bytes]:
     at_ms = list(accumulate([*times[:1], *(step >> 1 ^ -(step & 1) for step in times[1:])]))
     if rows and not (min(at_ms) >= 0 and max(at_ms) < _END and max(durations) < _END):
         raise EncodingRefused("a number of the batch counts impossibly")
+    encoded = [_TIME_8 + at.to_bytes(8, "big") if at >> 32 else _TIME_HEAD + cbor.encode(at) for at in at_ms]
     bodies: list[bytes] = []
     for versions, start, end in _segments(columns[2], len(rows)):
         stated = [(key, version) for key, version in zip((_TRUST, _POLICY), versions, strict=True) if version]
         between = b"".join(cbor.encode(key) + cbor.encode(version) for key, version in stated)
         known: dict[int, tuple[bytes, bytes, bytes, bytes]] = {}
-        for shape, moment, took in zip(rows[start:end], at_ms[start:end], durations[start:end], strict=True):
+        for shape, time, took in zip(rows[start:end], encoded[start:end], durations[start:end], strict=True):
             around = known.get(id(shape))
             if around is None:
                 around = known[id(shape)] = shape.around(between, len(stated))
             timed, untimed, middle, tail = around
-            time = _TIME_8 + moment.to_bytes(8, "big") if moment >> 32 else _TIME_HEAD + cbor.encode(moment)
-            bodies.append(b"".join((timed, time, middle, _took(took), tail) if took else (untimed, time, middle, tail)))
+            bodies.append(timed + time + middle + _took(took) + tail if took else untimed + time + middle + tail)
     return bodies
 
 
@@ -232,23 +232,36 @@ def _leb128(numbers: Iterable[int]) -> bytes:
 def _numbers(column: bytes) -> list[int]:
     if column.isascii():
         return list(column)  # every one in a single byte
-    found: list[int] = []
-    number = shift = 0
-    for byte in column:
-        if byte > 0x7F:
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if shift >= _MOST_BITS:
-                raise EncodingRefused("a number of a column is too long")
-            continue
-        # A last group of zero bits has a shorter form.
-        if shift and not byte:
-            raise EncodingRefused("a number of a column is not in its shortest form")
-        found.append(number | byte << shift)
-        number = shift = 0
-    if shift:
+    if column[-1] > 0x7F:
         raise EncodingRefused("a column is cut short")
+    found: list[int] = []
+    rest = iter(column)
+    for first in rest:
+        if first < 0x80:
+            found.append(first)
+            continue
+        # Most are of two bytes: a step of seconds, a check of tens or hundreds of milliseconds.
+        second = next(rest)
+        if 0 < second < 0x80:
+            found.append(first & 0x7F | second << 7)
+        else:
+            found.append(_long(first, second, rest))
     return found
+
+
+def _long(first: int, second: int, rest: Iterator[int]) -> int:
+    """Return a number of three bytes or more; the column's last byte ends one, so there is a next one to ask for."""
+    number, byte, shift = first & 0x7F, second, 7
+    while byte > 0x7F:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if shift >= _MOST_BITS:
+            raise EncodingRefused("a number of a column is too long")
+        byte = next(rest)
+    # A last group of zero bits has a shorter form.
+    if not byte:
+        raise EncodingRefused("a number of a column is not in its shortest form")
+    return number | byte << shift
 
 
 def _runs(versions: Sequence[tuple[int, int]]) -> list[int]:

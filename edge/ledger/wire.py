@@ -9,6 +9,7 @@ SCANS: Final = "/v1/scans"
 GATES: Final = "/v1/gates"
 INCIDENTS: Final = "/v1/incidents"
 COVERAGE: Final = "/v1/coverage"
+QUERIES: Final = "/v1/token-queries"
 
 CBOR_TYPE: Final = "application/cbor"
 COSE_TYPE: Final = "application/cose"

@@ -78,6 +78,7 @@ class SyncSettings:
     push_after_s: float = _key(300.0, "Waiting entries are pushed at the latest after this time, seconds.")
     push_at: int = _key(200, "Waiting entries are pushed as soon as there are this many.")
     timeout_s: float = _key(10.0, "An exchange with the hub that takes longer has failed, seconds.")
+    ca_file: str = _key("", "Certificates (PEM) that an https hub is held to. Empty: those of the system.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from edge.model.credential import HashKind, PassKind
+from edge.model.health_rules import HealthRules
 from edge.model.live import LiveRule
 from edge.model.moment import ClockQuality, Moment
 from edge.model.registries import Registries
@@ -277,6 +278,7 @@ class TrustSnapshot:
         registries: How complete the regions are, venues, names of statuses.
         successor: The same under the policy that follows, or None.
         anchors: Keys of other systems by (format, claimed issuer, key id), of the formats that the policy admits.
+        health_rules: Business rules of health certificates, of every country that is published.
     """
 
     versions: TrustVersions
@@ -297,6 +299,7 @@ class TrustSnapshot:
     registries: Registries = Registries()
     anchors: Mapping[tuple[str, str, bytes], tuple[Anchor, ...]] = field(default_factory=lambda: MappingProxyType({}))
     successor: "TrustSnapshot | None" = None
+    health_rules: HealthRules = HealthRules()
 
     def at(self, moment: Moment) -> "TrustSnapshot":
         """Return the view in force at `moment`: from the second its policy names, that of the policy that follows.

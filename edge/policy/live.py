@@ -23,14 +23,13 @@ def demanded(credential: SignedCredential, policy: Policy) -> Reason:
         # Its issuer wants its holder's key asked for, whatever the policy says, and no code of its format answers us.
         return Reason.LIVE_MISSING
     rule = rule_for(credential, policy) if policy.live else None
-    if rule is None:
-        return Reason.OK
     # A foreign credential that is not bound is as good as its copy.
     if not isinstance(credential, Credential) or credential.holder_key is None:
-        return Reason.OK if rule.unbound == "accept" else Reason.LIVE_UNBOUND
+        return Reason.OK if rule is None or rule.unbound == "accept" else Reason.LIVE_UNBOUND
     if credential.proof is None:
+        # With or without a rule: else whoever has a picture of a live code takes the pass out of it and shows that.
         return Reason.LIVE_MISSING
-    return Reason.LIVE_NONCE if rule.nonce and not credential.proof.nonce else Reason.OK
+    return Reason.LIVE_NONCE if rule is not None and rule.nonce and not credential.proof.nonce else Reason.OK
 
 
 def is_rejected(reason: Reason, credential: SignedCredential, policy: Policy) -> bool:

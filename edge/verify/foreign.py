@@ -99,12 +99,13 @@ def _typed(credential: ForeignCredential, anchor: Anchor) -> ForeignCredential:
 
 def _status(credential: ForeignCredential, anchor: Anchor, trust: TrustSnapshot) -> Reason:
     answer = Reason.STATUS_UNAVAILABLE if credential.has_status and not anchor.hash_lists else Reason.OK
+    revocation = credential.revocation if anchor.hash_lists else ()
     for number in anchor.hash_lists:
         listed = trust.hash_lists.get((anchor.issuer, number))
         if listed is None:
             answer = Reason.STATUS_UNAVAILABLE
             continue
-        if any(kind is listed.kind and digest in listed for kind, digest in credential.revocation):
+        if any(kind is listed.kind and digest in listed for kind, digest in revocation):
             return Reason.STATUS_REVOKED
     # No answer is not "valid"; a short-lived credential needs none (docs/adr/0013-short-lived-passes.md).
     return Reason.OK if answer is not Reason.OK and is_short_lived(credential, trust) else answer

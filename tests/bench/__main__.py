@@ -18,8 +18,7 @@ from rich.table import Table
 
 NAMES = (
     *("verify", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication", "looks", "scanner"),
-    *("recognition", "foreign", "wire", "storm", "hostile"),
-    "tickets",
+    *("recognition", "foreign", "memory", "rules", "wire", "storm", "hostile", "pull"),
 )
 
 

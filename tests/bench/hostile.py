@@ -24,13 +24,18 @@ _MESSAGE = b"\x84\x43\xa1\x01\x26\xa0\x59\x0a\x00"
 """A COSE_Sign1 up to its payload of 2,560 bytes."""
 
 
-def _based(prefix: bytes, data: bytes) -> bytes:
+def random_bytes(count: int) -> bytes:
+    """Return bytes that nothing makes shorter, the same in every run."""
+    return _RANDOM.randbytes(count)
+
+
+def based(prefix: bytes, data: bytes) -> bytes:
     """Return as much of `data` as one code carries."""
     room = (LARGEST - len(prefix)) // 3 * 2
     return prefix + base45.encode(data[:room])
 
 
-def _bomb(inside: Callable[[int], bytes]) -> bytes:
+def bomb(inside: Callable[[int], bytes]) -> bytes:
     """Return the largest deflated content that fits one code."""
     size = 1 << 16
     while len(zlib.compress(inside(size * 2), 9)) < (LARGEST - 4) // 3 * 2 and size < 1 << 24:
@@ -45,7 +50,7 @@ def inputs() -> dict[str, bytes]:
         "braces": b"{" * LARGEST,
         "label and brackets": b'{"label":"yss"' + b"[" * (LARGEST - 14),
         "digits": b"9" * LARGEST,
-        "random bytes": _RANDOM.randbytes(LARGEST),
+        "random bytes": random_bytes(LARGEST),
         "link": b"https://" + b"a." * ((LARGEST - 8) // 2),
     }
     claims = foreign.hcert_claims()
@@ -58,16 +63,14 @@ def inputs() -> dict[str, bytes]:
         name = prefix.decode()
         found |= {
             f"{name} characters": prefix + b"A" * (LARGEST - len(prefix)),
-            f"{name} arrays in arrays": _based(prefix, b"\x81" * LARGEST),
-            f"{name} array of small items": _based(prefix, b"\x99\x0a\x00" + bytes(LARGEST)),
-            f"{name} map of small keys": _based(prefix, b"\xb9\x05\x00" + bytes(range(24)) * 200),
-            f"{name} random": _based(prefix, _RANDOM.randbytes(LARGEST)),
-            f"{name} message around arrays": _based(
-                prefix, b"\x84\x43\xa1\x01\x26\xa0\x59\x0a\x00" + b"\x81" * LARGEST
-            ),
-            f"{name} bomb of nulls": _based(prefix, _bomb(bytes)),
-            f"{name} bomb of arrays": _based(prefix, _bomb(lambda size: b"\x81" * size)),
-            f"{name} bomb of a long array": _based(prefix, _bomb(lambda size: b"\x9a\x00\x10\x00\x00" + bytes(size))),
+            f"{name} arrays in arrays": based(prefix, b"\x81" * LARGEST),
+            f"{name} array of small items": based(prefix, b"\x99\x0a\x00" + bytes(LARGEST)),
+            f"{name} map of small keys": based(prefix, b"\xb9\x05\x00" + bytes(range(24)) * 200),
+            f"{name} random": based(prefix, random_bytes(LARGEST)),
+            f"{name} message around arrays": based(prefix, b"\x84\x43\xa1\x01\x26\xa0\x59\x0a\x00" + b"\x81" * LARGEST),
+            f"{name} bomb of nulls": based(prefix, bomb(bytes)),
+            f"{name} bomb of arrays": based(prefix, bomb(lambda size: b"\x81" * size)),
+            f"{name} bomb of a long array": based(prefix, bomb(lambda size: b"\x9a\x00\x10\x00\x00" + bytes(size))),
             f"{name} digits": prefix + b"5" * (LARGEST - len(prefix)),
         }
     return found

@@ -1,70 +1,203 @@
-"""The hub under load: signed batches taken in over HTTP, group commit against a commit for each post, scans pulled."""
+"""The hub under load: signed batches over HTTP against the same bytes written with SQLite alone, and one scan a post.
 
+The scans are drawn (`tests.simulators.traffic`), so a batch of 500 has the seven kilobytes that a busy gate's has. The
+figure of a kind is the median of rounds that take turns with those of the other kinds; who sends runs beside the hub.
+"""
+
+import shutil
+import sqlite3
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.hub import client, folder, writer
-from edge.hub.client import Client, Query, Source
+from edge.hub import writer
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub, system_clock
-from edge.ledger import wire
+from edge.ledger import batch, wire
 from tests.bench.timing import alternate, median_ratio, percentile, row
+from tests.simulators.drawn_gates import drawn
 from tests.simulators.hub_gates import Clock, Device, begin, enrol
 from tests.simulators.hub_server import Caller, HubProcess
 
 GATES = 8
-BATCHES = 24
+BATCHES = 16
+"""Of each gate in a round."""
 SCANS = 500
+AT_ONCE = 8
 POSTS = 40
-ROUNDS = 5
+"""Posts of one scan of each gate in a round."""
+ROUNDS = 6
+
+
+@dataclass
+class Kind:
+    """One way to send scans.
+
+    Attributes:
+        gates: Who sends.
+        scans: Scans in a batch.
+        at_once: Batches in a post.
+        posts: Posts of each gate in a round.
+        seconds: What each round took.
+        answers: Seconds to each answer.
+    """
+
+    gates: list[Device]
+    scans: int
+    at_once: int
+    posts: int
+    seconds: list[float] = field(default_factory=list)
+    answers: list[float] = field(default_factory=list)
+    bodies: list[list[bytes]] = field(default_factory=list)
+
+    @property
+    def batches(self) -> int:
+        """Batches of all gates in a round."""
+        return len(self.gates) * self.posts * self.at_once
+
+    def cut(self) -> None:
+        """Sign every post of every round before the clock starts."""
+        for gate in self.gates:
+            batches = gate.batches(self.scans)
+            self.bodies.append(
+                [b"".join(batches[at : at + self.at_once]) for at in range(0, len(batches), self.at_once)]
+            )
+
+    def of_round(self, number: int) -> list[list[bytes]]:
+        """Return the posts of each gate in a round."""
+        return [bodies[number * self.posts : (number + 1) * self.posts] for bodies in self.bodies]
+
+    def send(self, url: str, number: int) -> None:
+        """Send a round, every gate on a connection of its own, and note what it took."""
+        began = time.perf_counter()
+        with ThreadPoolExecutor(len(self.gates)) as pool:
+            for answers in pool.map(lambda bodies: _send(url, bodies), self.of_round(number)):
+                self.answers += answers
+        self.seconds.append(time.perf_counter() - began)
+
+    def rate(self) -> float:
+        """Return batches a second in the median round."""
+        return self.batches / statistics.median(self.seconds)
 
 
 def run() -> dict[str, object]:
     """Measure and return rows."""
-    with tempfile.TemporaryDirectory() as name:
-        whole = _over_http(Path(name) / "http")
-        grouped = _group_commit(Path(name) / "group")
-    return {
-        "about": f"{GATES} gates, batches of {SCANS} signed scans, one hub process, WAL synchronous=FULL",
-        "rows": whole + grouped,
-    }
+    parent = Path("build/bench")
+    parent.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=parent))
+    try:
+        rows = _over_http(path / "http") + _group_commit(path / "group")
+    finally:
+        shutil.rmtree(path)
+    about = f"{GATES} gates send, {SCANS} drawn scans a batch, one hub process, {ROUNDS} rounds, WAL synchronous=FULL"
+    return {"about": about, "rows": rows}
 
 
 def _over_http(path: Path) -> list[dict[str, object]]:
+    single, several = (Kind(_gates(at, BATCHES * SCANS), SCANS, n, BATCHES // n) for at, n in ((0, 1), (1, AT_ONCE)))
+    scans = Kind(_gates(2, POSTS), 1, 1, POSTS)
+    kinds = (single, several, scans)
     begin(path, Clock(system_clock()))
-    gates = _enrolled(path)
-    for one in gates:
-        one.scan(BATCHES * SCANS)
-    posts = {one.number: one.batches(SCANS) for one in gates}
+    for kind in kinds:
+        _enrol(path, kind.gates)
+        kind.cut()
+    bare = Bare(path.with_name("bare"))
     running = HubProcess(path)
     try:
-        taken: list[float] = []
-        began = time.perf_counter()
-        with ThreadPoolExecutor(GATES) as pool:
-            for figures in pool.map(lambda one: _send(running.url, posts[one.number]), gates):
-                taken += figures
-        spent = time.perf_counter() - began
-        taken.sort()
-        pulled, pull_s = _pull(running.url, path)
+        for number in range(ROUNDS):
+            for kind in kinds:
+                kind.send(running.url, number)
+            bare.write(
+                [
+                    (gate.public, body)
+                    for gate, bodies in zip(single.gates, single.of_round(number), strict=True)
+                    for body in bodies
+                ]
+            )
     finally:
         running.stop()
-    total = GATES * BATCHES
-    assert pulled == total * SCANS
+    return _rows(single, several, scans, bare)
+
+
+class Bare:
+    """What the same batches cost without a hub, in this process.
+
+    Args:
+        path: A folder to write in.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir()
+        self._path = path
+        self.seconds: dict[str, list[float]] = {"alone": [], "together": [], "signature": [], "whole": []}
+
+    def write(self, batches: list[tuple[bytes, bytes]]) -> None:
+        """Write the batches of a round, and check them, each in its ways; seconds for one batch are noted."""
+        actions: dict[str, Callable[[], object]] = {
+            "alone": lambda: self._insert("alone", batches, 1),
+            "together": lambda: self._insert("together", batches, GATES),
+            "signature": lambda: [batch.open_header(body, public) for public, body in batches],
+            "whole": lambda: [batch.open_batch(body, public) for public, body in batches],
+        }
+        for name, action in actions.items():
+            began = time.perf_counter()
+            action()
+            self.seconds[name].append((time.perf_counter() - began) / len(batches))
+
+    def each(self, name: str) -> float:
+        """Return the median seconds for one batch."""
+        return statistics.median(self.seconds[name])
+
+    def _insert(self, name: str, batches: list[tuple[bytes, bytes]], together: int) -> None:
+        with closing(sqlite3.connect(self._path / f"{name}.db", isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("CREATE TABLE IF NOT EXISTS batches(id INTEGER PRIMARY KEY, wire BLOB NOT NULL)")
+            for start in range(0, len(batches), together):
+                connection.execute("BEGIN IMMEDIATE")
+                rows = [(body,) for _, body in batches[start : start + together]]
+                connection.executemany("INSERT INTO batches(wire) VALUES (?)", rows)
+                connection.execute("COMMIT")
+
+
+def _rows(single: Kind, several: Kind, scans: Kind, bare: Bare) -> list[dict[str, object]]:
+    answers, grouped = sorted(single.answers), sorted(several.answers)
+    rate, best = single.rate(), several.rate()
     return [
-        row("batches taken in", total / spent, "batches/s"),
-        row("scans taken in", total * SCANS / spent, "scans/s"),
-        row("answer to a batch, p50", percentile(taken, 0.5) * 1e3, "ms"),
-        row("answer to a batch, p99", percentile(taken, 0.99) * 1e3, "ms"),
-        row("pulled as NDJSON, on record", pulled / pull_s, "rows/s"),
+        row("a batch a post: taken in", rate, "batches/s"),
+        row("a batch a post: scans taken in", rate * SCANS, "scans/s"),
+        row("a batch a post: answer, p50", percentile(answers, 0.5) * 1e3, "ms"),
+        row("a batch a post: answer, p99", percentile(answers, 0.99) * 1e3, "ms"),
+        row(f"{AT_ONCE} batches a post: taken in", best, "batches/s"),
+        row(f"{AT_ONCE} batches a post: answer, p50", percentile(grouped, 0.5) * 1e3, "ms"),
+        row(f"{AT_ONCE} batches a post: answer, p99", percentile(grouped, 0.99) * 1e3, "ms"),
+        row("SQLite alone, a commit for each batch", 1 / bare.each("alone"), "batches/s"),
+        row(f"SQLite alone, {GATES} batches a commit", 1 / bare.each("together"), "batches/s"),
+        row("signature and hashes of a batch alone", bare.each("signature") * 1e6, "us"),
+        row("a batch opened wholly, alone", bare.each("whole") * 1e6, "us"),
+        row("a batch a post / SQLite, a commit each", rate * bare.each("alone"), "ratio", ">= 0.5"),
+        row(f"a batch a post / SQLite, {GATES} a commit", rate * bare.each("together"), "ratio"),
+        row(f"{AT_ONCE} batches a post / SQLite, a commit each", best * bare.each("alone"), "ratio", ">= 0.5"),
+        row(f"{AT_ONCE} batches a post / SQLite, {GATES} a commit", best * bare.each("together"), "ratio"),
+        row(
+            "ceiling: opened wholly and written, one core",
+            1 / (bare.each("whole") + bare.each("together")),
+            "batches/s",
+        ),
+        row("one scan a post", scans.rate(), "scans/s"),
+        row("scans: a batch a post / one scan a post", rate * SCANS / scans.rate(), "times", ">= 5"),
     ]
 
 
 def _group_commit(path: Path) -> list[dict[str, object]]:
     begin(path, Clock(system_clock()))
-    gates = _enrolled(path)
+    gates = [Device(number) for number in range(1, GATES + 1)]
+    _enrol(path, gates)
     hub = Hub.open(path)
     together = writer.TOGETHER
 
@@ -89,21 +222,24 @@ def _group_commit(path: Path) -> list[dict[str, object]]:
     ]
 
 
-def _enrolled(path: Path) -> list[Device]:
-    desk, hub = Desk(path), Hub.open(path)
-    gates = [Device(number) for number in range(1, GATES + 1)]
+def _gates(kind: int, each: int) -> list[Device]:
+    """Return the gates of a kind, with what each sends in a round, for all rounds."""
+    return [drawn(GATES * kind + number, each * ROUNDS) for number in range(1, GATES + 1)]
+
+
+def _enrol(path: Path, gates: list[Device]) -> None:
+    hub = Hub.open(path)
     for one in gates:
-        enrol(hub, desk, one, lane=str(one.number))
+        enrol(hub, Desk(path), one, lane=str(one.number))
     hub.close()
-    return gates
 
 
-def _send(url: str, pieces: list[bytes]) -> list[float]:
+def _send(url: str, bodies: list[bytes]) -> list[float]:
     taken = []
     with Caller(url) as caller:
-        for piece in pieces:
+        for body in bodies:
             began = time.perf_counter()
-            assert caller.post(wire.BATCHES, piece).status == 200
+            assert caller.post(wire.BATCHES, body).status == 200
             taken.append(time.perf_counter() - began)
     return taken
 
@@ -112,10 +248,3 @@ def _take_singly(hub: Hub, gate: Device) -> None:
     for _ in range(POSTS):
         gate.scan(1)
         hub.take(gate.batch(len(gate.entries), len(gate.entries)))
-
-
-def _pull(url: str, path: Path) -> tuple[int, float]:
-    source = Source(url, client.read_token(path / folder.OPERATOR))
-    began = time.perf_counter()
-    count = sum(len(page.lines) for page in Client(source).pages(Query()))
-    return count, time.perf_counter() - began

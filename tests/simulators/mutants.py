@@ -177,7 +177,7 @@ class Mutator:
             chance.choice(_NUMBERS),
             node.number + chance.choice((-1, 1)),
             node.number ^ 1 << chance.randrange(64),
-        )[way]
+        )[way] % 2**64
         if node.major in (BYTES, TEXT) and node.data:
             self._string(node)
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from edge.cli.scans import scans
 from edge.errors import LogDamaged, SetupError
-from edge.hub.pull import LASTING, Page
+from edge.hub.pull import LASTING, VARYING, Page
 from edge.ledger import destruction, facts
 from edge.model.moment import Moment
 from edge.model.scan import EntryType, Facts
@@ -121,7 +121,7 @@ def test_a_gate_s_lines_have_the_fields_of_the_hub_s() -> None:
     """Whoever compares a gate's export with the hub's pull compares equal names and values."""
     (entry,) = entries(1)
     stated = facts.decode(entry.body)
-    row = (1, 1, 1, 1, *(getattr(stated, name) for name in ("at_ms", "duration_ms", *LASTING)))
+    row = (1, 1, 1, 1, *(getattr(stated, name) for name in (*VARYING, *LASTING)))
     central = json.loads(b"".join(Page([row], {1: (GATE, b"epoch-01")}, {1: ("site", "lane")}).lines()))
 
     own = line(entry, b"epoch-01")
@@ -137,7 +137,7 @@ def test_an_entry_of_a_later_version_is_shown_as_such(tmp_path: Path) -> None:
     later = bytearray(facts.encode(replace(scan(), type=EntryType.NOTE)))
     later[2] = 23  # a type that is not given yet
     head = sha256(bytes(32) + later).digest()
-    log._db.execute("INSERT INTO scan VALUES (1, ?, ?, ?, NULL, NULL)", (START_MS, bytes(later), head))
+    log._db.execute("INSERT INTO scan (seq, at_ms, body, head) VALUES (1, ?, ?, ?)", (START_MS, bytes(later), head))
 
     assert "written by a newer version" in run(tmp_path, "list")
     assert json.loads(run(tmp_path, "list", "--json"))["type"] == "unreadable"

@@ -88,12 +88,15 @@ BUILT = {
         for family in ("action", "done", "report")
         for act in ("not_holder", "note", "override", "undo")
     ),
-    *("action.slip", "help.slip"),
+    *("action.slip", "help.slip", "action.tail"),
     *(f"panel.{kind}" for kind in ("note", "override")),
     *(f"link.{state}" for state in ("online", "offline", "never", "unknown")),
     *(f"direction.{way}" for way in ("entry", "exit")),
     *(f"unit.{unit}" for unit in ("s", "min", "h", "d", "mb", "gb")),
-    *(f"report.{fact}" for fact in ("not_shown", "place", "gate", "trust", "link", "backlog", "last")),
+    *(
+        f"report.{fact}"
+        for fact in ("not_shown", "tail_matched", "tail_differs", "place", "gate", "trust", "link", "backlog", "last")
+    ),
     *(f"note.{code}" for code in NOTES),
 }
 """Keys that code puts together; the open families below are looked up with `has_label` or fall back."""

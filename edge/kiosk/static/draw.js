@@ -249,7 +249,7 @@ function button(key, text, act, name = "") {
   return node;
 }
 
-const STAFF = { not_holder: "N", note: "M", override: "O", slip: "S", undo: "U" };
+const STAFF = { not_holder: "N", tail: "T", note: "M", override: "O", slip: "S", undo: "U" };
 
 /** The footer's children: what can be pressed now. */
 export function drawFooter(config, s, shown, able) {
@@ -309,6 +309,11 @@ export function drawPanel(config, s) {
     number: `#${panel.number}`, outcome: voice.say(WORD[panel.outcome]), time: clock(panel.at_ms, true),
   });
   if (panel.kind === "slip") return [el("h2", "", voice.say("panel.slip")), el("p", "about", about), slipCode(voice, panel), close];
+  if (panel.kind === "tail") {
+    const tail = { type: "text", id: "tail", maxLength: 4 };
+    const asked = form(voice, panel, tail, ["panel.tail_label", "panel.tail_send"]);
+    return [el("h2", "", voice.say("panel.tail")), el("p", "about", about), el("p", "", voice.say("panel.tail_hint")), asked, close];
+  }
   const list = el("ul", "notes", config.notes.map((code, at) => {
     const choice = button(String(at + 1), voice.say(`note.${code}`), "choose");
     choice.dataset.note = code;
@@ -366,7 +371,7 @@ function help(voice, s) {
   const shapes = ["accept", "refer", "reject"].map((outcome) =>
     el("div", `row ${outcome}`, icon(outcome, "i"), el("b", "", voice.say(WORD[outcome])), el("span", "", voice.say(`help.${outcome}`))));
   const keys = [
-    [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["M", "help.note"], ["O", "help.override"], ["S", "help.slip"],
+    [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["T", "help.tail"], ["M", "help.note"], ["O", "help.override"], ["S", "help.slip"],
     ["D", "help.manual"], ["U", "help.undo"], ["R", "help.report"], ["L", "help.language"], ["F1", "help.help"],
   ];
   const rows = keys.map(([key, text]) => el("div", "row", el("kbd", "", key), el("span", "", voice.say(text))));
