@@ -29,6 +29,13 @@ def anchors() -> None:
 @click.option("--kind", "kinds", multiple=True, help="What they may attest.  [default: as each certificate says]")
 @click.option("--alg", "algorithm", help="Algorithm, where a key fits several.  [default: PS256 for RSA]")
 @click.option("--hash-list", "hash_lists", type=int, multiple=True, help="A list of hashes to look credentials up in.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE=KIND",
+    help="What a type of credential attests (its vct or type); types that are not named are refused.  [default: any]",
+)
 @click.option("--name-zh", help="With --name-en: adds the issuer to the registry under this name.")
 @click.option("--name-en", help="With --name-zh.")
 @click.option(
@@ -51,6 +58,9 @@ def add(folder: Path, files: tuple[Path, ...], issuer: str, format_: str, **give
     names = {"zh": given["name_zh"], "en": given["name_en"]}
     if any(names.values()) and not all(names.values()):
         raise click.UsageError("--name-zh and --name-en go together")
+    types = dict(one.rpartition("=")[::2] for one in given["types"])
+    if not all(types) or not all(types.values()):
+        raise click.UsageError("--type takes TYPE=KIND, such as https://example.org/vaccination=vaccination")
     wish = key_sources.Wish(format_, given["claimed"], given["kinds"] or None, given["algorithm"])
     found = [one for file in files for one in key_sources.read(read(file, _MAX_FILE), wish)]
     done = add_anchors(
@@ -59,6 +69,7 @@ def add(folder: Path, files: tuple[Path, ...], issuer: str, format_: str, **give
         format_,
         found,
         hash_lists=given["hash_lists"],
+        types=types,
         holder=Holder(names, given["outcome"]) if names["zh"] else None,
         skip_bad=given["skip_bad"],
     )

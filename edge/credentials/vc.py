@@ -23,6 +23,7 @@ _W3C, _SD_JWT_VC = "vc+jwt", frozenset(("dc+sd-jwt", "vc+sd-jwt"))
 _ALGORITHMS: Final = {"ES256": -7, "ES384": -35, "EdDSA": -8, "Ed25519": -8}
 """RFC 7518, 3.1; RFC 8037, 3.1; RFC 9864, 2.2."""
 _CONTEXTS: Final = frozenset(("https://www.w3.org/ns/credentials/v2", "https://www.w3.org/2018/credentials/v1"))
+_ANY: Final = "VerifiableCredential"
 _ALWAYS: Final = frozenset(
     (
         "iss",
@@ -105,7 +106,7 @@ def _subject(claims: Mapping[str, Any]) -> Mapping[str, Any]:
         return claims
     contexts, types, subject = (claims.get(name) for name in ("@context", "type", "credentialSubject"))
     is_listed = type(contexts) is list and contexts and type(contexts[0]) is str and contexts[0] in _CONTEXTS
-    if not is_listed or type(types) is not list or "VerifiableCredential" not in types:
+    if not is_listed or type(types) is not list or _ANY not in types:
         raise EncodingRefused("it is no verifiable credential")
     if type(subject) is list and len(subject) == 1:
         subject = subject[0]
@@ -119,6 +120,11 @@ def _holder(subject: Mapping[str, Any]) -> Holder | None:
     given = claimed.text(subject.get("given_name", subject.get("givenName")))
     found = claimed.holder(surname, given, subject.get("birthdate", subject.get("birthDate")))
     return found if found.name or found.birth_year else None
+
+
+def _types(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    stated = [claims["vct"]] if "vct" in claims else claims["type"]
+    return tuple(one for one in stated if type(one) is str and one != _ANY)
 
 
 def _identifier(claims: Mapping[str, Any]) -> str:
@@ -151,6 +157,7 @@ def _credential(token: Token) -> ForeignCredential:
         _holder(subject),
         claimed.revoked_by(token.signature, _identifier(claims)),
         is_bound="cnf" in claims,
+        types=_types(claims),
         has_status="status" in claims or "credentialStatus" in claims,
     )
 

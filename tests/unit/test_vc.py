@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.conformance.runner import run
-from edge.credentials import vc
+from edge.credentials import claim169, vc
 from edge.model.credential import HashKind, PassKind
 from edge.model.live import LiveRule
 from edge.model.trust import EDDSA, ES256
 from edge.model.verdict import Outcome, Reason
 from edge.verify.verify import verify
+from tests.simulators.claim169 import ID_ANCHOR, make_id
 from tests.simulators.foreign import Signer
 from tests.simulators.tickets import admitting, judged
 from tests.simulators.vc import (
@@ -156,6 +157,27 @@ def test_each_revocation_hash_finds_its_code():
         (HashKind.IDENTIFIER, b"https://issuer.example/1"),
     ):
         assert verdict(GOOD_W3C, admitting(anchor, revoked={1: (kind, value)})).reason is Reason.STATUS_REVOKED
+
+
+def test_an_anchor_says_what_a_type_attests():
+    """By vct or type; a type that is not named is refused, and a kind that the key may not attest."""
+    kinds = frozenset((PassKind.VACCINATION, PassKind.STATEMENT))
+    for raw, name in ((GOOD, "https://issuer.example/badge"), (GOOD_W3C, "Badge")):
+        for kind, reason in ((PassKind.VACCINATION, Reason.OK), (PassKind.TEST, Reason.KEY_KIND)):
+            found = verdict(
+                raw, admitting(replace(VC_ANCHOR, kinds=kinds, types=(("Other", PassKind.TEST), (name, kind))))
+            )
+            assert (found.reason, found.kind) == (reason, kind)
+        for other in ("Other", "VerifiableCredential", name.lower() + "x"):
+            trust = admitting(replace(VC_ANCHOR, kinds=kinds, types=((other, PassKind.VACCINATION),)))
+            assert verdict(raw, trust).reason is Reason.KEY_KIND
+
+
+def test_a_format_without_types_is_refused_by_an_anchor_that_names_some():
+    """It can say of none of its codes what they are."""
+    anchor = replace(ID_ANCHOR, types=(("T", PassKind.IDENTITY),))
+
+    assert judged(make_id(), claim169.FORMAT, admitting(anchor)).reason is Reason.KEY_KIND
 
 
 def test_tokens_of_other_types_are_nobodys():
