@@ -12,7 +12,6 @@ Whether an export holds is left to `edge.hub.proof`.
 """
 
 import json
-import os
 import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from edge.hub.folder import HubFolder
 from edge.hub.forms import FORMS
 from edge.hub.projection import Placed
 from edge.hub.pull import Page
+from edge.hub.staged import Staged
 from edge.hub.store import Store
 from edge.ledger import batch, chain, device
 from edge.model.scan import Batch
@@ -374,39 +374,6 @@ class _Book:
         if not batch.has_facts(wire):
             return Page([], {}, {})
         return page_of(batch.open_batch(wire, public), (kept.hub_first, kept.hub_last), self._places[kept.place])
-
-
-class Staged:
-    """A file written beside its place, hashed on the way, and put there whole."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.staged = path.with_name(f".staged-{path.name}")
-        self._file = self.staged.open("wb")
-        self._hash = sha256()
-
-    def write(self, data: bytes) -> None:
-        """Add bytes."""
-        self._file.write(data)
-        self._hash.update(data)
-
-    def flush(self) -> None:
-        """Let others read what was written."""
-        self._file.flush()
-
-    def close(self) -> dict[str, Any]:
-        """Put the file in its place, durably, and return its name, size and hash."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        size = self._file.tell()
-        self._file.close()
-        self.staged.replace(self._path)
-        return {"name": self._path.name, "bytes": size, "sha256": self._hash.hexdigest()}
-
-    def drop(self) -> None:
-        """Remove what was not put in its place."""
-        self._file.close()
-        self.staged.unlink(missing_ok=True)
 
 
 def digest(path: Path) -> tuple[int, str]:
