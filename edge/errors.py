@@ -187,7 +187,7 @@ class SourceError(SetupError):
         message: What was met.
         next_step: What the technician should do.
         cause: Stable word for the case: `missing`, `denied`, `busy`, `lost`, `stalled`, `unreachable`, `not_a_stream`,
-            `not_a_picture`, `no_file`, `option`, `failed`.
+            `not_a_picture`, `no_file`, `option`, `child_lost`, `failed`.
     """
 
     def __init__(self, message: str, next_step: str = "", *, cause: str = "lost") -> None:

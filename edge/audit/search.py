@@ -122,7 +122,7 @@ class Search:
 
     def run(self, roots: Sequence[Path]) -> Report:
         """Search files, folders with all that is in them, images and devices; links are not followed."""
-        files = [(path, size) for root in roots for path, size in self._files(root)]
+        files = [(path, size) for root in roots for path, size in self._files(root, is_named=True)]
         self._whole = sum(size for _, size in files)
         for path, size in files:
             self._file(path)
@@ -131,7 +131,7 @@ class Search:
         self.report.chance = self._needles.by_chance(self.report.size + self.report.inflated)
         return self.report
 
-    def _files(self, root: Path) -> Iterator[tuple[Path, int]]:
+    def _files(self, root: Path, *, is_named: bool = False) -> Iterator[tuple[Path, int]]:
         try:
             found = root.stat()
             if stat.S_ISDIR(found.st_mode):
@@ -141,6 +141,9 @@ class Search:
                     self._name(path)
                 return
             is_file = stat.S_ISREG(found.st_mode) or stat.S_ISBLK(found.st_mode)
+            if is_named and not is_file:
+                # Inside a folder it has no content; named by a person, "nothing found" would be an answer.
+                self.report.unread.append((str(root), "it is no file, folder or disk"))
             if is_file and (found.st_dev, found.st_ino) not in self._leave:
                 with OnDisk(root) as source:
                     yield root, source.size

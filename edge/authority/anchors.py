@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from edge.authority.authority import Authority
@@ -49,6 +50,7 @@ def add_anchors(
     found: Iterable[Found],
     *,
     hash_lists: Iterable[int] = (),
+    types: Mapping[str, str] = MappingProxyType({}),
     holder: Holder | None = None,
     skip_bad: bool = False,
 ) -> Added:
@@ -60,6 +62,7 @@ def add_anchors(
         format_: The format they sign.
         found: The keys, as `edge.authority.key_sources.read` returns them.
         hash_lists: Numbers of further lists of hashes to look their credentials up in.
+        types: Kinds by further types that their credentials name; others are refused once there is one.
         holder: Puts the issuer into the registry and the matrix, if it is not there.
         skip_bad: Whether keys that cannot be used are left out instead of refusing everything.
 
@@ -70,8 +73,10 @@ def add_anchors(
     with authority.locked():
         registry, matrix = _registered(authority, issuer, holder)
         members = _members(authority, issuer, format_)
-        listed = {row["list"] for row in members["hash_lists"]} | set(hash_lists)
-        members["hash_lists"] = [{"list": number} for number in sorted(listed)]
+        _add_lists(members, hash_lists)
+        if types:
+            named = {row["type"]: row["kind"] for row in members.get("types", ())} | dict(types)
+            members["types"] = [{"type": name, "kind": kind} for name, kind in sorted(named.items())]
         done = _merged(members, [_checked(one, members, issuer) for one in found], skip_bad=skip_bad)
         authority.sources.check(path, members)
         if holder is not None:
@@ -101,6 +106,32 @@ def remove_anchors(authority: Authority, issuer: str, *, claimed: str | None, ke
             raise PublicationError(f"Issuer {issuer} has no such foreign key.", "See: edge authority anchors list DIR")
         authority.sources.write(path, {**authority.sources.members(path), "anchors": kept})
     return len(rows) - len(kept)
+
+
+def require(authority: Authority, issuer: str) -> None:
+    """Check that an issuer has foreign keys.
+
+    Raises:
+        PublicationError: It has none, so nobody would look its credentials up.
+    """
+    if not authority.sources.has(paths.anchors_path(issuer)):
+        raise PublicationError(
+            f"Issuer {issuer} has no foreign keys.", "Add them: edge authority anchors add DIR FILE --issuer ID ..."
+        )
+
+
+def look_up(authority: Authority, issuer: str, numbers: Iterable[int]) -> None:
+    """Let an issuer's credentials be looked up in further lists of hashes.
+
+    Raises:
+        PublicationError: It has no foreign keys, or they could not be published.
+    """
+    path = paths.anchors_path(issuer)
+    with authority.locked():
+        require(authority, issuer)
+        members = authority.sources.members(path)
+        _add_lists(members, numbers)
+        authority.sources.write(path, members)
 
 
 def list_anchors(authority: Authority) -> list[Anchor]:
@@ -138,6 +169,11 @@ def _members(authority: Authority, issuer: str, format_: str) -> dict[str, Any]:
             f"Issuer {issuer} has keys of format {members['format']}.", "Give keys of another format to another issuer."
         )
     return members
+
+
+def _add_lists(members: dict[str, Any], numbers: Iterable[int]) -> None:
+    listed = {row["list"] for row in members["hash_lists"]} | set(numbers)
+    members["hash_lists"] = [{"list": number} for number in sorted(listed)]
 
 
 def _checked(found: Found, members: Mapping[str, Any], issuer: str) -> Found:

@@ -11,11 +11,11 @@
 What can be done with it stands in `issuers`, `publish`, `issue` and `revocation`.
 """
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -33,7 +33,7 @@ from edge.authority.repository import Repository
 from edge.authority.roles import DELEGATED, NATIONAL_ISSUERS, ONLINE, ROOT, TOP_LEVEL, Holder, Role, Roles
 from edge.authority.sealed import Seal
 from edge.authority.sources import Sources
-from edge.disk import durable
+from edge.disk import durable, turn
 from edge.errors import PublicationError
 from edge.trust import paths
 from edge.trust.fields import SCHEMA, iso
@@ -43,6 +43,7 @@ _DAY: Final = 86400
 _LOCK: Final = ".lock"
 _LEDGER: Final = "ledger.db"
 _ROLES: Final = "roles.json"
+_MOST_LOOKED_AT: Final = 100
 _PROVINCE: Final = 10000
 """GB/T 2260: a province-level code ends in four zeros."""
 SUNSET_S: Final = 365 * _DAY
@@ -77,7 +78,7 @@ class Authority:
             PublicationError: There is none.
         """
         if not (folder / _LEDGER).is_file():
-            raise PublicationError(f"{folder} holds no authority.", f"Make one: edge authority init {folder}")
+            raise PublicationError(f"{folder} holds no authority.", _elsewhere(folder))
         return cls(folder)
 
     @property
@@ -144,19 +145,29 @@ class Authority:
             PublicationError: Somebody else holds it, or the folder cannot be written.
         """
         try:
-            lock = (self.folder / _LOCK).open("wb")
+            lock = turn.take(self.folder / _LOCK)
+        except BlockingIOError as error:
+            raise PublicationError(f"Another command is at work in {self.folder}.", "Try again in a moment.") from error
         except OSError as error:
             raise PublicationError(
                 f"{self.folder} cannot be written: {error.strerror}.", "Run as the authority's user."
             ) from error
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise PublicationError(
-                    f"Another command is at work in {self.folder}.", "Try again in a moment."
-                ) from error
             yield
+
+
+def _elsewhere(folder: Path) -> str:
+    """Return what to do where a folder holds no authority: name the one it lies in, or the one that lies in it."""
+    whole = folder.absolute()
+    near = [*whole.parents[:2]]
+    with suppress(OSError):
+        near += sorted(islice(whole.iterdir(), _MOST_LOOKED_AT))
+    # One that cannot be looked at is none of those meant.
+    with suppress(OSError):
+        for other in near:
+            if (other / _LEDGER).is_file() and (other / "sources").is_dir():
+                return f"Name the authority's own folder: {other}"
+    return f"Make one: edge authority init {folder}"
 
 
 def init(

@@ -32,7 +32,7 @@ def check(files: Mapping[str, bytes], now: int, roles: Roles | None = None) -> T
     registries.check(trust)
     _check_keys(trust)
     _check_usage(trust, roles)
-    policies.check(trust, schema=Document(files[paths.POLICY], paths.POLICY).schema)
+    policies.check(trust, schema=Document(files[paths.POLICY], paths.POLICY).schema, now=now)
     for area in trust.policy.listed_areas:
         if not _is_known_prefix(area, trust):
             raise _wrong(paths.POLICY, f"lists area {area}, which is not in {paths.REGIONS}")

@@ -6,7 +6,6 @@ their order, and nothing has to be remembered but a number. That number is on th
 power cut costs indices and repeats none. One file belongs to one desk; a copy of it would give the same indices again.
 """
 
-import fcntl
 import json
 import secrets
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from typing import Any, Final
 from edge.authority.authority import Authority
 from edge.authority.ledger import Index
 from edge.authority.spans import Span
-from edge.disk import durable
+from edge.disk import bounded, durable, turn
 from edge.errors import PublicationError, TrustError
-from edge.trust.fields import Document
+from edge.trust.fields import MAX_JSON_BYTES, Document
 
 _ROUNDS: Final = 4
 _SECRET_BYTES: Final = 16
@@ -118,7 +117,7 @@ def read(path: Path) -> Reserve:
         PublicationError: It is none.
     """
     try:
-        document = Document(path.read_bytes(), path.name)
+        document = Document(bounded.read(path, MAX_JSON_BYTES), path.name)
         spans = tuple(
             Span(row.integer("start", 0, _MAX_COUNT - 1), row.integer("count", 1, _MAX_COUNT))
             for row in document.objects("spans", _MAX_SPANS)
@@ -143,14 +142,12 @@ def read(path: Path) -> Reserve:
 def _locked(path: Path) -> Iterator[None]:
     # Beside the file: that one is replaced, and a lock on it would go with it.
     try:
-        lock = path.with_name(path.name + ".lock").open("wb")
+        lock = turn.take(path.with_name(path.name + ".lock"))
+    except BlockingIOError as error:
+        raise PublicationError(f"Another command draws from {path}.", "Try again in a moment.") from error
     except OSError as error:
         raise PublicationError(f"{path} cannot be used: {error.strerror}.", "Check its folder.") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PublicationError(f"Another command draws from {path}.", "Try again in a moment.") from error
         yield
 
 

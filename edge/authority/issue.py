@@ -3,11 +3,9 @@
 Nothing about the person is kept. Drawing the code is left to `edge.authority.codes`.
 """
 
-import re
 import secrets
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
 from edge.authority import registries
@@ -15,15 +13,14 @@ from edge.authority.authority import Authority
 from edge.authority.issuers import key_name
 from edge.authority.ledger import Index
 from edge.credentials import hp1
+from edge.credentials.tail import tail_of, tail_tag
 from edge.errors import CredentialError, PublicationError
 from edge.model.credential import Claims, PassKind, PersonClaims, TravelClaims, VenueClaims
 from edge.model.trust import Issuer, IssuerKey
 from edge.trust import paths
 
 PSEUDONYM_BYTES: Final = 6
-_TAG_BYTES: Final = 3
 _DAY: Final = 86400
-_TAIL: Final = re.compile(r"[0-9A-Z]{4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +200,12 @@ def issue_pass(authority: Authority, request: PassRequest) -> IssuedPass:
 def _claims(request: PassRequest, region: int, index: int, pseudonym: bytes) -> Claims:
     if request.kind is PassKind.VENUE:
         return VenueClaims(request.venue_id, region, request.venue_name)
-    # Document numbers end in a capital X; the tag is over that form.
-    tail = request.id_tail.upper()
-    if not _TAIL.fullmatch(tail):
+    tail = tail_of(request.id_tail)
+    if tail is None:
         raise PublicationError(
             "A pass needs the last four characters of the document number.", "Add id_tail (digits and letters)."
         )
-    tag = sha256(pseudonym + tail.encode()).digest()[:_TAG_BYTES]
+    tag = tail_tag(pseudonym, tail)
     if request.kind is PassKind.TRAVEL:
         return TravelClaims(request.days, pseudonym, index, tuple(sorted(set(request.visited))), tag)
     return PersonClaims(

@@ -260,24 +260,20 @@ def set_policy(authority: Authority, members: Mapping[str, Any], now: int, *, ef
         version = max(before.version, before.following.version if before.following else 0) + 1
         # Schema, version and time are ours to set; everything else must stand in the file.
         wanted = {name: value for name, value in members.items() if name not in _OURS}
-        wanted = {"schema": _schema_of(wanted), "version": version, **wanted}
+        wanted = {"schema": policies.least_schema(wanted), "version": version, **wanted}
         if effective_at is not None:
             if effective_at <= now:
                 raise PublicationError("The policy would take effect in the past.", "Leave out --effective-at.")
             following = {name: value for name, value in wanted.items() if name != "schema"}
             current = _in_force(authority.sources.members(paths.POLICY), before, now)
             following["effective_at"] = iso(effective_at)
-            wanted = {**current, "schema": policies.RULES_SCHEMA, "next": following}
+            wanted = {**current, "next": following}
+            wanted["schema"] = policies.least_schema(wanted)
         policy: Policy = authority.sources.check(paths.POLICY, wanted)
         if (policy.following or policy).ends_at <= now:
             raise PublicationError("The policy ends in the past: no gate would admit under it.", "Correct ends_at.")
         authority.sources.write(paths.POLICY, wanted)
     return version
-
-
-def _schema_of(members: Mapping[str, Any]) -> int:
-    """Return the least schema that holds a policy: software before its rules then takes the policies without any."""
-    return policies.RULES_SCHEMA if "rules" in members else SCHEMA
 
 
 def _in_force(members: Mapping[str, Any], before: Policy, now: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  
 
 from edge.authority import sealed
 from edge.authority.sealed import Seal
-from edge.disk import durable
+from edge.disk import bounded, durable
 from edge.errors import PublicationError
 
 KEY_ID_BYTES: Final = 4
@@ -47,7 +47,7 @@ def read(place: Path) -> bytes:
     """
     try:
         mode = place.stat().st_mode
-        data = place.read_bytes() if place.stat().st_size <= sealed.MAX_BYTES else b""
+        data = bounded.read(place, sealed.MAX_BYTES)
     except OSError as error:
         raise PublicationError(
             f"The key {place} cannot be read: {error.strerror}.", "Put it back, or run as the authority's user."

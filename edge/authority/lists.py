@@ -241,6 +241,23 @@ def put_hashes(
     return len(SortedHashes(data, paths.hashes_path(*place)))
 
 
+def hash_lists_of(authority: Authority, issuer: str) -> dict[int, SortedHashes]:
+    """Return an issuer's lists of hashes by number, in order.
+
+    Raises:
+        PublicationError: One is missing or damaged.
+    """
+    parts = PartFiles(authority.folder / FOLDER)
+    try:
+        return {
+            number: SortedHashes(parts.data(bytes.fromhex(digest)), paths.hashes_path(owner, number))
+            for (owner, number), digest in authority.ledger.hash_lists().items()
+            if owner == issuer
+        }
+    except TrustError as error:
+        raise PublicationError(error.message, "Restore the folder lists/ from a backup.") from error
+
+
 class _GivenParts:
     """Parts out of the files of a publication."""
 

@@ -9,19 +9,22 @@ from typing import Final
 from edge.credentials.server_token import FAMILIES
 from edge.errors import PublicationError
 from edge.model.trust import Policy, TrustSnapshot
+from edge.policy.health import in_force
 from edge.trust import paths
+from edge.trust.fields import iso
 from edge.trust.policies import RULES_SCHEMA
 
 _FORMATS: Final = "edge.credentials"
 """The entry points that formats are found through."""
 
 
-def check(trust: TrustSnapshot, *, schema: int) -> None:
+def check(trust: TrustSnapshot, *, schema: int, now: int) -> None:
     """Check the policy in force and the one that follows it.
 
     Args:
         trust: The publication as a gate would load it.
         schema: Schema of the policy.
+        now: Unix seconds.
 
     Raises:
         PublicationError: One names what nobody knows, admits nobody, or refuses without a ground; the row is named.
@@ -29,6 +32,7 @@ def check(trust: TrustSnapshot, *, schema: int) -> None:
     following = trust.policy.following
     for policy in (trust.policy, *((following,) if following else ())):
         _check_one(policy, trust)
+        _check_rules(policy, trust, max(now, policy.effective_at))
     if schema >= RULES_SCHEMA:
         _check_grounds(trust)
 
@@ -49,6 +53,16 @@ def _check_one(policy: Policy, trust: TrustSnapshot) -> None:
     keys = [key for keys in trust.keys.values() for key in keys]
     if keys and not any(key.kinds & policy.kinds for key in keys):
         raise _wrong(paths.POLICY, "kinds admits nothing that any issuer's key may sign")
+
+
+def _check_rules(policy: Policy, trust: TrustSnapshot, at: int) -> None:
+    """A gate refers where none of the rules is in force; here it is a slip, as they would admit nobody."""
+    for use in policy.rules.health:
+        own = in_force(trust.health_rules.acceptance.get(use.country, ()), at).values()
+        for kind in sorted(use.kinds):
+            if not any(rule.is_for(kind) for rule in own):
+                named = kind.name.lower()
+                raise _wrong(paths.RULES, f"has no rule of {use.country} for {named} that is in force at {iso(at)}")
 
 
 def _check_grounds(trust: TrustSnapshot) -> None:

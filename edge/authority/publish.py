@@ -32,7 +32,10 @@ _NATIONAL: Final = (
     paths.CODES,
     paths.HUBS,
     paths.AUDITOR,
+    paths.RULES,
 )
+_OPTIONAL: Final = frozenset((paths.CODES, paths.RULES))
+"""Documents that an authority need not have."""
 
 
 _IDLE_S: Final = 30 * DAY
@@ -155,7 +158,7 @@ def gather(authority: Authority) -> Mapping[str, bytes]:
         PublicationError: A source is missing or could not be published.
     """
     found = {
-        path: _compact(authority, path) for path in _NATIONAL if path != paths.CODES or authority.sources.has(path)
+        path: _compact(authority, path) for path in _NATIONAL if path not in _OPTIONAL or authority.sources.has(path)
     }
     named = map(paths.keys_path, authority.sources.issuers_with_keys())
     for path in (*named, *authority.sources.anchor_paths()):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from edge.disk import durable
 from edge.errors import PublicationError, TrustError
-from edge.trust import anchors, paths, policies, registries, targets
+from edge.trust import anchors, health_rules, paths, policies, registries, targets
 from edge.trust.fields import MAX_JSON_BYTES, Document
 
 _READERS: Final[Mapping[str, Callable[[Document], Any]]] = {
@@ -23,6 +23,7 @@ _READERS: Final[Mapping[str, Callable[[Document], Any]]] = {
     paths.CODES: registries.statuses,
     paths.HUBS: targets.hub_keys,
     paths.AUDITOR: targets.auditor,
+    paths.RULES: health_rules.health_rules,
 }
 
 

@@ -1,27 +1,24 @@
 """What commands of the hub answer with: JSON for scripts, tables for people, secrets in files of their own."""
 
 import json
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
+from edge.disk import durable
 from edge.errors import ConfigError
 
 
 def write_secret(file: Path, content: bytes) -> None:
-    """Write a file nobody else may read; one that stands there is replaced.
+    """Write a file nobody else may read, durably; one that stands there is replaced once the new one is whole.
 
     Raises:
         ConfigError: It cannot be written.
     """
     try:
-        file.unlink(missing_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
+        durable.write(file, content, mode=0o600)
     except OSError as failed:
         raise ConfigError(f"{file} cannot be written: {failed.strerror}.", "Choose another file.") from failed
 

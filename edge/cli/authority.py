@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edge.cli import authority_anchors, authority_ceremony, authority_lists, authority_roles, registries
+from edge.cli import authority_anchors, authority_ceremony, authority_lists, authority_roles, health_rules, registries
 from edge.cli.authority_ceremony import FOLDER, JSON, PASSPHRASE, asked, new_passphrase, now, opened, read
 from edge.cli.authority_roles import PROVINCES, is_delegated, time_of
 from edge.errors import PublicationError
@@ -431,6 +431,6 @@ def serve(folder: Path, host: str, port: int) -> None:
     run(country.publication, listener)
 
 
-for _part in (authority_ceremony, authority_roles, authority_lists, authority_anchors):
+for _part in (authority_ceremony, authority_roles, authority_lists, authority_anchors, health_rules):
     for _command in _part.COMMANDS:
         authority.add_command(_command)

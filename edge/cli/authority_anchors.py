@@ -1,14 +1,16 @@
 """`edge authority anchors`: keys of other systems, brought in from certificates and trust lists as plain keys."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from edge.cli.authority_ceremony import FOLDER, opened, read
+from edge.cli.authority_ceremony import FOLDER, now, opened, read
 
 _MAX_FILE: Final = 32 << 20
+_KINDS: Final = ("signature", "identifier", "country_and_identifier")
 _ISSUER = click.option("--issuer", required=True, help="Our id of whoever holds the keys, such as dcc.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -27,6 +29,13 @@ def anchors() -> None:
 @click.option("--kind", "kinds", multiple=True, help="What they may attest.  [default: as each certificate says]")
 @click.option("--alg", "algorithm", help="Algorithm, where a key fits several.  [default: PS256 for RSA]")
 @click.option("--hash-list", "hash_lists", type=int, multiple=True, help="A list of hashes to look credentials up in.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE=KIND",
+    help="What a type of credential attests (its vct or type); types that are not named are refused.  [default: any]",
+)
 @click.option("--name-zh", help="With --name-en: adds the issuer to the registry under this name.")
 @click.option("--name-en", help="With --name-zh.")
 @click.option(
@@ -49,6 +58,9 @@ def add(folder: Path, files: tuple[Path, ...], issuer: str, format_: str, **give
     names = {"zh": given["name_zh"], "en": given["name_en"]}
     if any(names.values()) and not all(names.values()):
         raise click.UsageError("--name-zh and --name-en go together")
+    types = dict(one.rpartition("=")[::2] for one in given["types"])
+    if not all(types) or not all(types.values()):
+        raise click.UsageError("--type takes TYPE=KIND, such as https://example.org/vaccination=vaccination")
     wish = key_sources.Wish(format_, given["claimed"], given["kinds"] or None, given["algorithm"])
     found = [one for file in files for one in key_sources.read(read(file, _MAX_FILE), wish)]
     done = add_anchors(
@@ -57,6 +69,7 @@ def add(folder: Path, files: tuple[Path, ...], issuer: str, format_: str, **give
         format_,
         found,
         hash_lists=given["hash_lists"],
+        types=types,
         holder=Holder(names, given["outcome"]) if names["zh"] else None,
         skip_bad=given["skip_bad"],
     )
@@ -115,18 +128,41 @@ def remove(folder: Path, issuer: str, claimed: str | None, kid: str | None, ever
 
 
 @anchors.command("revoked")
+@FOLDER
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-def revoked(files: tuple[Path, ...]) -> None:
-    """Print the hashes of the cards that each FILE, a card revocation list of SMART Health Cards, revokes.
+@_ISSUER
+@click.option("--kind", type=click.Choice(_KINDS), help="Of lines that are hashes: what is hashed.")
+@click.option("--country", help="Of lines that are identifiers: hash this country of issue with each.")
+@click.option("--keep", is_flag=True, help="Add to what is listed, instead of replacing it.")
+@_JSON
+def revoked(folder: Path, files: tuple[Path, ...], issuer: str, **given: Any) -> None:
+    """List what each FILE revokes, in place of the issuer's last lists of the same kinds; - is standard input.
 
-    Give the lists of all keys of an issuer at once: `set-hashes --kind identifier --from -` takes what is printed, and
-    puts it in place of the last.
+    A FILE holds revocation batches of the EU's gateway, a card revocation list of SMART Health Cards (give the lists of
+    all keys of the issuer at once), or lines: identifiers as the certificates have them, or hashes with --kind. Batches
+    that have run out are left out. Gates refuse what is listed after the next publish and their next refresh.
     """
-    from edge.authority.card_revocation import digests
+    from edge.authority.revoked import put_revoked
+    from edge.authority.revoked_sources import Wish
+    from edge.authority.revoked_sources import read as read_revoked
+    from edge.model.credential import HashKind
 
-    found = {digest for file in files for digest in digests(read(file, _MAX_FILE), str(file))}
-    for digest in sorted(found):
-        click.echo(digest.hex())
+    country = given["country"] or ""
+    if country and not re.fullmatch("[A-Z]{2}", country):
+        raise click.UsageError("--country takes two capital letters, as the certificates' issuer")
+    kind = HashKind[given["kind"].upper()] if given["kind"] else None
+    wish = Wish(kind, country)
+    batches = [batch for file in files for batch in read_revoked(read(file, _MAX_FILE), str(file), wish)]
+    found, expired = put_revoked(opened(folder), issuer, batches, keep=given["keep"], now=now())
+    if given["as_json"]:
+        lists = [{"list": one.number, "kind": one.kind.name.lower(), "hashes": one.count} for one in found]
+        click.echo(json.dumps({"issuer": issuer, "lists": lists, "expired": expired}))
+        return
+    for one in found:
+        click.echo(f"issuer {issuer}, list {one.number}: {one.count} hashes, {one.kind.name.lower()}")
+    if expired:
+        click.echo(f"{expired} batches have run out and are left out.")
+    click.echo(f"Next: edge authority publish {folder}")
 
 
 COMMANDS: Final = (anchors,)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge.cli import answers, hub_keep, hub_ledger, hub_pull
+from edge.cli import answers, hub_keep, hub_ledger, hub_pull, hub_query
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _DIR = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for scripts.")
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _SHOW_ANEW_S = 5.0
 
 
@@ -24,7 +25,12 @@ def hub() -> None:
     """Receive the scans of many gates, and hand them to central operations."""
 
 
-for command in (*hub_pull.COMMANDS, *hub_keep.COMMANDS, hub_ledger.import_, hub_ledger.check, hub_ledger.rebuild):
+for command in (
+    *hub_pull.COMMANDS,
+    *hub_keep.COMMANDS,
+    *(hub_ledger.import_, hub_ledger.check, hub_ledger.rebuild),
+    hub_query.token_query,
+):
     hub.add_command(command)
 
 
@@ -64,10 +70,20 @@ def init(directory: Path, root: Path | None, *, as_json: bool, **settings: Any) 
 @_DIR
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="Port; 0 for a free one.")
-def serve(directory: Path, host: str, port: int) -> None:
+@click.option("--tls-cert", type=_FILE, help="Speak HTTPS with this certificate chain (PEM); renewals are noticed.")
+@click.option("--tls-key", type=_FILE, help="The private key of --tls-cert (PEM, no passphrase).")
+@click.option(
+    "--trusted-proxy",
+    "trusted_proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Believe this proxy (or network, CIDR) who asks; again for more.",
+)
+def serve(directory: Path, host: str, port: int, **named: Any) -> None:
     """Serve the hub in DIR until it is told to stop (Ctrl-C or SIGTERM)."""
     import logging
 
+    from edge.hub import front
     from edge.hub.hub import Hub
     from edge.hub.serve import serve as serve_hub
 
@@ -75,10 +91,26 @@ def serve(directory: Path, host: str, port: int) -> None:
     opened = Hub.open(directory)
     try:
         _warn_without_root(directory, has_root=bool(opened.home.root()))
-        serve_hub(opened, host, port, lambda address: click.echo(f"Hub {opened.config.name!r} listens at {address}"))
+        stands = front.load(directory, front.Named(**named), opened.clock)
+        if stands.certificate is not None and opened.config.url.startswith("http:"):
+            click.echo(f"Warning: hub.toml sends gates to {opened.config.url}, and here is HTTPS.", err=True)
+        serve_hub(
+            opened,
+            (host, port),
+            lambda address: click.echo(f"Hub {opened.config.name!r} listens at {address}"),
+            front=stands,
+        )
     finally:
         opened.close()
     click.echo("Hub stopped; everything it answered is on the disk.")
+
+
+@hub.command()
+def openapi() -> None:
+    """Print what the hub answers over HTTP as OpenAPI 3.1 (JSON); a serving hub has it at /openapi.json and /docs."""
+    from edge.hub.openapi import document
+
+    answers.print_json(document())
 
 
 @hub.command()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from edge.cli import answers
+from edge.disk import bounded
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _DIR = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for scripts.")
 _KEY_BYTES: Final = 32
+_MOST_OF_A_KEY: Final = 4096
 
 
 @click.command()
@@ -112,6 +114,7 @@ def role_key(directory: Path | None, role: str, out: Path | None, public: str | 
 @click.command()
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--before", type=click.DateTime(["%Y-%m-%d"]), help="What came to the hub before this day (UTC).")
+@click.option("--evidence", is_flag=True, help="Ask for the batches kept as evidence of incidents, not for the ledger.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the request there.")
 @click.option("--sign", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Sign this request.")
 @click.option("--key", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Key of one of its signers.")
@@ -120,6 +123,7 @@ def destroy(
     directory: Path | None,
     *,
     before: datetime | None,
+    evidence: bool,
     out: Path | None,
     sign: Path | None,
     key: Path | None,
@@ -132,27 +136,32 @@ def destroy(
     if sign is not None and key is not None:
         _sign(sign, key)
     elif directory is not None and before is not None and out is not None:
-        _ask(directory, before, out)
+        _ask(directory, before, out, is_of_evidence=evidence)
     elif directory is not None and applied is not None:
         _apply(directory, applied)
     else:
         raise ConfigError("The options do not fit together.", "See: edge hub destroy --help")
 
 
-def _ask(directory: Path, before: datetime, out: Path) -> None:
+def _ask(directory: Path, before: datetime, out: Path, *, is_of_evidence: bool) -> None:
     from edge.hub import folder, retention
     from edge.hub.hub import system_clock
     from edge.hub.store import Store
+    from edge.ledger import destruction
 
     home = folder.load(directory)
     store = Store(home.database)
     store.migrate()
     before_ms = int(before.replace(tzinfo=UTC).timestamp() * 1000)
-    request = retention.ask(store, before_ms, home.config.facts_days, system_clock())
+    what = destruction.EVIDENCE if is_of_evidence else destruction.FACTS
+    request = retention.ask(store, before_ms, home.config.facts_days, system_clock(), what=what)
     answers.write_secret(out, retention.packed(request))
-    click.echo(f"{request.stated.count} entries of {len(request.stated.spans)} logs. It counts once these signed:")
+    of = "pieces of evidence" if is_of_evidence else "logs"
+    click.echo(f"{request.stated.count} entries of {len(request.stated.spans)} {of}. It counts once these signed:")
     for signer in request.stated.signers:
         click.echo(f"  {signer.role}: {signer.public.hex()}")
+    if not is_of_evidence and (left := retention.left_as_evidence(store, before_ms)):
+        click.echo(f"{left} pieces of evidence have facts from before that day, too: ask for them with --evidence.")
 
 
 def _sign(file: Path, key: Path) -> None:
@@ -160,7 +169,7 @@ def _sign(file: Path, key: Path) -> None:
 
     from edge.hub import retention
 
-    seed = key.read_bytes()
+    seed = _named(key, _MOST_OF_A_KEY, "edge hub role-key")
     if len(seed) != _KEY_BYTES:
         raise ConfigError(f"{key} is no key.", "Name a file made by: edge hub role-key")
     request = retention.sign(_request(file), SigningKey(seed))
@@ -170,23 +179,32 @@ def _sign(file: Path, key: Path) -> None:
 
 
 def _apply(directory: Path, file: Path) -> None:
-    from edge.hub import folder, retention
+    from edge.hub import folder, retention, spool
     from edge.hub.hub import system_clock
     from edge.hub.store import Store
 
     store = Store(folder.load(directory).database)
     store.migrate()
     request = _request(file)
+    # Exports that are being fetched hold the facts, also one that is begun meanwhile.
+    spool.empty(directory)
     count = retention.apply(store, request, _tell_batches, system_clock())
-    click.echo(f"The facts of {request.stated.count} entries in {count} batches are destroyed, the certificate kept.")
+    spool.empty(directory)
+    of = "batches" if request.stated.what == "facts" else "pieces of evidence"
+    click.echo(f"The facts of {request.stated.count} entries in {count} {of} are destroyed, the certificate kept.")
 
 
 def _request(file: Path) -> "Request":
     from edge.hub import retention
 
-    if file.stat().st_size > retention.MAX_REQUEST:
-        raise ConfigError(f"{file} is no request.", "Name a file made by: edge hub destroy DIR --before DAY --out FILE")
-    return retention.opened(file.read_bytes())
+    return retention.opened(_named(file, retention.MAX_REQUEST, "edge hub destroy DIR --before DAY --out FILE"))
+
+
+def _named(file: Path, most: int, made_by: str) -> bytes:
+    try:
+        return bounded.read(file, most)
+    except OSError as failed:
+        raise ConfigError(f"{file} cannot be read: {failed.strerror}.", f"Name a file made by: {made_by}") from failed
 
 
 def _public(text: str) -> bytes:

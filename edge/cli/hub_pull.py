@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edge.cli import answers
+from edge.cli import answers, hub_source
 from edge.cli.hub_webhook import webhook
 from edge.errors import ConfigError, EdgeError, LogDamaged, TransportError
 
@@ -17,18 +17,6 @@ if TYPE_CHECKING:
 
 _DIR = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for scripts.")
-_TOKEN_FILE_ENV = "EDGE_HUB_TOKEN_FILE"  # noqa: S105 - the name of a variable that names a file
-_HUB = click.option("--hub", "url", help="Address of the hub, e.g. http://127.0.0.1:8090")
-_TOKEN_FILE = click.option(
-    "--token-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    envvar=_TOKEN_FILE_ENV,
-    show_envvar=True,
-    help="File with an operator or auditor token.",
-)
-_HERE = click.option(
-    "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Folder of a hub here."
-)
 _POLL_S = 2.0
 _KEY_BYTES = 32
 _EVERY = 20
@@ -38,9 +26,10 @@ _FORMATS: Final = ("ndjson", "csv", "cloudevents", "parquet")
 
 
 @click.command()
-@_HUB
-@_TOKEN_FILE
-@_HERE
+@hub_source.HUB
+@hub_source.TOKEN_FILE
+@hub_source.CA_FILE
+@hub_source.HERE
 @click.option("--after", type=click.IntRange(0), help="Cursor to go on behind; with --out where that ends, else 0.")
 @click.option("--until", type=click.IntRange(1), help="Last hub_seq wanted.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="ndjson", show_default=True)
@@ -68,7 +57,7 @@ def pull(url: str | None, out: Path | None, *, follow: bool, **asked: Any) -> No
         raise click.UsageError("--follow has no end, so it takes no --limit and no --until.")
     if asked["form"] == "parquet" and out is None:
         raise click.UsageError("Parquet goes to a folder: give --out FOLDER.")
-    source = _source(url, asked["token_file"], asked["directory"])
+    source = hub_source.of(url, asked)
     with ExitStack() as stack:
         sink = _sink(out, asked["form"]) if out else None
         if sink:
@@ -157,21 +146,42 @@ def revoke(directory: Path, named: str) -> None:
 
 
 @click.command()
-@_DIR
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
+@hub_source.HUB
+@hub_source.TOKEN_FILE
+@hub_source.CA_FILE
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the export.")
 @click.option("--day", "days", multiple=True, help="Only this day of receipt (UTC), e.g. 2026-11-24; again for more.")
 @click.option("--view", "views", multiple=True, type=click.Choice(["ndjson", "csv", "parquet"]), help="Tables to make.")
 @_JSON
-def export(directory: Path, out: Path, days: tuple[str, ...], views: tuple[str, ...], *, as_json: bool) -> None:
-    """Write the ledger of the hub in DIR to a folder that anybody can verify (edge hub verify FOLDER).
+def export(
+    directory: Path | None,
+    out: Path,
+    days: tuple[str, ...],
+    views: tuple[str, ...],
+    *,
+    url: str | None,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Write the ledger of the hub in DIR, or at --hub, to a folder that anybody can verify (edge hub verify FOLDER).
 
     Signed batches as the gates sent them, without private parts, tables of the same scans by day, and a manifest the
     hub signs. The same command goes on where it broke off, and adds what is new.
     """
     from edge.hub import export as exports
+    from edge.hub.client import Client
+    from edge.hub.coverage import bounds
     from edge.hub.desk import Desk
+    from edge.hub.remote_export import RemoteExport
 
-    made = Desk(directory).export_ledger(exports.Task(out, days, views or ("ndjson", "csv")), _tell_batches)
+    for day in days:
+        bounds(day)
+    task = exports.Task(out, days, views or exports.DEFAULT_VIEWS)
+    if url is None and directory is not None:
+        made = Desk(directory).export_ledger(task, _tell_batches)
+    else:
+        made = RemoteExport(Client(hub_source.of(url, asked | {"directory": directory})), task, _tell_remote).run()
     if as_json:
         answers.print_json(answers.fields_of(made))
         return
@@ -207,9 +217,10 @@ def verify(path: Path, hub_keys: tuple[str, ...], trust: Path | None, *, as_json
 
 @click.command()
 @click.argument("day", metavar="DAY")
-@_HUB
-@_TOKEN_FILE
-@_HERE
+@hub_source.HUB
+@hub_source.TOKEN_FILE
+@hub_source.CA_FILE
+@hub_source.HERE
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the signed statement to a file.")
 @_JSON
 def coverage(day: str, url: str | None, out: Path | None, *, as_json: bool, **asked: Any) -> None:
@@ -229,7 +240,7 @@ def coverage(day: str, url: str | None, out: Path | None, *, as_json: bool, **as
     if url is None and asked["directory"] is not None:
         text = Desk(asked["directory"]).coverage(day)
     else:
-        said = Client(_source(url, asked["token_file"], asked["directory"])).coverage(day)
+        said = Client(hub_source.of(url, asked)).coverage(day)
         text = (json.dumps(said, ensure_ascii=False, indent=1) + "\n").encode()
     content = statement.opened(statement.COVERAGE, text, None)
     if out is not None:
@@ -310,21 +321,9 @@ def _tell_batches(day: str, done: int, total: int) -> None:
         click.echo(f"\r{day}: {done} of {total} batches ", nl=done == total, err=True)
 
 
-def _source(url: str | None, token_file: Path | None, directory: Path | None) -> "Source":
-    from edge.hub import client, folder
-
-    if directory is not None:
-        url = url or folder.load(directory).config.url
-        token_file = token_file or directory / folder.OPERATOR
-    if not url or token_file is None:
-        raise ConfigError(
-            "This needs the hub's address and a token file.",
-            f"Give --dir DIR, or --hub URL and --token-file FILE (or {_TOKEN_FILE_ENV}).",
-        )
-    folder.check_url("--hub", url)
-    if not client.is_private(url):
-        click.echo("Warning: http:// to another machine shows the token to the network; use https://.", err=True)
-    return client.Source(url, client.read_token(token_file))
+def _tell_remote(what: str, done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{what}: {done} of {total} ", nl=bool(total) and done == total, err=True)
 
 
 def _pull_all(source: "Source", query: "Query", sink: "OutFile | ParquetFolder | None", *, follow: bool) -> None:

@@ -50,10 +50,12 @@ def test(directory: Path, *, as_json: bool) -> None:
 @_JSON
 def list_(directory: Path, *, as_json: bool) -> None:
     """List the newest 100 messages of the outbox, and what became of them."""
+    from edge.hub import folder
     from edge.hub import webhook as hooks
     from edge.hub.desk import Desk
     from edge.hub.pull import iso
 
+    folder.load(directory)
     hosts = {hook.name: hook.host for hook in hooks.load(directory)}
     rows = [
         (hosts.get(one.hook, one.hook), one.state, iso(one.made_ms), one.tries, one.said, one.subject)

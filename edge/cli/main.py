@@ -80,7 +80,11 @@ def main() -> None:
         if error.next_step:
             click.echo(f"  -> {error.next_step}", err=True)
         sys.exit(SETUP_EXIT if isinstance(error, SetupError | LogDamaged) else _FAILED)
-    except BrokenPipeError:
-        # The reader left (`| head`): nothing to say, and nothing to flush into.
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            named = error.filename or "The output"
+            click.echo(f"edge: {named} cannot be used: {error.strerror or type(error).__name__}.", err=True)
+            click.echo("  -> Make room, or check the name and its permissions; then run the command again.", err=True)
+        # The reader left (`| head`), or the disk is full: nothing can be flushed there at the end, either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(_FAILED)

@@ -38,7 +38,7 @@ def policy() -> None:
 def explain(file: Path | None, trust: Path | None, at: str | None, lang: str, as_json: bool) -> None:  # noqa: FBT001  # click's way
     """Say in plain words what the policy in FILE admits, or without FILE the one in force.
 
-    With --trust it also says which statuses of which issuer count.
+    With --trust it also says which statuses of which issuer count, and each business rule in its country's words.
     """
     from edge.policy import plain
     from edge.trust.fields import iso
@@ -47,11 +47,14 @@ def explain(file: Path | None, trust: Path | None, at: str | None, lang: str, as
     found = _read(file) if file is not None else _in_force(verifier)
     times = {at: iso(at) for at in plain.times_of(found)}
     said = plain.sentences(found, lang, times)
-    listed = plain.issuers(verifier.context.trust, lang) if verifier and verifier.context.trust else []
+    known = verifier.context.trust if verifier is not None else None
+    listed = plain.issuers(known, lang) if known is not None else []
+    rules = _rules(found, verifier, lang)
     if as_json:
-        click.echo(json.dumps({"version": found.version, "says": said, "issuers": listed}, ensure_ascii=False))
+        told = {"version": found.version, "says": said, "rules": rules, "issuers": listed}
+        click.echo(json.dumps(told, ensure_ascii=False))
         return
-    click.echo("\n".join([*said, *listed]))
+    click.echo("\n".join([*said, *rules, *listed]))
 
 
 @policy.command("try")
@@ -102,12 +105,23 @@ def diff(before: Path, after: Path, corpus: Path | None, trust: Path | None, at:
     click.echo(f"{sum(row['count'] for row in rows)} of {asked} change")
 
 
+def _rules(policy_: "Policy", verifier: "Verifier | None", language: str) -> list[str]:
+    from edge.policy import plain
+
+    if verifier is None or verifier.context.trust is None:
+        return []
+    at = verifier.context.moment.unix_s
+    return plain.health_rules(policy_, verifier.context.trust.health_rules, language, at)
+
+
 def _walked(a: "Verifier", b: "Verifier") -> tuple[list[dict[str, Any]], int]:
     from edge.policy import compare
 
     before, after = a.context.trust, b.context.trust
     if before is None or after is None:
         return [], 0
+    if before.policy.rules.health != after.policy.rules.health:
+        click.echo("edge: business rules are asked of certificates only; name some with --corpus.", err=True)
     walked = list(islice(compare.situations(before, after), compare.MOST + 1))
     if len(walked) > compare.MOST:
         click.echo(f"edge: only the first {compare.MOST} situations are compared; name passes with --corpus.", err=True)
@@ -167,11 +181,17 @@ def _in_force(verifier: "Verifier | None") -> "Policy":
 
 
 def _read(file: Path) -> "Policy":
-    from edge.errors import ConfigError
+    from edge.disk import bounded
+    from edge.errors import ConfigError, TrustError
+    from edge.trust import paths
     from edge.trust.policies import draft
 
     try:
-        with file.open("rb") as opened:
-            return draft(opened.read(_MAX_FILE + 1))
+        return draft(bounded.read(file, _MAX_FILE))
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.", "Check its name.") from error
+    except TrustError as error:
+        # A gate would name the target; who tries a draft has a file.
+        said = error.message.replace(paths.POLICY, str(file), 1)
+        step = error.next_step or "Write it as docs/formats.md says of national/policy.json."
+        raise ConfigError(said, step) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edge.cli.place import CONFIG, of_a_gate, state_of
+from edge.cli.place import CONFIG, of_a_gate, settings_of, state_of
 from edge.errors import ConfigError, EnrolmentError
 
 if TYPE_CHECKING:
@@ -56,28 +56,36 @@ def init(config: Path | None, state: Path | None, as_json: bool) -> None:  # noq
 @provision.command()
 @click.argument("code", metavar="CODE|IMAGE|-")
 @of_a_gate
+@click.option(
+    "--ca-file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Certificates (PEM) an https hub is held to; [sync] ca_file if not given.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask to compare the hub's fingerprint.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; implies --yes.")
-def enroll(code: str, config: Path | None, state: Path | None, yes: bool, as_json: bool) -> None:  # noqa: FBT001
+def enroll(code: str, config: Path | None, state: Path | None, *, yes: bool, as_json: bool, **named: str) -> None:
     """Enrol this device with the code a hub made.
 
     CODE is the text EDGE1:... in single quotes, a picture or text file of it, or - for standard input. The same command
     may be run again after anything went wrong.
     """
+    from functools import partial
+
     from edge.gate.clock import now_ms
-    from edge.provision.enrol import check_time, enrol, read_invitation
+    from edge.provision.enrol import check_time, enrol, over_http, read_invitation
 
     is_asked = not (yes or as_json)
     if is_asked and (code == "-" or not sys.stdin.isatty()):
         raise click.UsageError(
             "nobody is there to compare the hub's fingerprint: add --yes if you know where it is from."
         )
-    folder = state_of(config, state)
+    settings = settings_of(config, state)
+    folder, authorities = Path(settings.state), named["ca_file"] or settings.sync.ca_file
     invitation = read_invitation(sys.stdin.readline(_MAX_LINE).strip() if code == "-" else code)
     check_time(invitation, now_ms() // 1000)
     if is_asked:
         _ask(folder, invitation)
-    done = enrol(folder, invitation, now_ms)
+    done = enrol(folder, invitation, now_ms, connect=partial(over_http, authorities=authorities))
     row = _row(done.enrolment) | {"trust_version": done.trust_version, "trust_problem": done.trust_problem}
     if as_json:
         click.echo(json.dumps(row, ensure_ascii=False))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from edge.trust.fetchers import Fetcher, Way
 
 STATE: Final = "/var/lib/edge"
+_OF_ANY: Final = frozenset(("init", "refresh", "download"))
+"""The commands that work on any TUF repository."""
 _TRUST = click.option(
     "--trust", "folder", type=click.Path(path_type=Path), help=f"The gate's trust folder.  [default: {STATE}/trust]"
 )
@@ -69,6 +71,10 @@ def trust(context: click.Context, /, **options: Any) -> None:
     suite of TUF drives a client.
     """
     context.obj = Repository(**options)
+    given = [name for name, value in options.items() if value not in {None, ()}]
+    if given and context.invoked_subcommand not in _OF_ANY:
+        option = given[0].replace("_", "-")
+        raise click.UsageError(f"--{option} goes with {', '.join(sorted(_OF_ANY))} only; name this gate's by --trust")
 
 
 def _store_folder(folder: Path | None, config: Path | None) -> Path:

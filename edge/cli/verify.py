@@ -40,6 +40,12 @@ class _Inputs(click.Command):
 @click.option("--at", metavar="TIME", help="Decide as of TIME (2026-11-23T08:00:00Z, or Unix seconds).")
 @click.option("--region", default="000000", show_default=True, help="GB/T 2260 code of the place to decide for.")
 @click.option(
+    "--code-keys",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Open encrypted identity codes with the keys of FILE (a gate's scanner.code_keys_file).",
+)
+@click.option(
     "--conformance",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -74,7 +80,8 @@ def verify(
         _conformance(conformance, as_json=as_json)
     from edge.gate.verifier import Verifier, read_inputs
 
-    verifier = Verifier.open(given["trust"], at=given["at"], region=given["region"], default=Path(TRUST))
+    place = {"region": given["region"], "default": Path(TRUST), "keys": given["code_keys"]}
+    verifier = Verifier.open(given["trust"], at=given["at"], **place)
     if verifier.note:
         click.echo(f"edge: {verifier.note}", err=True)
     accepted, answered = True, False
@@ -120,8 +127,14 @@ def told(row: dict[str, Any]) -> str:
         return _slip(row, words.title)
     steps = "".join(f"\n{_step(number, step)}" for number, step in enumerate(row.get("steps", ()), 1))
     issuer = f"  issuer {row['issuer']}" if row["issuer"] else ""
-    verdict = f"{row['outcome'].upper():6}  {row['input']}  {row['reason']}{issuer}"
+    verdict = f"{row['outcome'].upper():6}  {row['input']}  {row['reason']}{_rule(row)}{issuer}"
     return f"{verdict}  {row['problem'] or f'{words.title}. {words.next_step}'}".rstrip() + steps
+
+
+def _rule(row: dict[str, Any]) -> str:
+    """Name the business rule that decided, with its country's words."""
+    says = row.get("rule_says") or {}
+    return f" ({row['details']['rule']}: {says.get('en') or '-'})" if "rule" in row["details"] else ""
 
 
 def _step(number: int, step: dict[str, Any]) -> str:

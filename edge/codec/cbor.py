@@ -7,6 +7,7 @@ floats, trailing bytes. So equal values have equal bytes, and every parser of th
 What the values mean is left to `edge.credentials` and `edge.ledger`.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from edge.errors import EncodingRefused
@@ -15,10 +16,10 @@ MAX_DEPTH: Final = 16
 MAX_ITEMS: Final = 4096
 
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP = range(6)
+_NEGATIVE: Final = 0x20
 _UINT32: Final = 0x1A
-_WIDTH: Final = {24: 1, 25: 2, 26: 4, 27: 8}
-# The smallest argument each width may carry: anything below has a shorter form (RFC 8949, 4.2.1).
-_LEAST: Final = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
+# Bytes of an argument, and the least it may be: anything below has a shorter form (RFC 8949, 4.2.1).
+_ARGUMENT: Final = {24: (1, 24), 25: (2, 1 << 8), 26: (4, 1 << 16), 27: (8, 1 << 32)}
 _SIMPLE: Final = {0xF4: False, 0xF5: True, 0xF6: None}
 _KEYS: Final = frozenset((int, str, bytes))
 
@@ -55,31 +56,29 @@ def decode_first(data: bytes, start: int = 0, *, max_items: int = MAX_ITEMS) -> 
 
 def _item(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[Any, int]:
     lead = data[pos]
-    pos += 1
     if lead < 24:
-        return lead, pos
-    major = lead >> 5
-    argument = lead & 31
-    if argument >= 24 and major <= _MAP:
-        argument, pos = read_argument(data, pos, argument)
-    if major == _UINT:
-        return argument, pos
-    if major == _NINT:
-        return -1 - argument, pos
-    if major <= _TEXT:
-        end = pos + argument
-        if end > len(data):
-            raise EncodingRefused("a CBOR string is longer than the data")
-        return (data[pos:end] if major == _BYTES else data[pos:end].decode()), end
-    if major <= _MAP:
-        return _container(data, pos, (major, argument, depth), budget)
-    return _simple(lead), pos
+        return lead, pos + 1
+    return _READERS[lead >> 5](data, pos, depth, budget)
 
 
-def _simple(lead: int) -> bool | None:
+def _integer(data: bytes, pos: int, _depth: int, _budget: list[int]) -> tuple[int, int]:
+    argument, end = read_head(data, pos)
+    return (-1 - argument if data[pos] >= _NEGATIVE else argument), end
+
+
+def _string(data: bytes, pos: int, _depth: int, _budget: list[int]) -> tuple[bytes | str, int]:
+    argument, begin = read_head(data, pos)
+    end = begin + argument
+    if end > len(data):
+        raise EncodingRefused("a CBOR string is longer than the data")
+    return (data[begin:end] if data[pos] >> 5 == _BYTES else data[begin:end].decode()), end
+
+
+def _simple(data: bytes, pos: int, _depth: int, _budget: list[int]) -> tuple[bool | None, int]:
+    lead = data[pos]
     if lead not in _SIMPLE:
         raise EncodingRefused("a CBOR tag, float or simple value is not admitted")
-    return _SIMPLE[lead]
+    return _SIMPLE[lead], pos + 1
 
 
 def byte_string_end(data: bytes, start: int) -> tuple[int, int]:
@@ -90,42 +89,46 @@ def byte_string_end(data: bytes, start: int) -> tuple[int, int]:
     """
     if start >= len(data) or data[start] >> 5 != _BYTES:
         raise EncodingRefused("a CBOR byte string is missing")
-    begin = start + 1
-    argument = data[start] & 31
-    if argument >= 24:
-        argument, begin = read_argument(data, begin, argument)
+    argument, begin = read_head(data, start)
     end = begin + argument
     if end > len(data):
         raise EncodingRefused("a CBOR string is longer than the data")
     return begin, end
 
 
-def read_argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
-    """Return the argument that follows a lead byte and the offset behind it.
+def read_head(data: bytes, pos: int) -> tuple[int, int]:
+    """Return the argument of the item at `pos`, and the offset behind its head.
 
     Raises:
-        EncodingRefused: It is cut short, reserved or not in its shortest form.
+        EncodingRefused: It is cut short, reserved, of indefinite length or not in its shortest form.
+        IndexError: Nothing stands at `pos`.
     """
+    info = data[pos] & 31
+    if info < 24:
+        return info, pos + 1
     if info > 27:
         raise EncodingRefused("indefinite lengths and reserved arguments are not admitted")
-    end = pos + (1 << info - 24)
+    width, least = _ARGUMENT[info]
+    begin = pos + 1
+    end = begin + width
     if end > len(data):
         raise EncodingRefused("the CBOR item is cut short")
-    argument = int.from_bytes(data[pos:end])
-    if argument < _LEAST[info]:
+    argument = int.from_bytes(data[begin:end])
+    if argument < least:
         raise EncodingRefused("a CBOR argument is not in its shortest form")
     return argument, end
 
 
-def _container(data: bytes, pos: int, head: tuple[int, int, int], budget: list[int]) -> tuple[Any, int]:
-    major, count, depth = head
+def _count(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[int, int]:
+    count, pos = read_head(data, pos)
     budget[0] -= count
     if depth >= MAX_DEPTH or budget[0] < 0:
         raise EncodingRefused("the CBOR item nests too deeply or has too many elements")
-    return (_array if major == _ARRAY else _map)(data, pos, count, depth + 1, budget)
+    return count, pos
 
 
-def _array(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> tuple[list[Any], int]:
+def _array(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[list[Any], int]:
+    count, pos = _count(data, pos, depth, budget)
     items: list[Any] = []
     size = len(data)
     for _ in range(count):
@@ -140,15 +143,20 @@ def _array(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> 
         elif 0x60 <= lead < 0x78 and pos + lead - 0x5F <= size:
             items.append(data[pos + 1 : pos + lead - 0x5F].decode())
             pos += lead - 0x5F
+        elif lead < 0x20:
+            value, pos = read_head(data, pos)
+            items.append(value)
         else:
-            value, pos = _item(data, pos, depth, budget)
+            value, pos = _READERS[lead >> 5](data, pos, depth + 1, budget)
             items.append(value)
     return items, pos
 
 
-def _map(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> tuple[dict[Any, Any], int]:
+def _map(data: bytes, pos: int, depth: int, budget: list[int]) -> tuple[dict[Any, Any], int]:
+    count, pos = _count(data, pos, depth, budget)
     pairs: dict[Any, Any] = {}
     previous = b""
+    size = len(data)
     for _ in range(count):
         start = pos
         key: Any = data[pos]
@@ -156,18 +164,28 @@ def _map(data: bytes, pos: int, count: int, depth: int, budget: list[int]) -> tu
             # Most keys are one byte, which is the key.
             pos += 1
         else:
-            key, pos = _item(data, pos, depth, budget)
+            key, pos = _READERS[key >> 5](data, pos, depth + 1, budget)
         encoded = data[start:pos]
         # Bytewise ascending encodings also exclude a repeated key (RFC 8949, 4.2.1 and 5.6).
         if encoded <= previous or type(key) not in _KEYS:
             raise EncodingRefused("CBOR map keys are repeated, out of order or of another type")
         previous = encoded
-        # Times are these; a number that would fit two bytes has a shorter form, and is refused below.
-        if data[pos] == _UINT32 and int.from_bytes(data[pos + 1 : pos + 3]) and pos + 5 <= len(data):
+        lead = data[pos]
+        if lead == _UINT32 and pos + 5 <= size and int.from_bytes(data[pos + 1 : pos + 3]):
+            # Times are these; a number that would fit two bytes has a shorter form, and is refused below.
             pairs[key], pos = int.from_bytes(data[pos + 1 : pos + 5]), pos + 5
+        elif 0x60 <= lead < 0x78 and pos + lead - 0x5F <= size:
+            pairs[key], pos = data[pos + 1 : pos + lead - 0x5F].decode(), pos + lead - 0x5F
         else:
-            pairs[key], pos = _item(data, pos, depth, budget)
+            pairs[key], pos = _item(data, pos, depth + 1, budget)
     return pairs, pos
+
+
+_READERS: Final[tuple[Callable[[bytes, int, int, list[int]], tuple[Any, int]], ...]] = (
+    *(_integer, _integer, _string, _string, _array, _map),
+    *(_simple, _simple),
+)
+"""By major type: each reads the item at an offset."""
 
 
 def encode(value: Any) -> bytes:
@@ -182,6 +200,14 @@ def encode(value: Any) -> bytes:
     """
     out = bytearray()
     _write(out, value)
+    return bytes(out)
+
+
+def byte_string(content: bytes) -> bytes:
+    """Return the encoding of a byte string."""
+    out = bytearray()
+    _write_head(out, _BYTES, len(content))
+    out += content
     return bytes(out)
 
 
@@ -211,7 +237,7 @@ def _write_head(out: bytearray, major: int, argument: int) -> None:
     if argument < 24:
         out.append(lead | argument)
         return
-    for info, width in _WIDTH.items():
+    for info, (width, _) in _ARGUMENT.items():
         if argument < 1 << 8 * width:
             out.append(lead | info)
             out += argument.to_bytes(width, "big")

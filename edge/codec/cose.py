@@ -26,9 +26,10 @@ class Sign1:
 
     Attributes:
         algorithm: The `alg` of the protected header.
-        key_id: The `kid` of the protected header, 1 to 8 bytes; empty where it names none.
+        key_id: The `kid` of the protected header; empty where it names none. Of another system's message
+            (`edge.codec.foreign_cose`) it may be the unprotected one, which is a hint and no more.
         payload: The attached payload.
-        signature: 64 bytes.
+        signature: The signature.
         to_be_signed: The Sig_structure the signature is over (RFC 9052, 4.4).
     """
 
@@ -41,7 +42,7 @@ class Sign1:
 
 def to_be_signed(protected: bytes, payload: bytes) -> bytes:
     """Return the Sig_structure of a COSE_Sign1 without external data (RFC 9052, 4.4)."""
-    return _CONTEXT + cbor.encode(protected) + _NO_EXTERNAL + cbor.encode(payload)
+    return _CONTEXT + cbor.byte_string(protected) + _NO_EXTERNAL + cbor.byte_string(payload)
 
 
 def protected_header(key_id: bytes | None, algorithm: int = EDDSA) -> bytes:

@@ -7,12 +7,14 @@ that are not finite, reserved arguments, tags nobody asked for. Whose bytes thes
 
 import math
 import struct
+from collections.abc import Callable
 from typing import Any, Final
 
-from edge.codec.cbor import MAX_DEPTH, MAX_ITEMS, read_argument
+from edge.codec.cbor import MAX_DEPTH, MAX_ITEMS, read_head
 from edge.errors import EncodingRefused
 
-_BYTES, _TEXT, _ARRAY, _MAP, _TAG, _OTHER = range(2, 8)
+_BYTES: Final = 2
+_NEGATIVE: Final = 0x20
 _BREAK: Final = 0xFF
 _INDEFINITE: Final = 31
 _PLAIN: Final = {0xF4: False, 0xF5: True, 0xF6: None, 0xF7: None}
@@ -54,90 +56,106 @@ class _Reader:
         self._left = max_items
 
     def item(self, pos: int, depth: int) -> tuple[Any, int]:
+        lead = self._data[pos]
+        return (lead, pos + 1) if lead < 24 else _READERS[lead >> 5](self, pos, depth)
+
+    def integer(self, pos: int, _depth: int) -> tuple[int, int]:
+        argument, end = read_head(self._data, pos)
+        return (-1 - argument if self._data[pos] >= _NEGATIVE else argument), end
+
+    def string(self, pos: int, _depth: int) -> tuple[bytes | str, int]:
         data = self._data
         lead = data[pos]
-        if lead < 24:
-            return lead, pos + 1
-        major = lead >> 5
-        # Most of a certificate is short texts: they are read where they stand.
-        if major == _TEXT and lead < 0x78:
-            end = pos + lead - 0x5F
-            if end > len(data):
-                raise EncodingRefused("a CBOR string is longer than the data")
-            return data[pos + 1 : end].decode(), end
-        if major == _OTHER:
-            return self._other(lead, pos + 1)
         if lead & 31 == _INDEFINITE:
-            return self._indefinite(major, pos + 1, depth)
-        return self._measured(major, pos, depth)
+            return self._chunks(lead >> 5, pos + 1)
+        size, begin = read_head(data, pos)
+        end = begin + size
+        if end > len(data):
+            raise EncodingRefused("a CBOR string is longer than the data")
+        return (data[begin:end] if lead >> 5 == _BYTES else data[begin:end].decode()), end
 
-    def _measured(self, major: int, pos: int, depth: int) -> tuple[Any, int]:
-        info, pos = self._data[pos] & 31, pos + 1
-        if info >= 24:
-            info, pos = read_argument(self._data, pos, info)
-        if major <= 1:
-            return (-1 - info if major else info), pos
-        if major <= _TEXT:
-            return self._string(major, pos, pos + info)
-        return self._nested((major, info), pos, depth)
-
-    def _nested(self, head: tuple[int, int], pos: int, depth: int) -> tuple[Any, int]:
-        major, count = head
+    def tag(self, pos: int, depth: int) -> tuple[Any, int]:
+        number, pos = read_head(self._data, pos)
         if depth >= MAX_DEPTH:
             raise EncodingRefused("the CBOR item nests too deeply")
-        if major == _TAG:
-            if count not in self._tags:
-                raise EncodingRefused("a CBOR tag is not admitted")
-            return self.item(pos, depth + 1)
-        self._spend(count)
-        return (self._array if major == _ARRAY else self._map)(pos, count, depth + 1)
+        if number not in self._tags:
+            raise EncodingRefused("a CBOR tag is not admitted")
+        return self.item(pos, depth + 1)
+
+    def array(self, pos: int, depth: int) -> tuple[list[Any], int]:
+        data = self._data
+        items: list[Any] = []
+        if data[pos] & 31 == _INDEFINITE:
+            pos = self._endless(pos, depth)
+            while data[pos] != _BREAK:
+                self._spend(1)
+                value, pos = self.item(pos, depth + 1)
+                items.append(value)
+            return items, pos + 1
+        count, pos = self._count(pos, depth)
+        for _ in range(count):
+            value, pos = self.item(pos, depth + 1)
+            items.append(value)
+        return items, pos
+
+    def map(self, pos: int, depth: int) -> tuple[dict[Any, Any], int]:
+        data = self._data
+        pairs: dict[Any, Any] = {}
+        if data[pos] & 31 == _INDEFINITE:
+            pos = self._endless(pos, depth)
+            while data[pos] != _BREAK:
+                self._spend(1)
+                pos = self._pairs(pairs, 1, pos, depth + 1)
+            return pairs, pos + 1
+        count, pos = self._count(pos, depth)
+        return pairs, self._pairs(pairs, count, pos, depth + 1)
+
+    def _pairs(self, pairs: dict[Any, Any], count: int, pos: int, depth: int) -> int:
+        data = self._data
+        for _ in range(count):
+            # Most of a certificate is short texts: they are read where they stand. One that is longer than the data
+            # ends behind it, and so does the whole, which `decode` refuses.
+            lead = data[pos]
+            if 0x60 <= lead < 0x78:
+                end = pos + lead - 0x5F
+                key: Any = data[pos + 1 : end].decode()
+                pos = end
+            else:
+                key, pos = self.item(pos, depth)
+            if type(key) not in _KEYS or key in pairs:
+                raise EncodingRefused("a CBOR map key is repeated or of another type")
+            lead = data[pos]
+            if 0x60 <= lead < 0x78:
+                end = pos + lead - 0x5F
+                pairs[key] = data[pos + 1 : end].decode()
+                pos = end
+            elif lead < 24:
+                pairs[key] = lead
+                pos += 1
+            else:
+                pairs[key], pos = _READERS[lead >> 5](self, pos, depth)
+        return pos
+
+    def _endless(self, pos: int, depth: int) -> int:
+        if depth >= MAX_DEPTH:
+            raise EncodingRefused("the CBOR item nests too deeply")
+        return pos + 1
+
+    def _count(self, pos: int, depth: int) -> tuple[int, int]:
+        count = self._data[pos] & 31
+        if count < 24:
+            pos += 1
+        else:
+            count, pos = read_head(self._data, pos)
+        self._left -= count
+        if self._left < 0 or depth >= MAX_DEPTH:
+            raise EncodingRefused("the CBOR item nests too deeply or has too many elements")
+        return count, pos
 
     def _spend(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
             raise EncodingRefused("the CBOR item has too many elements")
-
-    def _string(self, major: int, pos: int, end: int) -> tuple[bytes | str, int]:
-        if end > len(self._data):
-            raise EncodingRefused("a CBOR string is longer than the data")
-        found = self._data[pos:end]
-        return (found if major == _BYTES else found.decode()), end
-
-    def _array(self, pos: int, count: int, depth: int) -> tuple[list[Any], int]:
-        items: list[Any] = []
-        for _ in range(count):
-            value, pos = self.item(pos, depth)
-            items.append(value)
-        return items, pos
-
-    def _map(self, pos: int, count: int, depth: int) -> tuple[dict[Any, Any], int]:
-        pairs: dict[Any, Any] = {}
-        for _ in range(count):
-            pos = self._pair(pairs, pos, depth)
-        return pairs, pos
-
-    def _pair(self, pairs: dict[Any, Any], pos: int, depth: int) -> int:
-        key, pos = self.item(pos, depth)
-        if type(key) not in _KEYS or key in pairs:
-            raise EncodingRefused("a CBOR map key is repeated or of another type")
-        pairs[key], pos = self.item(pos, depth)
-        return pos
-
-    def _indefinite(self, major: int, pos: int, depth: int) -> tuple[Any, int]:
-        if depth >= MAX_DEPTH or not _BYTES <= major <= _MAP:
-            raise EncodingRefused("an indefinite length does not belong here")
-        if major <= _TEXT:
-            return self._chunks(major, pos)
-        items: list[Any] = []
-        pairs: dict[Any, Any] = {}
-        while self._data[pos] != _BREAK:
-            self._spend(1)
-            if major == _MAP:
-                pos = self._pair(pairs, pos, depth + 1)
-            else:
-                value, pos = self.item(pos, depth + 1)
-                items.append(value)
-        return (pairs if major == _MAP else items), pos + 1
 
     def _chunks(self, major: int, pos: int) -> tuple[bytes | str, int]:
         chunks: list[Any] = []
@@ -150,7 +168,8 @@ class _Reader:
             chunks.append(chunk)
         return (b"" if major == _BYTES else "").join(chunks), pos + 1
 
-    def _other(self, lead: int, pos: int) -> tuple[Any, int]:
+    def other(self, pos: int, _depth: int) -> tuple[Any, int]:
+        lead, pos = self._data[pos], pos + 1
         if lead in _FLOATS:
             form, width = _FLOATS[lead]
             if pos + width > len(self._data):
@@ -162,3 +181,10 @@ class _Reader:
         if lead not in _PLAIN:
             raise EncodingRefused("a CBOR simple value is not admitted")
         return _PLAIN[lead], pos
+
+
+_READERS: Final[tuple[Callable[[_Reader, int, int], tuple[Any, int]], ...]] = (
+    *(_Reader.integer, _Reader.integer, _Reader.string, _Reader.string),
+    *(_Reader.array, _Reader.map, _Reader.tag, _Reader.other),
+)
+"""By major type: each reads the item at an offset."""

@@ -66,10 +66,12 @@ class Exemption:
     Attributes:
         members: What of the case's expectation is meant.
         clause: What it contradicts.
+        read_at: Repository and commit in which a case was read that is in no folder at hand; else empty.
     """
 
     members: frozenset[str]
     clause: str
+    read_at: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -78,7 +80,7 @@ def exemptions() -> Mapping[tuple[str, str], Exemption]:
     rows = json.loads((files("edge.conformance") / "exemptions.json").read_text(encoding="utf-8"))
     found: dict[tuple[str, str], Exemption] = {}
     for row in rows:
-        exemption = Exemption(frozenset(row["members"]), row["clause"])
+        exemption = Exemption(frozenset(row["members"]), row["clause"], row.get("read_at", ""))
         found |= {(row["format"], id_): exemption for id_ in row["ids"]}
     return MappingProxyType(found)
 

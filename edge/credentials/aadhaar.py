@@ -6,7 +6,6 @@ and gender are taken out of it; photo, address and the digits of the number stay
 
 import re
 from datetime import UTC, datetime
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
@@ -28,6 +27,7 @@ _DIGITS: Final = re.compile(rb"[1-9][0-9]*\Z")
 _GZIP: Final = b"\x1f\x8b"
 _SEPARATOR: Final = b"\xff"
 _VERSIONS: Final = (b"V2", b"V3", b"V4")
+"""Versions that put their name before the fields of the first; V5 has been seen, and its layout is not published."""
 _FIELDS: Final = 16
 """Of the first version: what follows, reference, name, birth, gender, eleven of the address; then the photo."""
 _REFERENCE: Final = re.compile(rb"\d{4}(\d{17})\Z")
@@ -89,9 +89,9 @@ def _credential(data: bytes) -> ForeignCredential:
             claims["name"] or None,
             int(year) if len(year) == 4 and year.isascii() and year.isdigit() else None,
         ),
-        revocation=(
-            (HashKind.SIGNATURE, sha256(signature).digest()),
-            (HashKind.IDENTIFIER, sha256(reference).digest()),
+        revocable=(
+            (HashKind.SIGNATURE, signature),
+            (HashKind.IDENTIFIER, reference),
         ),
     )
 

@@ -3,7 +3,6 @@
 Nothing here is believed: a time may be any number, a name any text. What is shown is printable and short.
 """
 
-from hashlib import sha256
 from typing import Any, Final
 
 from edge.errors import EncodingRefused
@@ -55,18 +54,18 @@ def holder(surname: str, given: str, born: Any) -> Holder:
         given: Given names likewise.
         born: Date of birth that begins with the year, or anything else.
     """
-    full = " ".join(part for part in (given, surname) if part)
+    full = f"{given} {surname}" if given and surname else given or surname
     year = text(born)[:4]
     is_year = len(year) == 4 and year.isascii() and year.isdigit()
     return Holder(surname, full or None, int(year) if is_year else None)
 
 
 def revoked_by(signature: bytes, identifier: str = "") -> tuple[tuple[HashKind, bytes], ...]:
-    """Return the digests a credential is revoked by.
+    """Return what of a credential is hashed in lists of revoked ones.
 
     Args:
         signature: r||s or R||S; only its first half counts: (r, n - s) would be another name of the same credential.
         identifier: The identifier the format gives it, or empty.
     """
-    found = ((HashKind.SIGNATURE, sha256(signature[: len(signature) // 2]).digest()),)
-    return (*found, (HashKind.IDENTIFIER, sha256(identifier.encode()).digest())) if identifier else found
+    found = ((HashKind.SIGNATURE, signature[: len(signature) // 2]),)
+    return (*found, (HashKind.IDENTIFIER, identifier.encode())) if identifier else found

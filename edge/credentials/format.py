@@ -5,9 +5,10 @@ Loading them is the shell's (`edge.gate.build`); here they are an argument.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge.errors import CredentialError
+from edge.model.code_key import CodeKey
 from edge.model.credential import Presentation
 from edge.model.verdict import Reason
 
@@ -32,6 +33,18 @@ class Format(Protocol):
         Raises:
             CredentialError: The bytes are not well-formed, with the reason the verdict will carry.
         """
+
+
+@runtime_checkable
+class OpensCodes(Format, Protocol):
+    """A format whose codes may be encrypted.
+
+    Promises: without a key that fits, `parse` refuses a code as `credential.encrypted`; that a key opens one makes
+    nothing authentic.
+    """
+
+    def holding(self, keys: Sequence[CodeKey]) -> Format:
+        """Return the format with these keys and no others."""
 
 
 def parse(raw: bytes, formats: Sequence[Format]) -> Presentation:

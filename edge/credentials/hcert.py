@@ -6,12 +6,12 @@ who may say so is left to `edge.verify`.
 """
 
 from collections.abc import Mapping
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
 from edge.codec import base45, foreign_cbor
-from edge.codec.foreign_cose import Message, open_sign1
+from edge.codec.cose import Sign1
+from edge.codec.foreign_cose import open_sign1
 from edge.codec.inflate import inflate
 from edge.credentials import claimed
 from edge.errors import CredentialError, EncodingRefused
@@ -46,7 +46,9 @@ def _holder(certificate: Mapping[Any, Any]) -> Holder | None:
     names = certificate.get("nam")
     if type(names) is not dict:
         return None
-    surname, given = (claimed.text(names.get(own)) or claimed.text(names.get(own + "t")) for own in ("fn", "gn"))
+    read = names.get
+    surname = claimed.text(read("fn")) or claimed.text(read("fnt"))
+    given = claimed.text(read("gn")) or claimed.text(read("gnt"))
     return claimed.holder(surname, given, certificate.get("dob"))
 
 
@@ -61,21 +63,21 @@ def _entries(certificate: Mapping[Any, Any]) -> tuple[PassKind, list[Mapping[Any
     return found[0][0] if len(found) == 1 else PassKind.STATEMENT, rows
 
 
-def _revocation(message: Message, country: str, rows: list[Mapping[Any, Any]]) -> tuple[tuple[HashKind, bytes], ...]:
+def _revocable(message: Sign1, country: str, rows: list[Mapping[Any, Any]]) -> tuple[tuple[HashKind, bytes], ...]:
     # An ECDSA signature counts by its R alone: (r, n - s) would be another name of the same certificate.
     half = len(message.signature) // 2 if message.algorithm in _ECDSA else None
-    found = [(HashKind.SIGNATURE, sha256(message.signature[:half]).digest())]
+    found = [(HashKind.SIGNATURE, message.signature[:half])]
     for row in rows:
         identifier = row.get("ci")
         if type(identifier) is str:
             found += [
-                (HashKind.IDENTIFIER, sha256(identifier.encode()).digest()),
-                (HashKind.COUNTRY_AND_IDENTIFIER, sha256((country + identifier).encode()).digest()),
+                (HashKind.IDENTIFIER, identifier.encode()),
+                (HashKind.COUNTRY_AND_IDENTIFIER, (country + identifier).encode()),
             ]
     return tuple(found)
 
 
-def _credential(message: Message) -> ForeignCredential:
+def _credential(message: Sign1) -> ForeignCredential:
     claims = claims_of(message.payload)
     certificate = claims[HCERT][DCC]
     issuer = claimed.issuer(claims.get(ISS, ""))
@@ -92,7 +94,7 @@ def _credential(message: Message) -> ForeignCredential:
         claimed.seconds(claims.get(IAT)),
         claimed.seconds(claims.get(EXP)),
         _holder(certificate),
-        _revocation(message, issuer, rows),
+        _revocable(message, issuer, rows),
     )
 
 

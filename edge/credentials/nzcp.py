@@ -11,7 +11,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from edge.codec import base32, foreign_cbor
-from edge.codec.foreign_cose import Message, open_sign1
+from edge.codec.cose import Sign1
+from edge.codec.foreign_cose import open_sign1
 from edge.credentials import claimed
 from edge.errors import CredentialError, EncodingRefused
 from edge.model.credential import ForeignCredential, PassKind
@@ -54,7 +55,7 @@ def _is_person(subject: Mapping[Any, Any]) -> bool:
     return is_named and type(born) is str and _DATE.fullmatch(born) is not None
 
 
-def _checked(message: Message) -> dict[Any, Any]:
+def _checked(message: Sign1) -> dict[Any, Any]:
     """Return the claims of a pass, each there and of its type."""
     if message.algorithm != _ES256 or not message.key_id:
         raise EncodingRefused("the protected header does not say ES256 and a key")
@@ -67,7 +68,7 @@ def _checked(message: Message) -> dict[Any, Any]:
     return claims
 
 
-def _credential(message: Message) -> ForeignCredential:
+def _credential(message: Sign1) -> ForeignCredential:
     claims = _checked(message)
     subject, issuer = _pass_of(claims), claimed.issuer(claims.get(ISS))
     if not issuer.startswith(_DID):

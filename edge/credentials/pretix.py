@@ -4,7 +4,6 @@ One byte 1, two lengths of 16 bits, the message, the signature. It names neither
 Whether the ticket's item is let in here, and how often, is left to policy.
 """
 
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -93,7 +92,7 @@ class Pretix:
             MappingProxyType(claims),
             first,
             last,
-            revocation=((HashKind.IDENTIFIER, sha256(claims["seed"].encode()).digest()),),
+            revocable=((HashKind.IDENTIFIER, claims["seed"].encode()),),
         )
 
 

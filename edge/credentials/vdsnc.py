@@ -6,7 +6,6 @@ algorithm, signature and certificate. The certificate's own issuer is the countr
 
 from collections.abc import Mapping
 from datetime import datetime
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -81,15 +80,15 @@ def _reported(message: Mapping[str, Any]) -> int | None:
         raise EncodingRefused("no time") from None
 
 
-def _revocation(country: str, message: Mapping[str, Any], half: bytes) -> tuple[tuple[HashKind, bytes], ...]:
+def _revocable(country: str, message: Mapping[str, Any], half: bytes) -> tuple[tuple[HashKind, bytes], ...]:
     # The other s of an ECDSA signature is the same seal: R alone counts.
-    found = [(HashKind.SIGNATURE, sha256(half).digest())]
+    found = [(HashKind.SIGNATURE, half)]
     for name in _IDENTIFIERS:
         identifier = message.get(name)
         if type(identifier) is str:
             found += [
-                (HashKind.IDENTIFIER, sha256(identifier.encode()).digest()),
-                (HashKind.COUNTRY_AND_IDENTIFIER, sha256((country + identifier).encode()).digest()),
+                (HashKind.IDENTIFIER, identifier.encode()),
+                (HashKind.COUNTRY_AND_IDENTIFIER, (country + identifier).encode()),
             ]
     return tuple(found)
 
@@ -124,7 +123,7 @@ def _credential(raw: bytes) -> ForeignCredential:
         signer.not_before if reported is None else reported,
         signer.not_after,
         _holder(message),
-        _revocation(country, message, signature[: len(signature) // 2]),
+        _revocable(country, message, signature[: len(signature) // 2]),
         Introduced(
             signer.public,
             signer.key_algorithm,

@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, Protocol, Self
 
 from rich.cells import cell_len
@@ -23,6 +24,19 @@ _WIDE: Final = 112
 """Columns from which on the expected verdict is written out; below, its sign stands for it."""
 
 
+_AGAIN: Final = "accept ok"
+
+
+class Judged(StrEnum):
+    """How an answer compares with what was expected."""
+
+    WAITING = ""
+    RIGHT = "ok"
+    OPEN = "again"
+    """The comparison with the log at the end decides."""
+    WRONG = "WRONG"
+
+
 @dataclass(slots=True)
 class Row:
     """One presentation on the table.
@@ -37,6 +51,7 @@ class Row:
         took_ms: Frame taken to verdict recorded, or None.
         link: The gate's link when it was answered.
         backlog: Entries that waited then.
+        is_repeat: It shows again what was shown before.
     """
 
     number: int
@@ -48,11 +63,18 @@ class Row:
     took_ms: float | None = None
     link: str = ""
     backlog: int = 0
+    is_repeat: bool = False
 
     @property
-    def is_right(self) -> bool:
-        """Whether it was answered as expected."""
-        return self.recorded == self.expected
+    def judged(self) -> Judged:
+        """What can be said of its answer without the gate's log."""
+        if not self.recorded:
+            return Judged.WAITING
+        if self.recorded == self.expected:
+            return Judged.RIGHT
+        # The first green may have come too late to be shown, and was taken back: that stands in the log alone.
+        is_open = self.is_repeat and self.recorded == _AGAIN
+        return Judged.OPEN if is_open else Judged.WRONG
 
 
 @dataclass(slots=True)
@@ -116,10 +138,11 @@ class Lines:
         """Print an answered presentation."""
         if row.recorded:
             took = "" if row.took_ms is None else f"{row.took_ms:.0f} ms"
-            sign = "ok   " if row.is_right else "WRONG"
-            wrong = "" if row.is_right else f" (expected {row.expected})"
-            shown = f"{_padded(row.shows, 46)} {row.recorded}{wrong}"
-            self.say(f"{_clock(row.at_ms)} {sign} {_padded(row.person, 8)}{shown}  {took} {row.link} {row.backlog}")
+            not_so = {Judged.WRONG: f" (expected {row.expected})", Judged.OPEN: " (or its first green was taken back)"}
+            shown = f"{_padded(row.shows, 46)} {row.recorded}{not_so.get(row.judged, '')}"
+            self.say(
+                f"{_clock(row.at_ms)} {row.judged:<5} {_padded(row.person, 8)}{shown}  {took} {row.link} {row.backlog}"
+            )
 
     def standing(self, standing: Standing) -> None:
         """Print what changed: hub and authority, and the link."""
@@ -191,9 +214,11 @@ class LiveTable:
         for row in self._rows:
             took = "" if row.took_ms is None else f"{row.took_ms:.0f}"
             expected, answered = _verdict(row.expected), _verdict(row.recorded)
-            if row.recorded and not row.is_right:
+            if row.judged is Judged.WRONG:
                 answered.stylize("bold white on red")
                 answered.append(" WRONG", style="bold white on red")
+            elif row.judged is Judged.OPEN:
+                answered.append(" again", style="dim")
             if is_narrow:
                 expected = expected[:1]
             backlog = str(row.backlog) if row.recorded else ""

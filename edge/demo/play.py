@@ -14,7 +14,7 @@ from typing import Any, Final
 from edge.demo.blackout import Blackout
 from edge.demo.camera_link import AHEAD, Camera
 from edge.demo.comparison import LATE_MS, Shown, shown_at
-from edge.demo.display import Display, Row, Standing
+from edge.demo.display import Display, Judged, Row, Standing
 from edge.demo.people import Presentation
 from edge.demo.processes import Service
 from edge.demo.supply import Supply
@@ -137,7 +137,9 @@ class Play:
         expected = f"{one.expected.outcome} {one.expected.reason}"
         # Until its last frame is known it stands as long as a person usually stays.
         self._there[number] = Shown(number, one.shows, one.expected, at_ms, at_ms + LATE_MS, one.repeats)
-        self._rows[number] = Row(number, at_ms, one.part.person.name, one.shows, expected)
+        self._rows[number] = Row(
+            number, at_ms, one.part.person.name, one.shows, expected, is_repeat=one.repeats is not None
+        )
         self._cast.display.row(self._rows[number])
 
     def _on_last(self, number: int, at_ms: int) -> None:
@@ -164,7 +166,7 @@ class Play:
         row.recorded = f"{outcome} {reason}"
         row.took_ms = float(took_ms) if isinstance(took_ms, int | float) else None
         row.link, row.backlog = self._link.state, self._link.backlog
-        self._standing.wrong += not row.is_right
+        self._standing.wrong += row.judged is Judged.WRONG
         self._cast.display.row(row)
 
     def _check_alive(self) -> None:

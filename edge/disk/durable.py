@@ -1,8 +1,12 @@
 """Files that are whole or not there, also after a power cut."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
+
+_DEVICES: Final = "/dev"
 
 
 def write(path: Path, data: bytes | bytearray, *, mode: int | None = 0o644) -> None:
@@ -14,8 +18,9 @@ def write(path: Path, data: bytes | bytearray, *, mode: int | None = 0o644) -> N
         mode: Its permissions; the staged file never has more. None: those of the file system, where FAT knows none.
 
     Raises:
-        OSError: The file system refuses; what stood at `path` stays.
+        OSError: The file system refuses, or `path` is in /dev; what stood there stays.
     """
+    refuse_device(path)
     handle, staged = tempfile.mkstemp(dir=path.parent, prefix=".staged-")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -29,6 +34,18 @@ def write(path: Path, data: bytes | bytearray, *, mode: int | None = 0o644) -> N
         Path(staged).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def refuse_device(path: Path) -> None:
+    """Refuse to put a file in the place of what stands in /dev.
+
+    Renamed over, `/dev/null` or `/dev/stdout` would be gone for every process of the machine.
+
+    Raises:
+        OSError: `path` is in /dev, or its folder is not there.
+    """
+    if path.parent.samefile(_DEVICES):
+        raise OSError(errno.EPERM, "nothing in /dev is replaced", str(path))
 
 
 def erase(path: Path) -> None:

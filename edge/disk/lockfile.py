@@ -30,6 +30,17 @@ class LockFile:
     def __init__(self, path: Path) -> None:
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
 
+    def is_at(self, path: Path) -> bool:
+        """Whether the file that a path names now is the one that was opened.
+
+        Raises:
+            OSError: It cannot be told.
+        """
+        try:
+            return os.path.samestat(path.stat(), os.fstat(self._handle))
+        except FileNotFoundError:
+            return False
+
     def take(self, place: int = 0) -> bool:
         """Take a place until `close` or the end of this process, and return whether it is ours; does not wait.
 

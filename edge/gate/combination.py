@@ -5,7 +5,7 @@ for staff to see, as two issuers' passes share nothing that a gate could compare
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edge.model.credential import PassKind
@@ -64,6 +64,14 @@ class Combination:
         return mine
 
 
-def completes(verdict: Verdict, before: tuple[Held, ...]) -> bool:
-    """Whether a verdict may stand: an accept that rests on passes before it needs each of them in the log."""
-    return verdict.outcome is not Outcome.ACCEPT or all(one.is_recorded for one in before)
+def completes(verdict: Verdict, before: tuple[Held, ...], beside: Sequence[Held] = ()) -> bool:
+    """Whether a verdict may stand: an accept that rests on passes before it needs each of them in the log.
+
+    Args:
+        verdict: The verdict.
+        before: What it rests on.
+        beside: What is about to be recorded with it, all of it or none.
+    """
+    return verdict.outcome is not Outcome.ACCEPT or all(
+        one.is_recorded or any(one is held for held in beside) for one in before
+    )

@@ -8,10 +8,12 @@ from dataclasses import Field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from edge.disk import bounded
 from edge.errors import ConfigError
 from edge.model.settings import Settings
 
 SCHEMA: Final = 1
+_MAX_BYTES: Final = 1 << 20
 _CHOICES: Final = {
     "place.direction": ("entry", "exit"),
     "web.language": ("zh", "en"),
@@ -53,7 +55,7 @@ def load_settings(path: Path) -> Settings:
         ConfigError: The file cannot be read, is no TOML, or a key is unknown, of another type or out of range.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(bounded.read(path, _MAX_BYTES).decode())
     except FileNotFoundError:
         raise ConfigError(
             f"There is no configuration {path}.", "Copy firmware-config/gate.toml there and edit it."
@@ -69,13 +71,21 @@ def load_settings(path: Path) -> Settings:
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
-    pin, ca_file = settings.staff.pin_file, settings.trust.ca_file
+    def at(name: str) -> str:
+        return str(folder / name) if name else ""
+
+    scanner = settings.scanner
     return replace(
         settings,
         state=str(folder / settings.state),
-        trust=replace(settings.trust, ca_file=str(folder / ca_file) if ca_file else ""),
-        scanner=replace(settings.scanner, sources=tuple(_source(spec, folder) for spec in settings.scanner.sources)),
-        staff=replace(settings.staff, pin_file=str(folder / pin) if pin else ""),
+        trust=replace(settings.trust, ca_file=at(settings.trust.ca_file)),
+        sync=replace(settings.sync, ca_file=at(settings.sync.ca_file)),
+        scanner=replace(
+            scanner,
+            sources=tuple(_source(spec, folder) for spec in scanner.sources),
+            code_keys_file=at(scanner.code_keys_file),
+        ),
+        staff=replace(settings.staff, pin_file=at(settings.staff.pin_file)),
     )
 
 

@@ -6,6 +6,7 @@ Holder data leaves the scanner part only here, only where the signature verified
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edge.gate.tails import comparable
 from edge.model.credential import ForeignCredential, PersonClaims, ServerToken, SignedCredential
 from edge.model.finding import Finding
 from edge.model.moment import ClockQuality, Moment
@@ -61,7 +62,9 @@ def verdict_event(verdict: Verdict, shown: Shown, trust: TrustSnapshot | None) -
         "ground": None
         if verdict.ground is None
         else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
+        "rule_says": dict(verdict.rule_says) if verdict.rule_says is not None else None,
         "match": list(verdict.match),
+        "has_tail": comparable(verdict) is not None,
         "policy_version": verdict.policy_version,
         "count": 1,
     }

@@ -1,18 +1,23 @@
 """Credential formats as plug-ins: found through the entry points `edge.credentials`, built-ins like strangers."""
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Final
 
-from edge.credentials.format import Format
+from edge.credentials.format import Format, OpensCodes
 from edge.errors import SetupError
+from edge.model.code_key import CodeKey
 
 GROUP: Final = "edge.credentials"
 _FIRST: Final = "hp1"
 """Tried before all others: most codes at a gate are national passes."""
 
 
-def load_formats() -> tuple[Format, ...]:
+def load_formats(keys: Sequence[CodeKey] = ()) -> tuple[Format, ...]:
     """Return every installed format, the national pass first, then by name.
+
+    Args:
+        keys: What encrypted codes are opened with.
 
     Raises:
         SetupError: There is none, or one cannot be loaded.
@@ -31,4 +36,4 @@ def load_formats() -> tuple[Format, ...]:
         raise SetupError(
             "No credential format is installed.", "Reinstall edge: ./firmware-config/setup.sh edge --version"
         )
-    return tuple(formats)
+    return tuple(one.holding(keys) if keys and isinstance(one, OpensCodes) else one for one in formats)

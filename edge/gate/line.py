@@ -6,6 +6,7 @@ known signed are counted by the flood guard, so that nobody can fill the disk or
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from secrets import token_bytes
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from edge.gate.drawings import Drawings
 from edge.gate.events import Shown, verdict_event
 from edge.gate.nonces import Nonces
 from edge.gate.sightings import Memory
+from edge.gate.tails import Tails
 from edge.gate.tally import Tally
 from edge.gate.timecodes import Taken, TimeCodes
 from edge.model.credential import ServerToken, SignedCredential
@@ -39,6 +41,10 @@ from edge.verify.signatures import VERIFIERS, Verifier
 from edge.verify.verify import region_of, status_of
 
 _SET_SHOWN_S: Final = 20.0
+COUNTIES: Final = 100
+"""A log states the prefecture (GB/T 2260): with the county ten times as many people are alone with their facts."""
+REOPEN_S: Final = 2.0
+"""How often a log that refuses is opened anew at most, seconds."""
 _NO_KEYS: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
@@ -68,6 +74,29 @@ class _Found:
     token: bytes | None = None
     before: tuple[Held, ...] = ()
     held: Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One entry to be written.
+
+    Attributes:
+        facts: What it states.
+        token: Its privacy token, or None.
+        count: For how many presentations it stands; 0 is no entry yet.
+        is_counted: Whether the flood guard is to have the count again, should it not be written.
+    """
+
+    facts: Facts
+    token: bytes | None = None
+    count: int = 1
+    is_counted: bool = False
+
+
+def _counted(facts: Facts, count: int) -> _Row:
+    if count > 1:
+        facts = replace(facts, type=EntryType.UNKNOWN_CODES, count=count)
+    return _Row(facts, count=count, is_counted=True)
 
 
 class Line:
@@ -116,8 +145,10 @@ class Line:
         self.nonces = Nonces()
         self.timecodes = TimeCodes(clock, hub_keys)
         self._clock_set_at = float("-inf")
+        self._reopen_at = float("-inf")
         self._admissions = Admissions()
         self._combination = Combination()
+        self.tails = Tails()
         self.tally = Tally()
         self.is_recording = True
 
@@ -137,16 +168,16 @@ class Line:
         before = [self._drawings.before(one.verdict) for one in found]
         stand = [_hinders(kept or one.verdict) for kept, one in zip(before, found, strict=True)]
         beside = self._company.beside(presented, in_view, stand)
+        answers = []
         for symbol, one, several, kept in zip(presented, found, beside, before, strict=True):
-            if kept is not None:
-                # The next drawing of a live code that was answered: not another person.
-                self._drawings.note(symbol, one.verdict)
-                continue
-            if several and one.verdict.outcome is Outcome.ACCEPT:
-                # An accomplice's green must not stand beside a red: nobody is admitted until the code is alone.
-                one.verdict = refused(Reason.PRESENTATION_SEVERAL, one.verdict, details={})
+            if kept is None:
+                if several and one.verdict.outcome is Outcome.ACCEPT:
+                    # An accomplice's green must not stand beside a red: nobody is admitted until the code is alone.
+                    one.verdict = refused(Reason.PRESENTATION_SEVERAL, one.verdict, details={})
+                answers.append((symbol, one))
+            # Else the next drawing of a live code that was answered: not another person.
             self._drawings.note(symbol, one.verdict)
-            self._answer(symbol, one, together=len(presented))
+        self._answer(answers, together=len(presented))
 
     def _set_clock(self, symbol: Symbol) -> None:
         trust = self._trusted.snapshot
@@ -155,7 +186,7 @@ class Line:
             return
         if taken is Taken.REFUSED:
             refusal = unverified(Reason.CLOCK_CODE_REFUSED, trust)
-            self._answer(symbol, _Found(refusal, self._clock.moment(trust), trust), together=1)
+            self._answer([(symbol, _Found(refusal, self._clock.moment(trust), trust))], together=1)
             return
         self._clock_set_at = time.monotonic()
         try:
@@ -212,62 +243,79 @@ class Line:
         moment = self._clock.moment(trust)
         return (None if trust is None else trust.at(moment)), moment
 
-    def _answer(self, symbol: Symbol, found: "_Found", *, together: int) -> None:
-        if not completes(found.verdict, found.before):
-            found.verdict = unrecorded(found.verdict)
+    def _answer(self, answers: Sequence[tuple[Symbol, "_Found"]], *, together: int) -> None:
+        """Record what was decided about the codes of one frame with one sync, then publish each."""
+        beside = [found.held for _, found in answers if found.held is not None]
+        for _, found in answers:
+            if not completes(found.verdict, found.before, beside):
+                found.verdict = unrecorded(found.verdict)
         try:
-            seq = self._record(found, symbol)
-            if seq and not self.is_recording:
+            numbers = self._record(answers)
+            if any(numbers) and not self.is_recording:
                 self._resume()
         except LedgerError:
             # Verification goes on being shown, admission stops (law 3).
             self.is_recording = False
-            seq = 0
-            found.verdict = unrecorded(found.verdict)
-        verdict, moment = found.verdict, found.moment
-        self.tally.add_verdict(verdict.outcome.name.lower(), str(verdict.reason))
-        taken_ms = (time.monotonic_ns() - symbol.taken_ns) / 1e6 if symbol.taken_ns else None
-        shown = Shown(seq, self.is_recording, moment.unix_ms, taken_ms, symbol.source, together)
-        self._publish(verdict_event(verdict, shown, found.trust))
+            numbers = [0] * len(answers)
+            for _, found in answers:
+                found.verdict = unrecorded(found.verdict)
+        for (symbol, found), seq in zip(answers, numbers, strict=True):
+            verdict, moment = found.verdict, found.moment
+            self.tails.note(seq, verdict)
+            self.tally.add_verdict(verdict.outcome.name.lower(), str(verdict.reason))
+            taken_ms = (time.monotonic_ns() - symbol.taken_ns) / 1e6 if symbol.taken_ns else None
+            shown = Shown(seq, self.is_recording, moment.unix_ms, taken_ms, symbol.source, together)
+            self._publish(verdict_event(verdict, shown, found.trust))
 
-    def _record(self, found: "_Found", symbol: Symbol) -> int:
-        verdict, moment, token = found.verdict, found.moment, found.token
-        facts = facts_of(verdict, symbol, moment)
-        if not verdict.is_authentic:
-            return self._count(facts)
-        seq = self._log.append(facts, token=token).seq
+    def _record(self, answers: Sequence[tuple[Symbol, "_Found"]]) -> list[int]:
+        """Return the number of each entry; 0 is only counted: no entry yet that a note could be about."""
+        rows = [self._row(found, symbol) for symbol, found in answers]
+        written = iter(self._append([row for row in rows if row.count]))
+        numbers = [next(written) if row.count else 0 for row in rows]
+        for (_, found), seq in zip(answers, numbers, strict=True):
+            self._admit(found, seq)
+        return numbers
+
+    def _row(self, found: "_Found", symbol: Symbol) -> "_Row":
+        facts = facts_of(found.verdict, symbol, found.moment)
+        if found.verdict.is_authentic:
+            return _Row(facts, found.token)
+        return _counted(facts, self._flood.offer(Reason(facts.reason), time.monotonic()))
+
+    def _append(self, rows: Sequence["_Row"]) -> list[int]:
+        """Make the rows durable, all or none, with one sync, and return their numbers."""
+        # A single row is its own transaction, which is faster.
+        several = self._log.together() if len(rows) > 1 else nullcontext()
+        try:
+            with several:
+                return [self._log.append(row.facts, token=row.token).seq for row in rows]
+        except LogUnwritable:
+            for row in rows:
+                if row.is_counted:
+                    self._flood.put_back(Reason(row.facts.reason), row.count)
+            raise
+
+    def _admit(self, found: "_Found", seq: int) -> None:
+        """Remember what was admitted, once that is on the disk."""
+        if not found.verdict.is_authentic:
+            return
         if found.held is not None:
             found.held.is_recorded = True
-        if verdict.outcome is Outcome.ACCEPT:
-            admitted = [one for one in (*(held.token for held in found.before), token) if one is not None]
-            for one in admitted:
-                self._memory.admit(one, moment)
-            if admitted:
-                self._admissions.add(seq, tuple(admitted), moment)
-        return seq
-
-    def _count(self, facts: Facts) -> int:
-        reason = Reason(facts.reason)
-        standing_for = self._flood.offer(reason, time.monotonic())
-        if not standing_for:
-            # Only counted: there is no entry yet that a note could be about.
-            return 0
-        return self._append_counted(facts, reason, standing_for)
-
-    def _append_counted(self, facts: Facts, reason: Reason, count: int) -> int:
-        kind = EntryType.SCAN if count == 1 else EntryType.UNKNOWN_CODES
-        try:
-            return self._log.append(replace(facts, type=kind, count=count)).seq
-        except LogUnwritable:
-            self._flood.put_back(reason, count)
-            raise
+        if found.verdict.outcome is not Outcome.ACCEPT:
+            return
+        tokens = (*(held.token for held in found.before), found.token)
+        admitted = tuple(token for token in tokens if token is not None)
+        for token in admitted:
+            self._memory.admit(token, found.moment)
+        if admitted:
+            self._admissions.add(seq, admitted, found.moment)
 
     def rest(self) -> None:
         """Do what waits while nobody stands there: counted codes and the write-ahead log."""
         waiting = self._flood.flush(time.monotonic())
         try:
             if waiting is not None:
-                self._append_counted(self._counted(waiting[0]), *waiting)
+                self._append([self._waiting(*waiting)])
             if not self.is_recording:
                 self._resume()
             self._log.checkpoint()
@@ -275,9 +323,17 @@ class Line:
             self.is_recording = False
 
     def _resume(self) -> None:
-        # The outage itself is worth an entry, and writing it is the only proof that writing works again.
-        self.staff(Facts(EntryType.NOTE, 0, note=RESUMED))
-        self.is_recording = True
+        try:
+            # The outage itself is worth an entry, and writing it is the only proof that writing works again.
+            self.staff(Facts(EntryType.NOTE, 0, note=RESUMED))
+        except LogUnwritable:
+            if time.monotonic() < self._reopen_at:
+                raise
+            self._reopen_at = time.monotonic() + REOPEN_S
+            # A disk that was checked and mounted again is there by its path only; the next rest proves it.
+            self._log.reopen()
+        else:
+            self.is_recording = True
 
     def end(self) -> None:
         """Write down what is counted, before the gate stops.
@@ -285,13 +341,11 @@ class Line:
         Raises:
             LogUnwritable: It could not be made durable.
         """
-        with self._log.together():
-            for reason, count in self._flood.drain():
-                self._append_counted(self._counted(reason), reason, count)
+        self._append([self._waiting(reason, count) for reason, count in self._flood.drain()])
 
-    def _counted(self, reason: Reason) -> Facts:
+    def _waiting(self, reason: Reason, count: int) -> "_Row":
         trust, moment = self._now()
-        return facts_of(unverified(reason, trust), Symbol(b""), moment)
+        return _counted(facts_of(unverified(reason, trust), Symbol(b""), moment), count)
 
     def staff(self, facts: Facts) -> int:
         """Record what staff did, or what the gate itself notes, and return the entry's number.
@@ -317,7 +371,7 @@ class Line:
         """Answer a person without any code: registered by hand, a referral of its own, recorded before it is shown."""
         trust, moment = self._now()
         found = _Found(unverified(Reason.MANUAL_REGISTRATION, trust), moment, trust)
-        self._answer(Symbol(b"", engine="typed"), found, together=1)
+        self._answer([(Symbol(b"", engine="typed"), found)], together=1)
 
     def take_back(self, seq: int) -> int | None:
         """Record that no page has shown an accept, then let its pass be shown again; asking twice changes nothing.
@@ -386,7 +440,7 @@ def facts_of(verdict: Verdict, symbol: Symbol, moment: Moment) -> Facts:
         issuer=verdict.issuer.id if authentic is not None and verdict.issuer is not None else "",
         kind=int(authentic.kind) if authentic is not None else None,
         status=status_of(authentic) if authentic is not None else None,
-        region=region_of(authentic) if authentic is not None else 0,
+        region=region_of(authentic) // COUNTIES * COUNTIES if authentic is not None else 0,
         trust_version=verdict.trust_version,
         policy_version=verdict.policy_version,
         duration_ms=min(duration_ms, 600_000),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import EdgeError, TrustDamaged, TrustMissing
+from edge.gate import code_keys
 from edge.gate.announcer import Announcer
 from edge.gate.bus import Bus
 from edge.gate.clock import Clock
@@ -123,8 +124,9 @@ class ScannerPart:
         self._log = ScanLog.open(state / "scans.db")
         self._memory = self._remember(state)
         self._bus = Bus(state / "gate.sock")
+        keys, self._keys_findings = code_keys.at_start(settings.scanner.code_keys_file)
         self._line = Line(
-            formats=load_formats(),
+            formats=load_formats(keys),
             place=Place(self._enrolled.place.region),
             log=self._log,
             memory=self._memory,
@@ -265,6 +267,7 @@ class ScannerPart:
             *self._sunset.findings(),
             *self._enrolled.findings(),
             *signature_findings(trust, verifiers()),
+            *self._keys_findings,
         ]
         is_doubtful = moment.quality is ClockQuality.DOUBTFUL
         question = self._line.timecodes.question(trust) if is_doubtful or moment.quality is ClockQuality.FLOOR else ""

@@ -16,10 +16,12 @@ from nacl.exceptions import InvalidkeyError
 from nacl.pwhash import verify as verify_password
 
 from edge.credentials.document_number import is_document_number
+from edge.credentials.tail import tail_of
 from edge.errors import EdgeError, LogUnwritable
 from edge.gate.bus import Command
 from edge.gate.line import Line
-from edge.model.scan import EntryType, Facts
+from edge.gate.tails import Compared
+from edge.model.scan import TAIL_DIFFERS, TAIL_MATCHED, EntryType, Facts
 from edge.model.symbol import Symbol
 from edge.model.verdict import Reason
 from edge.words.catalogue import NOTES
@@ -71,6 +73,7 @@ class Staff:
             "not_shown": self._not_shown,
             "slip": self._give_slip,
             "manual": self._manual,
+            "tail": self._compare,
         }
         name = command.body.get("cmd")
         handler = handlers.get(name) if isinstance(name, str) else None
@@ -150,6 +153,31 @@ class Staff:
             command.answer(_no("number", "this is no document number; check it, or register without one"))
             return
         command.answer({"ok": True, "seq": self._line.last_seq})
+
+    def _compare(self, command: Command) -> None:
+        # Taken out of the command at once, as a number is: what is recorded is whether it agrees.
+        seq, typed = command.body.get("seq"), command.body.pop("tail", None)
+        seq = seq if type(seq) is int else 0
+        tail = tail_of(typed) if isinstance(typed, str) else None
+        if tail is None:
+            command.answer(_no("tail", "type the last four characters of the document's number"))
+            return
+        compared = self._line.tails.compare(seq, tail)
+        if compared is Compared.UNKNOWN:
+            command.answer(_no("not_recent", "only a pass accepted within the last minute can be compared"))
+        elif compared is Compared.TOO_MANY:
+            command.answer(_no("tail_tries", "three tries for a pass; compare the document with the screen"))
+        else:
+            self._say_compared(command, seq, is_match=compared is Compared.MATCHED)
+
+    def _say_compared(self, command: Command, seq: int, *, is_match: bool) -> None:
+        note = TAIL_MATCHED if is_match else TAIL_DIFFERS
+        try:
+            written = self._line.staff(Facts(EntryType.NOTE, 0, refers_to=seq, note=note))
+        except LogUnwritable as error:
+            command.answer(_no("log.unwritable", str(error)))
+            return
+        command.answer({"ok": True, "seq": written, "matched": is_match})
 
     def _override(self, command: Command) -> None:
         pin = command.body.pop("pin", None)

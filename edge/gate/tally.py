@@ -5,11 +5,12 @@ from typing import Final
 
 from edge.errors import EncodingRefused
 from edge.ledger import facts
-from edge.model.scan import NOT_SHOWN, EntryType, Facts
+from edge.model.scan import NOT_SHOWN, TAIL_DIFFERS, TAIL_MATCHED, EntryType, Facts
 from edge.model.verdict import Outcome
 from edge.scanlog.log import ScanLog
 from edge.words.catalogue import NOTES
 
+_OWN: Final = frozenset({NOT_SHOWN, TAIL_DIFFERS, TAIL_MATCHED})
 _STAFF: Final = frozenset({EntryType.NOT_HOLDER, EntryType.OVERRIDE, EntryType.UNDO})
 _PAGE: Final = 1000
 _OUTCOMES: Final = {int(outcome): outcome.name.lower() for outcome in Outcome}
@@ -36,11 +37,11 @@ class Tally:
         self.reasons[reason] += count
 
     def add_note(self, stated: Facts) -> None:
-        """Count what staff did, and the accepts that were not shown; nothing else that the gate notes."""
+        """Count what staff did, accepts that were not shown and endings compared; nothing else that the gate notes."""
         if stated.type in _STAFF or (stated.type is EntryType.NOTE and stated.note in NOTES):
             self.staff[stated.type.name.lower()] += 1
-        elif stated.type is EntryType.NOTE and stated.note == NOT_SHOWN:
-            self.staff[NOT_SHOWN] += 1
+        elif stated.type is EntryType.NOTE and stated.note in _OWN:
+            self.staff[stated.note] += 1
 
     def load(self, log: ScanLog, since_ms: int) -> None:
         """Take up what the log holds of the day, newest first, so that a restart in mid-shift loses no count."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from edge.errors import ConfigError, LedgerError, SourceError, TrustMissing
+from edge.gate import code_keys
 from edge.gate.clock import now_ms
 from edge.gate.formats import load_formats
 from edge.gate.sm2 import verifiers
@@ -27,6 +28,7 @@ from edge.trust.opening import open_trust
 from edge.verify.verify import region_of, status_of
 
 MAX_FILE: Final = 64 * 1024 * 1024
+_REGION_DIGITS: Final = 6
 _MAX_LINE: Final = 64 * 1024
 _FILE_NAME: Final = re.compile(r"(?!.*://)[^\s?&=]{1,255}\.(?:png|jpe?g|gif|bmp|tiff?|webp|txt|svg|pdf)", re.IGNORECASE)
 """What nobody would put in a code and everybody means as a file."""
@@ -73,7 +75,9 @@ class Verifier:
     note: str = ""
 
     @classmethod
-    def open(cls, trust: Path | None, *, at: str | None, region: str, default: Path) -> "Verifier":
+    def open(
+        cls, trust: Path | None, *, at: str | None, region: str, default: Path, keys: Path | None = None
+    ) -> "Verifier":
         """Load trust and time.
 
         Args:
@@ -81,10 +85,13 @@ class Verifier:
             at: Time as given, or None for now.
             region: GB/T 2260 code of the place.
             default: Where a gate keeps its trust; may be missing.
+            keys: File of the keys that open encrypted codes, or None.
 
         Raises:
-            EdgeError: The given folder holds no trust, or the time is none.
+            EdgeError: The given folder holds no trust, the time or the place is none, or the file no keys.
         """
+        if not (len(region) == _REGION_DIGITS and region.isascii() and region.isdigit()):
+            raise ConfigError(f"{region!r} is no place.", "Give a GB/T 2260 code of six digits, such as 610100.")
         unix_s = now_ms() // 1000 if at is None else parse_time(at)
         moment = Moment(unix_s * 1000, ClockQuality.SYNCED)
         snapshot: TrustSnapshot | None = None
@@ -93,7 +100,8 @@ class Verifier:
             snapshot = open_trust(trust or default, unix_s)
         else:
             note = f"there is no trust data in {default}: nothing can be accepted. Name a folder with --trust DIR."
-        return cls(Context(load_formats(), snapshot, moment, Place(region), NobodySeen(), verifiers()), note)
+        formats = load_formats(code_keys.load(keys) if keys is not None else ())
+        return cls(Context(formats, snapshot, moment, Place(region), NobodySeen(), verifiers()), note)
 
     def under(self, policy: Policy) -> "Verifier":
         """Return a verifier that decides by another policy over the same trust.
@@ -153,6 +161,7 @@ def _row(verdict: Verdict) -> dict[str, Any]:
         "ground": None
         if verdict.ground is None
         else {"class": verdict.ground.class_, "basis": dict(verdict.ground.basis)},
+        "rule_says": dict(verdict.rule_says) if verdict.rule_says is not None else None,
         "match": list(verdict.match),
     }
     if presented is not None and not isinstance(presented, ServerToken):

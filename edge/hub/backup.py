@@ -8,7 +8,7 @@ needs the folder with the hub's keys; what gates got receipts for since is `edge
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -92,6 +92,7 @@ def back_up(home: HubFolder, file: Path, tell: Tell, now_ms: int) -> Made:
     store.migrate()
     staged = file.with_name(f".{file.name}.partial")
     try:
+        durable.refuse_device(file)
         staged.unlink(missing_ok=True)
         # Made here, because tokens stand in it until they are taken out.
         os.close(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -119,6 +120,7 @@ def _copied(source: sqlite3.Connection, staged: Path, tell: Tell, mark: tuple[by
         copy.execute("BEGIN")
         copy.execute("DELETE FROM private")
         copy.execute("DELETE FROM sightings")
+        copy.execute("UPDATE token_queries SET token = NULL")
         incidents.strip(copy, _FOR_EVER)
         copy.execute("DELETE FROM backup")
         (hub_seq,) = copy.execute("SELECT coalesce(max(hub_last), 0) FROM batches").fetchone()
@@ -234,6 +236,9 @@ def _fold(staged: Path) -> None:
 def _move_aside(database: Path) -> Path | None:
     if not database.exists():
         return None
+    # What stands in the journal goes into the database first: a power cut in between must not part the two.
+    with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as former:
+        former.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     number = 1
     while (aside := database.with_name(f"{database.name}.before-restore-{number}")).exists():
         number += 1

@@ -7,16 +7,18 @@
     root.json        the first TUF root metadata, handed to gates at enrolment
     hub.db           the ledger (`edge.hub.store`)
     hub.lock         empty; its lock says which process serves the folder
+    hub.begun        empty; while it is there without hub.toml, nothing beside it was handed out
 
 What the files are used for is left to the rest of the package.
 """
 
 import difflib
 import json
-import os
 import secrets
 import threading
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +27,7 @@ from urllib.parse import urlsplit
 from nacl.signing import SigningKey
 
 from edge.codec import cbor
+from edge.disk import bounded, durable, turn
 from edge.disk.lockfile import LockFile
 from edge.errors import ConfigError, EncodingRefused, FolderInUse, SetupError
 from edge.ledger import tokens
@@ -37,8 +40,13 @@ OPERATOR: Final = "operator.token"
 ROOT: Final = "root.json"
 DATABASE: Final = "hub.db"
 LOCK: Final = "hub.lock"
+BEGUN: Final = "hub.begun"
+_MADE: Final = (KEY, SEED, OPERATOR, ROOT, *(f"{DATABASE}{end}" for end in ("", "-wal", "-shm", "-journal")))
+"""What is made before a folder is a hub."""
+_SECRET: Final = 0o600
 
 MAX_ROOT: Final = 128 * 1024
+_MAX_CONFIG: Final = 1 << 20
 _MAX_TEXT: Final = 256
 _KEY_BYTES: Final = 32
 _MAX_REGION: Final = 999_999
@@ -135,29 +143,59 @@ def checked_root(file: Path) -> bytes:
     return data
 
 
+@contextmanager
+def begun(path: Path) -> Iterator[None]:
+    """Hold an empty folder while a hub is made in it; what a begin that broke off left there is removed first.
+
+    A mark, durable before the first key, says that whatever stands beside it was handed out to nobody.
+
+    Raises:
+        SetupError: There is something else in the folder, somebody makes a hub there, or it cannot be written.
+    """
+    mark = path / BEGUN
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        left = {file.name for file in path.iterdir()}
+        if left and (CONFIG in left or BEGUN not in left):
+            raise SetupError(f"{path} is not empty.", "Name a new folder; a hub's keys are never overwritten.")
+        held = turn.take(mark)
+    except BlockingIOError as taken:
+        raise SetupError(f"Another command makes a hub in {path}.", "Wait for it.") from taken
+    except OSError as failed:
+        raise SetupError(f"{path} cannot be written: {failed.strerror}.", "Choose a folder of your own.") from failed
+    with held:
+        try:
+            durable.sync_folder(path)
+            durable.remove_staged(path)
+            if foreign := {file.name for file in path.iterdir()} - {BEGUN, *_MADE}:
+                raise SetupError(f"{path} holds {min(foreign)}, which no begin left.", "Name a new folder.")
+            for name in _MADE:
+                (path / name).unlink(missing_ok=True)
+        except OSError as failed:
+            raise SetupError(f"{path} cannot be written: {failed.strerror}.", "Make room on the disk.") from failed
+        yield
+
+
 def prepare(path: Path, config: HubConfig, *, root: bytes, today: int) -> tuple[HubFolder, str]:
     """Fill a folder with fresh keys and return it with the operator token; it is a hub once `seal` was called.
 
     Args:
-        path: A folder that does not exist yet or is empty.
+        path: A folder that is held (`begun`).
         config: What `hub.toml` will say.
         root: The first trust root, or no bytes.
         today: UTC day the token seed begins with.
 
     Raises:
-        SetupError: There is something in the folder already, or it cannot be written.
+        SetupError: It cannot be written.
     """
     key = SigningKey.generate()
     operator = secrets.token_urlsafe(32)
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(path.iterdir()):
-            raise SetupError(f"{path} is not empty.", "Name a new folder; a hub's keys are never overwritten.")
-        _write_new(path / KEY, key.encode())
-        _write_new(path / SEED, _packed(DayKey(today, secrets.token_bytes(_KEY_BYTES))))
-        _write_new(path / OPERATOR, operator.encode() + b"\n")
+        durable.write(path / KEY, key.encode(), mode=_SECRET)
+        durable.write(path / SEED, _packed(DayKey(today, secrets.token_bytes(_KEY_BYTES))), mode=_SECRET)
+        durable.write(path / OPERATOR, operator.encode() + b"\n", mode=_SECRET)
         if root:
-            _write_new(path / ROOT, root, mode=0o644)
+            durable.write(path / ROOT, root)
     except OSError as failed:
         raise SetupError(f"{path} cannot be written: {failed.strerror}.", "Choose a folder of your own.") from failed
     return HubFolder(path, config, key), operator
@@ -170,7 +208,8 @@ def seal(home: HubFolder) -> None:
         SetupError: It cannot be written.
     """
     try:
-        _write_new(home.path / CONFIG, _toml(home.config), mode=0o644)
+        durable.write(home.path / CONFIG, _toml(home.config))
+        (home.path / BEGUN).unlink()
     except OSError as failed:
         raise SetupError(f"{home.path} cannot be written: {failed.strerror}.", "Make room on the disk.") from failed
 
@@ -217,6 +256,9 @@ def claim(path: Path) -> LockFile:
             f"A hub serves {path} already{named}.",
             f"Stop it first ({stop}systemctl stop where it runs as a service); a second hub needs a folder of its own.",
         )
+    with suppress(OSError):
+        # Left by a power cut behind the last file: should that get lost, these keys are no half-made hub's.
+        (path / BEGUN).unlink(missing_ok=True)
     return lock
 
 
@@ -255,11 +297,11 @@ class TokenSeed:
         return DayKey(day, secret)
 
     def _replace(self, key: DayKey) -> None:
-        fresh = self._file.with_suffix(".new")
         try:
-            fresh.unlink(missing_ok=True)
-            _write_new(fresh, _packed(key))
-            fresh.replace(self._file)
+            # What a power cut left of an earlier turn would still tell the keys of days that are erased.
+            durable.remove_staged(self._file.parent)
+            self._file.with_suffix(".new").unlink(missing_ok=True)
+            durable.write(self._file, _packed(key), mode=_SECRET)
         except OSError as failed:
             raise ConfigError(
                 f"The token seed {self._file} cannot be replaced: {failed.strerror}.", "Make room on the disk."
@@ -268,15 +310,6 @@ class TokenSeed:
 
 def _packed(key: DayKey) -> bytes:
     return cbor.encode([key.day, key.key])
-
-
-def _write_new(file: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Write a file that must not exist, durably; a secret never stands there with a wider mode first."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as opened:
-        opened.write(data)
-        opened.flush()
-        os.fsync(opened.fileno())
 
 
 def check_url(key: str, url: str) -> None:
@@ -310,7 +343,7 @@ def _toml(config: HubConfig) -> bytes:
 def _config(path: Path) -> HubConfig:
     file = path / CONFIG
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
+        found = tomllib.loads(bounded.read(file, _MAX_CONFIG).decode())
     except FileNotFoundError as missing:
         raise ConfigError(
             f"{path} is no hub folder: {CONFIG} is missing.", f"Make one: edge hub init {path} --url http://HOST:8090"
@@ -327,6 +360,7 @@ def _checked(file: Path, found: dict[str, Any]) -> HubConfig:
         raise ConfigError(f"{file} does not say schema = 1.", "Update the program, or write schema = 1 as first line.")
     found.pop("webhook", None)  # read, with the secrets, by `edge.hub.webhook`
     found.pop("cross_gate", None)  # read by `edge.hub.cross_gate`
+    found.pop("serve", None)  # read by `edge.hub.front`
     known = {row.name: row.type for row in fields(HubConfig)}
     for key, value in found.items():
         if key not in known:

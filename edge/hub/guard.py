@@ -13,6 +13,7 @@ from flask import Request, Response, jsonify
 from edge.hub import access
 from edge.hub.declined import Declined
 from edge.hub.hub import Hub
+from edge.hub.proxies import VIA
 
 COOKIE: Final = "edge_hub"
 FORM_COOKIE: Final = "edge_hub_form"
@@ -45,7 +46,7 @@ def declined(why: Declined, *, retry_after_s: int | None = None) -> Response:
 
 
 def peer_of(request: Request) -> str:
-    """Return the address the request came from, as the socket says."""
+    """Return the address the request came from: as the socket says, or a proxy that was named (`edge.hub.proxies`)."""
     return request.remote_addr or ""
 
 
@@ -57,7 +58,7 @@ def is_from_here(request: Request, hub: Hub) -> bool:
     """
     if not _is_loopback(urlsplit(hub.config.url).hostname or ""):
         return False
-    if any(name.lower().startswith(_FORWARDED) for name, _ in request.headers):
+    if VIA in request.environ or any(name.lower().startswith(_FORWARDED) for name, _ in request.headers):
         return False
     return _is_loopback(peer_of(request)) and _is_loopback(_host(request))
 
@@ -66,6 +67,11 @@ def is_our_name(request: Request, hub: Hub) -> bool:
     """Whether the Host header is one the page is served under: the configured name, an address, or this machine."""
     host = _host(request)
     return host == (urlsplit(hub.config.url).hostname or "") or _is_loopback(host) or _is_address(host)
+
+
+def is_secure(request: Request, hub: Hub) -> bool:
+    """Whether cookies are for TLS only: the browser came by it, or the hub is told to everybody under https."""
+    return request.is_secure or hub.config.url.startswith("https:")
 
 
 def may_see(request: Request, hub: Hub, sessions: access.Sessions) -> bool:

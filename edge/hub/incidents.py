@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from edge.errors import BatchRefused
 from edge.ledger import batch
+from edge.model.scan import BatchHeader
 
 NOBODY: Final = b""
 """In the place of a gate id: somebody who proved to be none of our gates."""
@@ -164,6 +165,24 @@ def strip(connection: sqlite3.Connection, before_ms: int) -> int:
         else:
             connection.execute("UPDATE evidence SET wire = ?, is_stripped = 1 WHERE id = ?", (bare, row))
     return len(rows)
+
+
+def with_facts(connection: sqlite3.Connection, before_ms: int) -> Iterator[tuple[int, BatchHeader]]:
+    """Give row and header, unverified, of each batch that came before a time and still has its facts."""
+    rows = connection.execute("SELECT id, wire FROM evidence WHERE received_ms < ? ORDER BY id", (before_ms,))
+    for row, wire in rows:
+        try:
+            if batch.has_facts(wire):
+                yield row, batch.header_of(wire)[0]
+        except BatchRefused:
+            # A receipt, or what goes whole with its private part.
+            continue
+
+
+def bare(connection: sqlite3.Connection, row: int) -> None:
+    """Destroy both parts of a batch kept as evidence: hash, gate, kind and the numbers its header names stay."""
+    (wire,) = connection.execute("SELECT wire FROM evidence WHERE id = ?", (row,)).fetchone()
+    connection.execute("UPDATE evidence SET wire = ?, is_stripped = 1 WHERE id = ?", (batch.without_facts(wire), row))
 
 
 def exhibits(connection: sqlite3.Connection) -> Iterator[tuple[str, bytes]]:

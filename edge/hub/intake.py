@@ -281,7 +281,9 @@ def _fetch_waiting(connection: sqlite3.Connection, parcel: Parcel) -> None:
         if not found:
             return
         for row, wire in found:
-            _place_waiting(connection, parcel, wire)
+            # One whose facts were destroyed while it waited is let go: its gate got no receipt and has it whole.
+            if batches.has_facts(wire):
+                _place_waiting(connection, parcel, wire)
             incidents.release(connection, header.gate, row, parcel.received_ms)
 
 

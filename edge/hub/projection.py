@@ -201,7 +201,7 @@ def _apart(body: bytes) -> tuple[bytes, dict[int, int]]:
         if key >= _ONE_BYTE:
             break
         if lead <= _EIGHT_BYTES:
-            number, behind = (lead, pos + 2) if lead < _ONE_BYTE else cbor.read_argument(body, pos + 2, lead)
+            number, behind = cbor.read_head(body, pos + 1)
             if key in _VARYING and key not in numbers:
                 numbers[key] = number
                 pieces += (body[start : pos + 1], b"\x01")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.codec import cbor
+from edge.disk import bounded
 from edge.errors import BatchRefused, ConfigError, EncodingRefused, LedgerError
 from edge.hub import coverage, export, statement
 from edge.hub.pull import Page
@@ -27,7 +28,7 @@ _MAX_INDEX: Final = 256 << 20
 _ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WINDOW: Final = 4 * batch.MAX_WIRE
-_BROKEN: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+_BROKEN: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def verify(folder: Path, hub_keys: Mapping[str, bytes] | None, say: Say) -> Repo
     """
     report = Report(is_pinned=hub_keys is not None)
     try:
-        text = (folder / export.MANIFEST).read_bytes()
+        text = bounded.read(folder / export.MANIFEST, statement.MAX_TEXT)
     except OSError as failed:
         raise ConfigError(
             f"{folder} is no export: {export.MANIFEST} cannot be read ({failed.strerror}).", "Name an export's folder."
@@ -229,11 +230,14 @@ def _day(state: _State, said: Mapping[str, Any]) -> None:
     state.day, state.hub_last = day, hub_last
     state.report.days += 1
     path = state.file(day, said["index"])
-    if path is None or path.stat().st_size > _MAX_INDEX:
+    if path is None:
         return
     where = f"{day}/{path.name}"
+    if path.stat().st_size > _MAX_INDEX:
+        state.report.add(where, "", f"is longer than {_MAX_INDEX} bytes: the day was not checked")
+        return
     try:
-        index = json.loads(path.read_bytes())
+        index = json.loads(bounded.read(path, _MAX_INDEX))
         if (index["day"], index["batches"][0][0], index["batches"][-1][1]) != (day, hub_first, hub_last):
             state.report.add(where, "", "is of another day or other numbers than the manifest says")
         _Day(state, where, index).run()
@@ -344,13 +348,9 @@ class _Day:
         public = self._state.gates.get(header.gate.hex())
         if public is None:
             raise BatchRefused("unknown_gate", "is of a gate the manifest does not list")
-        signed, facts, _ = cbor.decode(wire)
-        if not facts:
-            try:
-                device.opened(batch.KIND, signed, public)
-            except LedgerError as bad:
-                raise BatchRefused("forged", bad.message) from bad
-        return header, not facts
+        if batch.has_facts(wire):
+            return header, False
+        return batch.open_header(wire, public), True
 
     def _follow(self, header: BatchHeader, skip: int, before: bytes | None, at: tuple[str, str]) -> None:
         """Note where a batch does not follow the one before it in its log; go on behind it all the same."""

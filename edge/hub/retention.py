@@ -1,5 +1,6 @@
 """Facts at the end of their retention: asked for, signed by two roles, then destroyed; headers and heads stay (ADR 31).
 
+Batches kept as evidence go the same way, under a certificate of their own: the log they tell of is not the ledger's.
 A request is JSON that its signers can read; what they sign is a destruction certificate (`edge.ledger.destruction`).
 The hub keeps the certificate before the first byte goes. Private parts go by themselves after 48 hours and need no one.
 """
@@ -14,7 +15,7 @@ from typing import Any, Final
 from nacl.signing import SigningKey
 
 from edge.errors import ConfigError, LedgerError
-from edge.hub import kept
+from edge.hub import incidents, kept
 from edge.hub.kept import Kept
 from edge.hub.schema import FACTS
 from edge.hub.store import Store
@@ -67,14 +68,15 @@ def holders(connection: sqlite3.Connection) -> dict[str, list[bytes]]:
     return found
 
 
-def ask(store: Store, before_ms: int, facts_days: int, now_ms: int) -> Request:
-    """Return the request for everything that came before a time, of five hundred logs at most.
+def ask(store: Store, before_ms: int, facts_days: int, now_ms: int, *, what: str = destruction.FACTS) -> Request:
+    """Return the request for everything that came before a time, of five hundred logs or pieces of evidence at most.
 
     Args:
         store: The database.
         before_ms: Hub time.
         facts_days: How long facts are kept.
         now_ms: Hub time.
+        what: `FACTS` of the ledger, or of what is kept as `EVIDENCE`.
 
     Raises:
         ConfigError: It is not past its retention, nothing is left to destroy, or a role has no key.
@@ -92,14 +94,14 @@ def ask(store: Store, before_ms: int, facts_days: int, now_ms: int) -> Request:
                 raise ConfigError(
                     f"No key signs as {role}.", f"Make one: edge hub role-key DIR --role {role} --out FILE"
                 )
-        spans = _spans(connection, before_ms)
+        spans = _spans(connection, before_ms) if what == destruction.FACTS else _exhibits(connection, before_ms)
     if not spans:
         raise ConfigError("No facts from before that day are left.", "Nothing to do.")
     signers = tuple(sorted((Signer(role, keys[role][0]) for role in ROLES), key=lambda one: (one.role, one.public)))
     return Request(
         Destruction(
             destruction.HUB_DESTRUCTION,
-            destruction.FACTS,
+            what,
             tuple(spans[: destruction.MAX_SPANS]),
             now_ms,
             facts_days * DAY_MS // 1000,
@@ -131,9 +133,29 @@ def _spans(connection: sqlite3.Connection, before_ms: int) -> list[Span]:
             found[at] = replace(found[at], last=header.last, head=header.head)
             open_at[one.log] = at
             continue
-        found.append(Span(header.gate, header.epoch, header.first, header.last, header.previous_head, header.head))
+        found.append(_span_of(header))
         open_at[one.log] = len(found) - 1
     return sorted(found, key=lambda span: (span.gate, span.epoch, span.first))
+
+
+def _exhibits(connection: sqlite3.Connection, before_ms: int) -> list[Span]:
+    """Return a span for each batch that is evidence, has facts and came before a time."""
+    found = {_span_of(header) for _, header in incidents.with_facts(connection, before_ms)}
+    return sorted(found, key=lambda span: (span.gate, span.epoch, span.first, span.last, span.previous_head, span.head))
+
+
+def left_as_evidence(store: Store, before_ms: int) -> int:
+    """Return how many pieces of evidence from before a time still have facts.
+
+    Raises:
+        LedgerError: The database cannot be read.
+    """
+    with store.reader() as connection:
+        return sum(1 for _ in incidents.with_facts(connection, before_ms))
+
+
+def _span_of(header: BatchHeader) -> Span:
+    return Span(header.gate, header.epoch, header.first, header.last, header.previous_head, header.head)
 
 
 def packed(request: Request) -> bytes:
@@ -193,7 +215,7 @@ def sign(request: Request, key: SigningKey) -> Request:
 
 
 def apply(store: Store, request: Request, tell: Tell, now_ms: int) -> int:
-    """Destroy what a request names; return how many batches; the same call again goes on where it broke off.
+    """Destroy what a request names; return how many batches that were. The same call again goes on where it broke off.
 
     Args:
         store: The database.
@@ -208,16 +230,16 @@ def apply(store: Store, request: Request, tell: Tell, now_ms: int) -> int:
     with store.reader() as connection:
         certificate = destruction.assemble(request.signatures) if request.signatures else b""
         stated = destruction.open_certificate(certificate, holders(connection))
-        if stated != request.stated or stated.what != destruction.FACTS:
+        if stated != request.stated or stated.what not in _DESTROY:
             raise LedgerError("The signatures are over something else than the request says.", _ANSWER)
-        rows = [one.row for span in stated.spans for one in _of_span(connection, span)]
+        rows = _rows(connection, stated)
     with store.writing() as connection:
         digest = sha256(certificate).digest()
         connection.execute("INSERT OR IGNORE INTO destructions VALUES (?, ?, ?)", (digest, now_ms, certificate))
     for start in range(0, len(rows), _STEP):
         with store.writing() as connection:
             for row in rows[start : start + _STEP]:
-                _destroy(connection, row)
+                _DESTROY[stated.what](connection, row)
         tell(min(start + _STEP, len(rows)))
     with store.errors():
         connection = store.open_writer()
@@ -227,6 +249,14 @@ def apply(store: Store, request: Request, tell: Tell, now_ms: int) -> int:
         finally:
             connection.close()
     return len(rows)
+
+
+def _rows(connection: sqlite3.Connection, stated: Destruction) -> list[int]:
+    if stated.what == destruction.FACTS:
+        return [one.row for span in stated.spans for one in _of_span(connection, span)]
+    # What came since under the same header has its own time to stay.
+    before_ms = stated.at_ms - stated.retention_s * 1000
+    return [row for row, header in incidents.with_facts(connection, before_ms) if _span_of(header) in stated.spans]
 
 
 def _of_span(connection: sqlite3.Connection, span: Span) -> list[Kept]:
@@ -255,8 +285,12 @@ def _destroy(connection: sqlite3.Connection, row: int) -> None:
     connection.execute(f"UPDATE scans SET {_NO_FACTS} WHERE hub_seq BETWEEN ? AND ?", (first, last))  # noqa: S608
 
 
+_DESTROY: Final = {destruction.FACTS: _destroy, destruction.EVIDENCE: incidents.bare}
+"""What a request may name, and how one row of it goes."""
+
+
 class Certified:
-    """Which entries certificates speak of: what may be without facts."""
+    """Which entries of the ledger certificates speak of: what may be without facts."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._spans: list[Span] = []
@@ -264,9 +298,12 @@ class Certified:
         roles = holders(connection)
         for at_ms, wire in connection.execute("SELECT at_ms, wire FROM destructions ORDER BY at_ms"):
             try:
-                self._spans += destruction.open_certificate(wire, roles).spans
+                stated = destruction.open_certificate(wire, roles)
             except LedgerError as bad:
                 self.problems.append(f"destruction certificate of {at_ms}: {bad.message}")
+            else:
+                # One about evidence names entries of logs that are not the ledger's.
+                self._spans += stated.spans if stated.what == destruction.FACTS else ()
 
     def covers(self, header: BatchHeader) -> bool:
         """Whether a certificate names every entry of a batch."""

@@ -177,3 +177,15 @@ def third_cross_gate(db: Database) -> None:
     """Hold at which gates a pass was seen, for as long as its token is kept (`edge.hub.cross_gate`)."""
     for statement in _CROSS_GATE:
         db.conn.execute(statement)
+
+
+@MIGRATIONS()
+def fourth_token_queries(db: Database) -> None:
+    """Hold who asked which scans were of one pass, who approved it and whether it was answered."""
+    db.conn.execute(
+        """CREATE TABLE token_queries(
+            id INTEGER PRIMARY KEY, day TEXT NOT NULL, scan INTEGER, token BLOB, purpose TEXT NOT NULL,
+            most INTEGER NOT NULL, asked_ms INTEGER NOT NULL, asked_role TEXT NOT NULL, asked_by TEXT NOT NULL,
+            expires_ms INTEGER NOT NULL, approved_ms INTEGER, approved_role TEXT, approved_by TEXT,
+            answered_ms INTEGER, found INTEGER, refused INTEGER NOT NULL DEFAULT 0) STRICT"""
+    )

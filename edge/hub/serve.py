@@ -18,13 +18,14 @@ from typing import Any, Final
 
 from flask import Flask, Response, request
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from werkzeug.exceptions import HTTPException
 
 from edge.errors import EdgeError, LedgerError, PortInUse, SetupError
-from edge.hub import api, courier, guard, pages
+from edge.hub import api, courier, documentation, guard, pages
+from edge.hub.channel import RECORD, Channel, TlsChannel
 from edge.hub.declined import Declined
+from edge.hub.front import Front
 from edge.hub.hub import SILENT_BEATS, Hub
 from edge.ledger import wire
 
@@ -32,8 +33,6 @@ THREADS: Final = 40
 """More than posts, pulls and a few pages at once, so that a refusal is always quick."""
 IDLE_S: Final = 180
 """An idle connection lives for some heartbeats at least: gates keep one open to notice a dead hub."""
-REQUEST_S: Final = 300
-"""Most seconds from a request's first byte to its last."""
 RETRY_S: Final = 60
 DRAIN_S: Final = 5.0
 """Seconds that what was begun has to end in once the hub is told to stop."""
@@ -42,18 +41,24 @@ _BACKLOG: Final = 1024
 _LOG: Final = logging.getLogger("edge.hub")
 
 
-def create_app(hub: Hub) -> Flask:
+IN_THE_CLEAR: Final = Front()
+"""Plain HTTP, no proxy believed."""
+
+
+def create_app(hub: Hub, front: Front = IN_THE_CLEAR) -> Flask:
     """Return the application of an open hub."""
     app = Flask(__name__, static_folder="static", template_folder="templates")
     app.config["MAX_CONTENT_LENGTH"] = wire.MAX_POST
     app.config["MAX_FORM_MEMORY_SIZE"] = wire.MAX_SIGNED
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.register_blueprint(api.Api(hub).blueprint())
-    app.register_blueprint(pages.Pages(hub).blueprint())
+    app.register_blueprint(api.Api(hub, front).blueprint())
+    app.register_blueprint(documentation.blueprint())
+    app.register_blueprint(pages.Pages(hub, front).blueprint())
     app.after_request(guard.with_headers)
     app.register_error_handler(EdgeError, _unable)
     app.register_error_handler(HTTPException, _no_such)
     app.register_error_handler(Exception, _defect)
+    app.wsgi_app = front.proxies.wrapped(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own way
     return app
 
 
@@ -83,22 +88,22 @@ def _defect(error: Exception) -> Response:
     )
 
 
-def serve(hub: Hub, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(hub: Hub, where: tuple[str, int], ready: Callable[[str], None], *, front: Front = IN_THE_CLEAR) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun; blocks. Call it in the main thread.
 
     Args:
         hub: An open hub; stays open.
-        host: Address to listen at.
-        port: Port, 0 for a free one.
+        where: Address and port to listen at, port 0 for a free one.
         ready: Called with the address once it is listened at.
+        front: TLS, and whose proxies are believed.
 
     Raises:
         PortInUse: Somebody else listens there.
         SetupError: The address is not one of this machine's.
         ConfigError: A webhook of `hub.toml` is not right.
     """
-    listening = listen(host, port)
-    server = make_server(hub, listening)
+    listening = listen(*where)
+    server = make_server(hub, listening, front)
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
         server.stop()
@@ -106,11 +111,11 @@ def serve(hub: Hub, host: str, port: int, ready: Callable[[str], None]) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     with courier.running(hub):
-        ready(address(listening))
+        ready(address(listening, is_secure=front.certificate is not None))
         server.run()
 
 
-def make_server(hub: Hub, listening: socket.socket) -> "Server":
+def make_server(hub: Hub, listening: socket.socket, front: Front = IN_THE_CLEAR) -> "Server":
     """Return a waitress server for the hub on a listening socket; `run` it, `stop` it from another thread."""
     adjustments = Adjustments(
         sockets=[listening],
@@ -123,49 +128,53 @@ def make_server(hub: Hub, listening: socket.socket) -> "Server":
         max_request_body_size=wire.MAX_POST,
         max_request_header_size=wire.MAX_SIGNED,
         backlog=_BACKLOG,
+        recv_bytes=RECORD,
+        url_scheme="http" if front.certificate is None else "https",
         log_socket_errors=False,
-        # They are not believed; that they are there at all says that a proxy stands between (`edge.hub.guard`).
+        # Whom they are believed from is for `edge.hub.proxies`; that they are there says that a proxy stands between.
         clear_untrusted_proxy_headers=False,
     )
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     where = (listening.family, listening.type, listening.proto, listening.getsockname())
-    return Server(create_app(hub), adj=adjustments, _sock=listening, bind_socket=False, sockinfo=where)
-
-
-class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    """A connection that also knows when its unfinished request began."""
-
-    begun = 0.0
-
-    def received(self, data: bytes) -> Any:
-        """Take in bytes; see waitress."""
-        taken = super().received(data)
-        if self.request is None:
-            self.begun = 0.0
-        elif not self.begun:
-            self.begun = time.monotonic()
-        return taken
+    application = create_app(hub, front)
+    return Server(application, front, adj=adjustments, _sock=listening, bind_socket=False, sockinfo=where)
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
     """waitress, with an end to requests that trickle in byte by byte, and a stop from outside."""
 
-    channel_class = Channel
-
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    def __init__(self, application: Any, front: Front, **keywords: Any) -> None:
+        self._certificate = front.certificate
+        self.channel_class = Channel if front.certificate is None else TlsChannel
+        super().__init__(application, **keywords)
         self._stopping = threading.Event()
         # Re-entrant, for the signal handler runs in the thread that may hold it.
         self._trigger_lock = threading.RLock()
         self._is_over = False
 
     def maintenance(self, now: float) -> None:
-        """Close idle connections, and those whose request does not come to its end."""
+        """Close idle connections and those that do not come to an end; look whether the certificate was renewed."""
         super().maintenance(now)
-        oldest = time.monotonic() - REQUEST_S
+        if self._certificate is not None:
+            self._certificate.look()
         for channel in self.active_channels.values():
-            if channel.begun and channel.begun < oldest:
+            if channel.is_late(time.monotonic()):
                 channel.will_close = True
+
+    def accept(self) -> Any:
+        """Return the next connection, under TLS where the hub has a certificate; see waitress."""
+        accepted = super().accept()
+        if accepted is None or self._certificate is None:
+            return accepted
+        peer, where = accepted
+        try:
+            peer.setblocking(False)
+            # Hands are shaken by the channel, as far as bytes are there.
+            secured = self._certificate.context.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
+        except (OSError, ValueError):
+            peer.close()
+            return None
+        return secured, where
 
     def run(self) -> None:
         """Serve until `stop`, then answer what was begun and close every connection; blocks."""
@@ -230,10 +239,10 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def address(listening: socket.socket) -> str:
+def address(listening: socket.socket, *, is_secure: bool = False) -> str:
     """Return the address of a listening socket as a URL."""
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http{'s' * is_secure}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _open_files() -> int:

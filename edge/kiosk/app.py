@@ -199,6 +199,7 @@ def _gate_page(desk: Desk) -> Response:
             for code, spoken in languages().items()
         },
         "sound": web.sound if web.sound in ("off", "neutral", "verdict") else "neutral",
+        "slips": web.slips,
         "notes": NOTES,
         "override": bool(desk.settings.staff.pin_file),
         "token": desk.token,
@@ -330,7 +331,8 @@ def _command(desk: Desk) -> Response:
     except Unreachable:
         return jsonify(ok=False, code="scanner")
     if answer.get("ok") is True:
-        return jsonify(ok=True, seq=answer.get("seq"))
+        compared = {"matched": answer["matched"] is True} if "matched" in answer else {}
+        return jsonify(ok=True, seq=answer.get("seq"), **compared)
     return jsonify(ok=False, code=code_of(answer.get("code")))
 
 
@@ -376,6 +378,9 @@ def checked_command(body: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     if name in ("not_holder", "undo"):
         return {"cmd": name, "seq": seq}
+    if name == "tail":
+        tail = body.get("tail")
+        return {"cmd": name, "seq": seq, "tail": tail} if isinstance(tail, str) and len(tail) <= _MAX_NUMBER else None
     if not isinstance(note, str) or note not in NOTES:
         return None
     if name == "note":

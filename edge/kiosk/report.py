@@ -10,7 +10,7 @@ from typing import Any
 from edge.kiosk.view import View, code_of, count_of, scan_number, section
 from edge.words.catalogue import label, reason_words
 
-_STAFF = ("not_holder", "note", "override", "undo", "not_shown")
+_STAFF = ("not_holder", "note", "override", "undo", "not_shown", "tail_matched", "tail_differs")
 _MAX_ROWS = 40
 
 

@@ -26,6 +26,7 @@ _MAX_NAME = 48
 _MAX_SITE = 24
 _MAX_TITLE = 40
 _MAX_BASIS = 80
+_MAX_RULE = 160
 _MAX_PARAMS = 16
 _MAX_FINDINGS = 32
 _MAX_TOGETHER = 99
@@ -90,6 +91,7 @@ def verdict_view(message: Mapping[str, Any], *, ident: str, gate: str) -> View:
         "issuer": _names(message.get("issuer_names")) or _family(details),
         "took_ms": seconds_of(message.get("frame_to_verdict_ms")),
         "holder": None,
+        "has_tail": False,
         "facts": None,
         "expires_at": 0,
         "warnings": [],
@@ -98,6 +100,7 @@ def verdict_view(message: Mapping[str, Any], *, ident: str, gate: str) -> View:
         return view  # nothing personal on a reject: what follows is about a person
     warnings = _warnings(message)
     view["holder"] = _holder(message.get("holder"))
+    view["has_tail"] = message.get("has_tail") is True
     view["expires_at"] = count_of(message.get("expires_at"))
     view["facts"] = in_every_language(lambda language: _facts(language, message, warnings))
     view["warnings"] = [in_every_language(partial(_title, code)) for code in warnings]
@@ -187,7 +190,7 @@ def _reason(language: str, reason: str, details: Mapping[str, Value]) -> View:
 
 
 def _ruled(language: str, message: Mapping[str, Any], details: Mapping[str, Value]) -> View:
-    """Return the sentences that the rules add to: the ground of a status that is not green, what staff compare."""
+    """Return the sentences that the rules add to: the ground of no green, a broken rule, what staff compare."""
     reason = code_of(message.get("reason"))
     words = reason_words(language, reason, details)
     ground, match = section(message, "ground"), message.get("match")
@@ -196,6 +199,9 @@ def _ruled(language: str, message: Mapping[str, Any], details: Mapping[str, Valu
         basis = _names(ground.get("basis"), _MAX_BASIS) or {}
         said = label(language, "ground.line", ground=label(language, key), basis=basis.get(language, "-"))
         return {"detail": f"{words.detail} · {said}"}
+    told = _names(message.get("rule_says"), _MAX_RULE)
+    if told is not None:
+        return {"detail": f"{words.detail} · {told[language]}"}
     fields = [f"match.{name}" for name in match[:8]] if isinstance(match, list) else []
     named = [label(language, key) for key in fields if has_label(key) and key != "match.line"]
     if not named or message.get("outcome") != "accept":

@@ -139,6 +139,24 @@ def _opened(header: BatchHeader, facts: bytes, hidden: bytes) -> tuple[list[byte
     return bodies, private.decode(packing.unpack(hidden), header.count)
 
 
+def private_rows(wire: bytes) -> Sequence[tuple[bytes | None, bytes | None]]:
+    """Return (token, sealed field) of each entry of a batch, unverified; none of any where the part is not there.
+
+    Raises:
+        BatchRefused: `malformed` or `version`.
+    """
+    header = header_of(wire)[0]
+    hidden = private_of(wire)
+    if not hidden:
+        return [(None, None)] * header.count
+    try:
+        if header.version == 1:
+            return row_lists.private(hidden, header.count)
+        return private.decode(packing.unpack(hidden), header.count)
+    except EncodingRefused as bad:
+        raise _refused(bad, "malformed") from bad
+
+
 def private_of(wire: bytes) -> bytes:
     """Return the private part of a batch, unverified; empty where it was withheld or destroyed.
 

@@ -21,8 +21,8 @@ VERSION: Final = 1
 GATE_PURGE: Final = "gate-purge"
 HUB_DESTRUCTION: Final = "hub-destruction"
 ROLE_GATE: Final = "gate"
-ENTRIES, FACTS, PRIVATE = "entries", "facts", "private"
-"""What went: whole entries, or that part of the batches that hold them."""
+ENTRIES, FACTS, PRIVATE, EVIDENCE = "entries", "facts", "private", "evidence"
+"""What went: whole entries, that part of the batches that hold them, or the facts of batches kept as evidence."""
 MAX_SPANS: Final = 500
 MAX_SIGNERS: Final = 8
 MAX_WIRE: Final = 512 * 1024
@@ -76,8 +76,8 @@ class Destruction:
 
     Attributes:
         kind: `GATE_PURGE` or `HUB_DESTRUCTION`.
-        what: `ENTRIES`, `FACTS` or `PRIVATE`.
-        spans: Of which logs, in ascending order; a gate's has one.
+        what: `ENTRIES`, `FACTS`, `PRIVATE` or `EVIDENCE`.
+        spans: Of which logs, in ascending order; a gate's has one, evidence one for each batch.
         at_ms: When, Unix milliseconds.
         retention_s: How long the policy has such entries kept, seconds.
         trust_version: Version of the trust timestamp in force.
@@ -239,18 +239,25 @@ def _wrong(stated: Destruction) -> str:
     counts = (stated.at_ms, stated.retention_s, stated.trust_version, stated.policy_version)
     if not all(_is_count(value) for value in counts):
         return "a certificate counts impossibly"
-    if stated.what not in {ENTRIES, FACTS, PRIVATE} or not _is_bytes(stated.receipt_sha256, 0, 32):
+    if stated.what not in {ENTRIES, FACTS, PRIVATE, EVIDENCE} or not _is_bytes(stated.receipt_sha256, 0, 32):
         return "a certificate says impossibly what went"
     if not 1 <= len(stated.spans) <= MAX_SPANS or not all(map(_is_span, stated.spans)):
         return "a certificate names entries impossibly"
     if not all(map(_is_signer, stated.signers)) or list(stated.signers) != sorted(stated.signers, key=_signer_order):
         return "a certificate names its signers impossibly"
-    order = [(span.gate, span.epoch, span.first, span.last) for span in stated.spans]
-    if any(one[:2] == other[:2] and other[2] <= one[3] for one, other in pairwise(order)):
+    return _wrong_order(stated) or _wrong_kind(stated)
+
+
+def _wrong_order(stated: Destruction) -> str:
+    order = [(one.gate, one.epoch, one.first, one.last, one.previous_head, one.head) for one in stated.spans]
+    # Evidence is of logs that contradict each other: one number may be in several of its batches, with other heads.
+    is_twice = any(
+        one == other if stated.what == EVIDENCE else one[:2] == other[:2] and other[2] <= one[3]
+        for one, other in pairwise(order)
+    )
+    if is_twice:
         return "a certificate names an entry twice"
-    if order != sorted(order):
-        return "a certificate does not name its logs in order"
-    return _wrong_kind(stated)
+    return "" if order == sorted(order) else "a certificate does not name its logs in order"
 
 
 def _wrong_kind(stated: Destruction) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from hashlib import sha256
 from typing import Any, Final
 
 
@@ -212,8 +213,11 @@ class ForeignCredential:
         issued_at: Unix seconds, or None where the format has no such time.
         expires_at: Unix seconds, or None.
         holder: Whom it speaks of, or None.
-        revocation: What it is revoked by: SHA-256 digests to look up in the anchor's lists, by kind of hash.
+        revocable: What of it is hashed and looked up in the anchor's lists of revoked ones, by kind of hash.
         introduced: A key between the anchor and this credential, or None.
+        is_bound: Whether its issuer has bound it to a holder's key, which a code alone does not prove.
+        types: Types that it names itself, for the anchor to say what they attest (`Anchor.types`).
+        has_status: Whether it says that its issuer keeps a status of it: then no list of it is no answer.
     """
 
     format: str
@@ -227,13 +231,21 @@ class ForeignCredential:
     issued_at: int | None = None
     expires_at: int | None = None
     holder: Holder | None = None
-    revocation: tuple[tuple[HashKind, bytes], ...] = ()
+    revocable: tuple[tuple[HashKind, bytes], ...] = ()
     introduced: Introduced | None = None
+    is_bound: bool = False
+    types: tuple[str, ...] = ()
+    has_status: bool = False
 
     @property
     def identity(self) -> bytes:
         """What makes two presentations the same credential: the signed bytes."""
         return self.signed
+
+    @property
+    def revocation(self) -> tuple[tuple[HashKind, bytes], ...]:
+        """What it is revoked by: SHA-256 digests, by kind of hash; made when asked, as not every key has lists."""
+        return tuple((kind, sha256(content).digest()) for kind, content in self.revocable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,21 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthUse:
+    """Whose business rules health certificates must keep (ADR 0054).
+
+    Attributes:
+        kinds: Kinds of certificate.
+        country: Country of arrival, ISO 3166-1 alpha-2: its acceptance rules count.
+        outcome: What a broken rule comes to: `refer` or `reject`.
+    """
+
+    kinds: frozenset[PassKind]
+    country: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The rules beside those every policy has. The defaults demand nothing.
 
@@ -107,6 +122,7 @@ class Rules:
         match_holder: Kinds of pass on whose accept staff compare the holder.
         hours: When gates are open, or None for always.
         relays: Whom to ask about live codes, by family.
+        health: Whose business rules health certificates must keep; no kind in two of them.
     """
 
     healths: frozenset[str] = frozenset(HEALTHS)
@@ -116,6 +132,7 @@ class Rules:
     match_holder: frozenset[PassKind] = frozenset()
     hours: Hours | None = None
     relays: Mapping[str, Relay] = field(default_factory=lambda: MappingProxyType({}))
+    health: tuple[HealthUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,13 @@ from typing import Final
 RESUMED: Final = "recording_resumed"
 """Note of the entry that ends a time in which nothing could be recorded."""
 NOT_SHOWN: Final = "not_shown"
-"""Note on an accept whose green no page has shown and none will: that admission does not count (ADR 0018).
+"""Note on an accept whose green no page has shown and none will: that admission does not count (ADR 0018)."""
+TAIL_MATCHED: Final = "tail_matched"
+"""Note on an accept: the ending of the holder's document that staff typed is the one of the pass."""
+TAIL_DIFFERS: Final = "tail_differs"
+"""The same, and it is not.
 
-Both are the gate's own; those that staff choose are `edge.words.catalogue.NOTES`.
+All four are the gate's own; those that staff choose are `edge.words.catalogue.NOTES`.
 """
 
 
@@ -89,6 +93,7 @@ class Entry:
         head: SHA-256(previous head || body), 32 bytes.
         token: Privacy token, 8 bytes, or None; outside the chain, in the batch's private part.
         sealed: Personal fields sealed to the auditor's key, or None; outside the chain.
+        has_lost: Whether token or sealed field was damaged on the disk and is left out; never so in a batch.
     """
 
     seq: int
@@ -96,6 +101,7 @@ class Entry:
     head: bytes
     token: bytes | None = None
     sealed: bytes | None = None
+    has_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,9 @@ class ScannerSettings:
         5, "pyzbar reads every n-th frame in which a code may be and none was read; 0 switches it off."
     )
     datamatrix: bool = _key(False, "Read DataMatrix, too, in frames without a QR code: only French 2D-DOC needs it.")
+    code_keys_file: str = _key(
+        "", "JWK Set (mode 0600) of the keys that open encrypted identity codes, read at start. Empty: none are opened."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class SyncSettings:
     push_after_s: float = _key(300.0, "Waiting entries are pushed at the latest after this time, seconds.")
     push_at: int = _key(200, "Waiting entries are pushed as soon as there are this many.")
     timeout_s: float = _key(10.0, "An exchange with the hub that takes longer has failed, seconds.")
+    ca_file: str = _key("", "Certificates (PEM) that an https hub is held to. Empty: those of the system.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class WebSettings:
     port: int = _key(8080, "Port the pages are served on.")
     language: str = _key("zh", "Language a page starts in: `zh` or `en`.")
     sound: str = _key("neutral", "`off`, `neutral` (one sound for all) or `verdict` (bystanders can tell).")
+    slips: bool = _key(False, "Show the signed slip beside each referral and refusal unasked; otherwise S does.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from edge.model.credential import HashKind, PassKind
+from edge.model.health_rules import HealthRules
 from edge.model.live import LiveRule
 from edge.model.moment import ClockQuality, Moment
 from edge.model.registries import Registries
@@ -138,6 +139,8 @@ class Anchor:
         not_before: Unix seconds from which it may have signed.
         not_after: Unix seconds until which it may have signed.
         hash_lists: Numbers of the issuer's lists of hashes that its credentials are looked up in.
+        types: What credentials that name their type (`vct`) attest: type and kind; a type not named is none of its own.
+            Empty: of any type, and of the kind that the format says.
     """
 
     issuer: str
@@ -150,6 +153,7 @@ class Anchor:
     not_before: int
     not_after: int
     hash_lists: tuple[int, ...] = ()
+    types: tuple[tuple[str, PassKind], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +278,7 @@ class TrustSnapshot:
         registries: How complete the regions are, venues, names of statuses.
         successor: The same under the policy that follows, or None.
         anchors: Keys of other systems by (format, claimed issuer, key id), of the formats that the policy admits.
+        health_rules: Business rules of health certificates, of every country that is published.
     """
 
     versions: TrustVersions
@@ -294,6 +299,7 @@ class TrustSnapshot:
     registries: Registries = Registries()
     anchors: Mapping[tuple[str, str, bytes], tuple[Anchor, ...]] = field(default_factory=lambda: MappingProxyType({}))
     successor: "TrustSnapshot | None" = None
+    health_rules: HealthRules = HealthRules()
 
     def at(self, moment: Moment) -> "TrustSnapshot":
         """Return the view in force at `moment`: from the second its policy names, that of the policy that follows.

@@ -1,5 +1,6 @@
 """Outcome and reason of one presentation. A verdict that accepts can carry no reason but `OK`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
@@ -26,6 +27,7 @@ class Reason(StrEnum):
     CREDENTIAL_TOO_LARGE = "credential.too_large"
     CREDENTIAL_PARTIAL = "credential.partial"
     CREDENTIAL_ENCRYPTED = "credential.encrypted"
+    CREDENTIAL_UNCHECKED = "credential.unchecked"
     CREDENTIAL_SERVER_TOKEN = "credential.server_token"  # noqa: S105
     FORMAT_NOT_ADMITTED = "format.not_admitted"
     KIND_NOT_ADMITTED = "kind.not_admitted"
@@ -69,6 +71,8 @@ class Reason(StrEnum):
     HOURS_CLOSED = "hours.closed"
     STATUS_NOT_ADMITTED = "status.not_admitted"
     TIME_TOO_OLD = "time.too_old"
+    RULE_FAILED = "rule.failed"
+    RULE_UNDECIDED = "rule.undecided"
     CONDITION_PENDING = "condition.pending"
     CONDITION_OPTIONAL = "condition.optional"
     REPEAT_RECENT = "repeat.recent"
@@ -128,6 +132,7 @@ class Verdict:
         warnings: Checks that were downgraded, and what the rules would like besides.
         ground: Reason class and legal basis where the status is not green and the matrix names them.
         match: Signed fields that staff compare with the holder, where the rules ask for it.
+        rule_says: Description of the business rule that was broken, by language, or None.
     """
 
     outcome: Outcome
@@ -143,6 +148,7 @@ class Verdict:
     warnings: tuple[Reason, ...] = ()
     ground: Ground | None = None
     match: tuple[str, ...] = ()
+    rule_says: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         if (self.outcome is Outcome.ACCEPT) != (self.reason is Reason.OK):

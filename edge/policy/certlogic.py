@@ -45,13 +45,17 @@ class Expression:
             raise EncodingRefused(f"this is no CertLogic expression: {faults[0][1]}")
         return cls(tree)
 
-    def evaluate(self, data: Any) -> Any:
+    def evaluate(self, data: Any, run: "Evaluation | None" = None) -> Any:
         """Return its value for `data`: plain data, or an aware `datetime` where it ends in a time.
+
+        Args:
+            data: Plain data.
+            run: What counts the steps, where several expressions share them; else it has `MAX_STEPS` of its own.
 
         Raises:
             EncodingRefused: The data does not fit it (a comparison of texts, say), or it takes too many steps.
         """
-        found = _Evaluation().value(self.tree, data)
+        found = (run or Evaluation()).value(self.tree, data)
         # An accumulator that wraps itself grows into something nobody can print or compare.
         if beyond(found):
             raise EncodingRefused(f"the rule's answer is {beyond(found)}")
@@ -69,18 +73,32 @@ def truth(value: Any) -> bool:
     return bool(value)
 
 
-class _Evaluation:
-    """One evaluation: it counts its steps."""
+class Evaluation:
+    """One evaluation, or several that share their steps.
 
-    def __init__(self) -> None:
-        self.left = MAX_STEPS
+    Args:
+        most: Steps they may take together.
+    """
+
+    def __init__(self, most: int = MAX_STEPS) -> None:
+        self.most = self.left = most
 
     def spend(self, steps: int = 1) -> None:
+        """Count some steps.
+
+        Raises:
+            EncodingRefused: There are none left.
+        """
         self.left -= steps
         if self.left < 0:
-            raise EncodingRefused(f"the rule takes more than {MAX_STEPS} steps")
+            raise EncodingRefused(f"the rule takes more than {self.most} steps")
 
     def value(self, tree: Any, data: Any) -> Any:
+        """Return the value of a tree without faults for `data`.
+
+        Raises:
+            EncodingRefused: As `Expression.evaluate`.
+        """
         self.spend()
         if type(tree) is list:
             return [self.value(part, data) for part in tree]
@@ -106,12 +124,12 @@ def _at(data: Any, path: str) -> Any:
     return data
 
 
-def _if(run: _Evaluation, operands: list[Any], data: Any) -> Any:
+def _if(run: Evaluation, operands: list[Any], data: Any) -> Any:
     guard, then, otherwise = operands
     return run.value(then if truth(run.value(guard, data)) else otherwise, data)
 
 
-def _and(run: _Evaluation, operands: list[Any], data: Any) -> Any:
+def _and(run: Evaluation, operands: list[Any], data: Any) -> Any:
     found: Any = True
     for operand in operands:
         found = run.value(operand, data)
@@ -120,7 +138,7 @@ def _and(run: _Evaluation, operands: list[Any], data: Any) -> Any:
     return found
 
 
-def _reduce(run: _Evaluation, operands: list[Any], data: Any) -> Any:
+def _reduce(run: Evaluation, operands: list[Any], data: Any) -> Any:
     operand, each, initial = operands
     items, found = run.value(operand, data), run.value(initial, data)
     if items is None:
@@ -141,7 +159,7 @@ def _same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and type(left) in {str, bool} and bool(left == right)
 
 
-def _in(run: _Evaluation, values: list[Any]) -> bool:
+def _in(run: Evaluation, values: list[Any]) -> bool:
     item, items = values
     if items is None:
         return False
@@ -151,7 +169,7 @@ def _in(run: _Evaluation, values: list[Any]) -> bool:
     return any(_same(item, one) for one in items)
 
 
-def _sum(_run: _Evaluation, values: list[Any]) -> int:
+def _sum(_run: Evaluation, values: list[Any]) -> int:
     left, right = _integers(values)
     if abs(left + right) > MAX_INTEGER:
         raise EncodingRefused("a sum is beyond 2^53")
@@ -170,18 +188,18 @@ def _times(values: list[Any]) -> list[datetime]:
     return values
 
 
-def _ordered(operator: str) -> Callable[[_Evaluation, list[Any]], bool]:
+def _ordered(operator: str) -> Callable[[Evaluation, list[Any]], bool]:
     typed: Callable[[list[Any]], list[Any]] = _times if operator in TIME_ORDERS else _integers
     holds = _HOLDS[operator]
 
-    def compare(_run: _Evaluation, values: list[Any]) -> bool:
+    def compare(_run: Evaluation, values: list[Any]) -> bool:
         found = typed(values)
         return all(holds(left, right) for left, right in pairwise(found))
 
     return compare
 
 
-def _plus_time(_run: _Evaluation, values: list[Any]) -> datetime:
+def _plus_time(_run: Evaluation, values: list[Any]) -> datetime:
     text, amount, unit = values
     if type(text) is not str:
         raise EncodingRefused('"plusTime" wants a text')
@@ -218,7 +236,7 @@ def time_of(text: str) -> datetime:
     raise EncodingRefused("a text is no date or time that rules may use")
 
 
-def _birth(_run: _Evaluation, values: list[Any]) -> datetime:
+def _birth(_run: Evaluation, values: list[Any]) -> datetime:
     (text,) = values
     if type(text) is not str or not _DATE.match(text):
         raise EncodingRefused('"dccDateOfBirth" wants a date, a month or a year')
@@ -235,7 +253,7 @@ def _plus(time: datetime, amount: int, unit: str) -> datetime:
     return found - timedelta(days=1) if unit == "year" and found.month != first.month else found
 
 
-def _extract(_run: _Evaluation, values: list[Any]) -> str | None:
+def _extract(_run: Evaluation, values: list[Any]) -> str | None:
     text, index = values
     if text is None or index < 0:
         return None
@@ -251,8 +269,8 @@ _HOLDS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     **dict.fromkeys(("<=", "not-after"), lambda left, right: left <= right),
     **dict.fromkeys((">=", "not-before"), lambda left, right: left >= right),
 }
-_LAZY: Final[dict[str, Callable[[_Evaluation, list[Any], Any], Any]]] = {"if": _if, "and": _and, "reduce": _reduce}
-_EAGER: Final[dict[str, Callable[[_Evaluation, list[Any]], Any]]] = {
+_LAZY: Final[dict[str, Callable[[Evaluation, list[Any], Any], Any]]] = {"if": _if, "and": _and, "reduce": _reduce}
+_EAGER: Final[dict[str, Callable[[Evaluation, list[Any]], Any]]] = {
     "===": lambda _, values: _same(*values),
     "!": lambda _, values: not truth(values[0]),
     "in": _in,

@@ -13,7 +13,7 @@ from edge.model.credential import ForeignCredential, PassKind, Presentation, Ser
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Band, Issuer, MatrixRow, TrustSnapshot
 from edge.model.verdict import Outcome, Reason, Verdict, Verification
-from edge.policy import live, rules
+from edge.policy import health, live, rules
 from edge.verify.foreign import is_short_lived
 from edge.verify.verify import status_of
 
@@ -43,6 +43,7 @@ class Place:
 REFERRED: Final = frozenset(
     {
         Reason.CREDENTIAL_SERVER_TOKEN,
+        Reason.CREDENTIAL_UNCHECKED,
         Reason.KIND_NOT_ADMITTED,
         Reason.KEY_UNSUPPORTED,
         Reason.CLOCK_DOUBTFUL,
@@ -62,6 +63,7 @@ REFERRED: Final = frozenset(
         Reason.HOURS_CLOSED,
         Reason.STATUS_NOT_ADMITTED,
         Reason.TIME_TOO_OLD,
+        Reason.RULE_UNDECIDED,
         Reason.CONDITION_PENDING,
         Reason.REPEAT_RECENT,
         Reason.PRESENTATION_SEVERAL,
@@ -74,8 +76,8 @@ REFERRED: Final = frozenset(
 )
 """Reasons that send a person to be looked at; every other reason but OK refuses."""
 
-UNSIGNED: Final = MappingProxyType({"document": Reason.MANUAL_DOCUMENT})
-"""What is said of a code that nobody signs, by its format; a live code unless said otherwise."""
+UNSIGNED: Final = MappingProxyType({"document": Reason.MANUAL_DOCUMENT, "divoc": Reason.CREDENTIAL_UNCHECKED})
+"""What is said of a code whose signature nobody checks, by its format; a live code unless said otherwise."""
 _HEALTH: Final = {
     "yellow": Reason.HEALTH_YELLOW,
     "red": Reason.HEALTH_RED,
@@ -105,14 +107,13 @@ def decide(
         held: Kinds of pass that were presented here just before, and hold.
     """
     reason, row, details = _reason(verification, trust, moment, place)
-    is_copy = live.is_rejected(reason, verification.credential, trust.policy)
     warnings = verification.warnings
     if reason is Reason.OK:
         reason, details = rules.combined(trust.policy.rules, {*held, verification.credential.kind})
         warnings += rules.wishes(trust.policy.rules, {*held, verification.credential.kind})
     is_ok = reason is Reason.OK
     return Verdict(
-        Outcome.ACCEPT if is_ok else Outcome.REJECT if is_copy else refused_outcome(reason, row),
+        Outcome.ACCEPT if is_ok else _outcome(reason, row, verification, trust),
         reason,
         verification.credential,
         verification.issuer,
@@ -125,7 +126,16 @@ def decide(
         warnings=warnings,
         ground=row.ground if row is not None and not is_ok else None,
         match=rules.to_match(trust.policy.rules, verification.credential) if is_ok else (),
+        rule_says=health.says(details, trust.health_rules),
     )
+
+
+def _outcome(reason: Reason, row: MatrixRow | None, verification: Verification, trust: TrustSnapshot) -> Outcome:
+    if live.is_rejected(reason, verification.credential, trust.policy):
+        return Outcome.REJECT
+    if health.is_referred(reason, verification.credential, trust.policy.rules):
+        return Outcome.REFER
+    return refused_outcome(reason, row)
 
 
 def refused_outcome(reason: Reason, row: MatrixRow | None = None) -> Outcome:
@@ -214,7 +224,7 @@ def _recognised(
     claims = verification.credential.claims
     if isinstance(claims, TravelClaims):
         return _travel(claims, trust)
-    return Reason.OK, {}
+    return health.broken(verification.credential, trust, moment)
 
 
 def _status_details(verification: Verification) -> dict[str, str | int]:

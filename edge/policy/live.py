@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from edge.model.credential import Credential, SignedCredential
+from edge.model.credential import Credential, ForeignCredential, SignedCredential
 from edge.model.live import LiveRule
 from edge.model.moment import Moment
 from edge.model.trust import Policy
@@ -19,15 +19,17 @@ def rule_for(credential: SignedCredential, policy: Policy) -> LiveRule | None:
 
 def demanded(credential: SignedCredential, policy: Policy) -> Reason:
     """Return what is missing of a pass that holds, or `OK`; a proof it carries was found fresh before."""
-    rule = rule_for(credential, policy) if policy.live else None
-    if rule is None:
-        return Reason.OK
-    # No foreign format binds a holder's key: such a credential is as good as its copy.
-    if not isinstance(credential, Credential) or credential.holder_key is None:
-        return Reason.OK if rule.unbound == "accept" else Reason.LIVE_UNBOUND
-    if credential.proof is None:
+    if isinstance(credential, ForeignCredential) and credential.is_bound:
+        # Its issuer wants its holder's key asked for, whatever the policy says, and no code of its format answers us.
         return Reason.LIVE_MISSING
-    return Reason.LIVE_NONCE if rule.nonce and not credential.proof.nonce else Reason.OK
+    rule = rule_for(credential, policy) if policy.live else None
+    # A foreign credential that is not bound is as good as its copy.
+    if not isinstance(credential, Credential) or credential.holder_key is None:
+        return Reason.OK if rule is None or rule.unbound == "accept" else Reason.LIVE_UNBOUND
+    if credential.proof is None:
+        # With or without a rule: else whoever has a picture of a live code takes the pass out of it and shows that.
+        return Reason.LIVE_MISSING
+    return Reason.LIVE_NONCE if rule is not None and rule.nonce and not credential.proof.nonce else Reason.OK
 
 
 def is_rejected(reason: Reason, credential: SignedCredential, policy: Policy) -> bool:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
+from edge.model.health_rules import HealthRule, HealthRules
 from edge.model.rules import HEALTHS, Hours
 from edge.model.trust import Policy, TrustSnapshot
+from edge.policy import health
 from edge.words.catalogue import Value, has_label, label
 
 _OUTCOMES: Final = ("accept", "refer", "reject")
@@ -28,11 +30,12 @@ def sentences(policy: Policy, language: str, times: dict[int, str]) -> list[str]
         *_rules(policy, say),
         say("repeat", window_s=policy.repeat_window_s),
         say("short", limit_s=policy.short_lived_s),
+        *_live(policy, say),
         say("bands", stale_s=policy.stale_after_s, old_s=policy.too_old_after_s),
         say("travel", days=policy.travel_days),
         *([say("areas", areas=say.listed(policy.listed_areas))] if policy.listed_areas else ()),
         say("retention", limit_s=policy.retention_s),
-        say("nobody"),
+        say("nobody_rules" if policy.rules.health else "nobody"),
     ]
     if policy.following is not None:
         found += [say("next"), *sentences(policy.following, language, times)]
@@ -59,6 +62,26 @@ def issuers(trust: TrustSnapshot, language: str) -> list[str]:
     return found
 
 
+def health_rules(policy: Policy, rules: HealthRules, language: str, unix_s: int) -> list[str]:
+    """Return the business rules that a policy names and that are in force, a sentence a rule in its country's words.
+
+    Args:
+        policy: The policy.
+        rules: The rules that are published.
+        language: Language code; of a rule without it the English words are told.
+        unix_s: When.
+    """
+    say = _Voice(language)
+    named = {kind: use for use in policy.rules.health for kind in use.kinds}
+    found: dict[str, HealthRule] = {}
+    for kind, use in named.items():
+        own = health.in_force(rules.acceptance.get(use.country, ()), unix_s)
+        found |= {name: rule for name, rule in own.items() if rule.is_for(kind)}
+    for own_rules in rules.invalidation.values() if named else ():
+        found |= health.in_force(own_rules, unix_s)
+    return [say("rule", name=rule.name, says=rule.says_in(language)) for _, rule in sorted(found.items())]
+
+
 def _status(say: "_Voice", health: str, area: str) -> str:
     return say.health(health) + (f" @{area}" if area else "")
 
@@ -78,6 +101,20 @@ class _Voice:
         return label(self._language, key) if has_label(key) else name
 
 
+def _live(policy: Policy, say: _Voice) -> Iterator[str]:
+    yield say("bound", window_s=policy.live_window_s)
+    for rule in policy.live:
+        of = {"some_kinds": ",".join(kind.name.lower() for kind in sorted(rule.kinds))}
+        if rule.issuer:
+            of["issuer"] = rule.issuer
+        if rule.copied == "reject":
+            yield say("copy", **of)
+        if rule.unbound != "accept":
+            yield say(f"unbound_{rule.unbound}", **of)
+        if rule.nonce:
+            yield say("digits", **of)
+
+
 def _rules(policy: Policy, say: _Voice) -> Iterator[str]:
     rules = policy.rules
     if rules.healths != frozenset(HEALTHS):
@@ -90,6 +127,9 @@ def _rules(policy: Policy, say: _Voice) -> Iterator[str]:
         yield say(key, least=condition.at_least, of_kinds=named, window_s=rules.condition_window_s)
     if rules.match_holder:
         yield say("match", some_kinds=",".join(kind.name.lower() for kind in sorted(rules.match_holder)))
+    for use in rules.health:
+        kinds = ",".join(kind.name.lower() for kind in sorted(use.kinds))
+        yield say(f"certlogic_{use.outcome}", one_kinds=kinds, country=use.country)
     yield from _hours(rules.hours, say)
     for relay in rules.relays.values():
         yield say("relay", family=relay.family, url=relay.url, budget=relay.budget_ms)

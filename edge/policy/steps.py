@@ -21,6 +21,7 @@ from edge.model.credential import (
 )
 from edge.model.trust import Anchor, IssuerKey, TrustSnapshot
 from edge.model.verdict import Reason, Verdict, Verification
+from edge.policy import health
 from edge.policy.decide import matrix_row
 from edge.policy.examine import Context, examine
 from edge.verify.foreign import anchors_for
@@ -94,6 +95,8 @@ def explain(raw: bytes, context: Context) -> tuple[Verdict, tuple[Step, ...]]:
     verdict = examine(raw, context)
     decided = "rules" if verdict.reason is Reason.OK else step_of(verdict.reason)
     found = _found(raw, context)
+    if "rule" in verdict.details:
+        found["rules"] = {**found["rules"], "rule": verdict.details["rule"]}
     steps = []
     for place, name in enumerate(NAMES):
         state = State.OK if place < NAMES.index(decided) else State.NOT_REACHED
@@ -167,6 +170,10 @@ def _verified(verification: Verification, trust: TrustSnapshot, context: Context
     }
     if key is not None:
         found |= _by_key(credential, key, trust)
+    use = health.use_for(credential, trust.policy.rules)
+    if use is not None and isinstance(credential, ForeignCredential):
+        counted = health.selected(credential, trust.health_rules, use, context.moment)
+        found["rules"] |= {"country": use.country, "counted": [rule.name for rule in counted]}
     row = matrix_row(verification, trust, context.place)
     if row is not None:
         found["matrix"] = {"area": row.area or "everywhere", "health": row.health, "outcome": row.outcome}

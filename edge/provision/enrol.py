@@ -123,7 +123,7 @@ def enrol(
     # Before the invitation is spent: what cannot be written must not use it up.
     with owner.writing(state, KEY_FILE, ENROLMENT_FILE, TOKEN_FILE, TRUST_FOLDER):
         key = make_identity(state)
-        with closing((connect or _http)(invitation.hub_url)) as transport:
+        with closing((connect or over_http)(invitation.hub_url)) as transport:
             request = EnrolmentRequest(invitation.token, key.verify_key.encode(), now_ms())
             answer = exchange(transport, enrolment.make_request(request, key), invitation.hub_key)
         enrolled, seed = _checked(answer, invitation, key)
@@ -140,8 +140,13 @@ def enrol(
         return _first_trust(store, enrolled, now_ms() // 1000)
 
 
-def _http(url: str) -> Transport:
-    return HttpTransport(url, TIMEOUT_S)
+def over_http(url: str, *, authorities: str = "") -> Transport:
+    """Return the usual way to an inviting hub; an https hub is held to the certificates of a file, if one is named.
+
+    Raises:
+        ConfigError: The file holds no certificates.
+    """
+    return HttpTransport(url, TIMEOUT_S, authorities=authorities)
 
 
 def _checked(answer: EnrolmentAnswer, invitation: Invitation, key: SigningKey) -> tuple[Enrolment, DayKey]:

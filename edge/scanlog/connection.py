@@ -55,6 +55,11 @@ def wal_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
+def lock_of(path: Path) -> Path:
+    """Return the path of the lock beside a database."""
+    return path.with_name(path.name + ".lock")
+
+
 def take_lock(path: Path) -> LockFile:
     """Return the lock that says: this process is the one writer.
 
@@ -62,7 +67,7 @@ def take_lock(path: Path) -> LockFile:
         LogUnwritable: Another process writes this log, or the folder cannot be written to.
     """
     try:
-        lock = LockFile(path.with_name(path.name + ".lock"))
+        lock = LockFile(lock_of(path))
         is_ours = lock.take()
     except OSError as bad:
         raise LogUnwritable(

@@ -32,7 +32,9 @@ MAX_SEALED: Final = 4096
 _TAIL: Final = 64
 _BUSY_MS: Final = 50
 _DUE: Final = connection.WAL_FRAMES // 4
-_INSERT: Final = "INSERT INTO scan (seq, at_ms, body, head, token, sealed) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT: Final = (
+    "INSERT INTO scan (seq, at_ms, body, head, token, sealed, token_crc, sealed_crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 class ScanLog:
@@ -44,7 +46,7 @@ class ScanLog:
         self._lock = lock
         self._meta = schema.Meta(0, 0, b"")
         self._seq, self._top = 0, chain.GENESIS
-        self._file = 0
+        self._file = (0, 0)
         self._is_displaced = False
         self._unsaved = 0
         self._is_cold = True
@@ -83,13 +85,63 @@ class ScanLog:
             self._meta = schema.migrate(self._db, self._path, epoch)
             # A synced file that no folder names is gone after a power cut.
             durable.sync_folder(self._path.parent)
-            self._file = self._path.stat().st_ino
-            self._stand_at(rows.head_of(self._db, self._meta))
-            # The end that will be built upon; the whole chain is walked by `verify`.
-            rows.latest(self._db, self._meta, _TAIL)
-            # At start another process may be reading the write-ahead log in; later on a person may be waiting.
-            self._db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}").fetchall()
+            self._stand_here()
             self._warm_or_later()
+
+    def _stand_here(self) -> None:
+        self._file = _file_at(self._path)
+        self._stand_at(rows.head_of(self._db, self._meta))
+        # The end that will be built upon; the whole chain is walked by `verify`.
+        rows.latest(self._db, self._meta, _TAIL)
+        # At start another process may be reading the write-ahead log in; later on a person may be waiting.
+        self._db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}").fetchall()
+
+    def reopen(self) -> None:
+        """Open the log anew by its path, after its disk refused: once checked and mounted again, it is another file.
+
+        What is there has to be this log with everything that was acknowledged; an entry whose commit was refused may
+        be there after all, and then counts. Nothing is made, migrated or made longer, and until the new connection
+        stands the old one is kept, for what can still be read.
+
+        Raises:
+            LogUnwritable: It cannot be written, or what is there is not this log.
+            LogDamaged: What is there does not verify.
+        """
+        if not self._path.exists():
+            raise self._displaced()
+        former, held = (self._db, self._lock, self._file), self.head
+        with self._translating(connection.unwritable):
+            is_same = self._lock.is_at(connection.lock_of(self._path))
+        lock = self._lock if is_same else connection.take_lock(self._path)
+        try:
+            self._db, self._lock = connection.connect_writer(self._path), lock
+            with self._translating(connection.refused):
+                self._follow_on(held)
+        except BaseException:
+            lost = self._db
+            self._db, self._lock, self._file = former
+            self._stand_at(held)
+            if lost is not self._db:
+                lost.close()
+            if lock is not self._lock:
+                lock.close()
+            raise
+        former[0].close()
+        if former[1] is not self._lock:
+            former[1].close()
+        self._is_displaced, self._is_cold = False, True
+
+    def _follow_on(self, held: Head) -> None:
+        """Stand at the end of what is there now, if it goes on from what was held."""
+        found = schema.read_meta(self._db, self._path)
+        if (
+            found is None
+            or (found.schema, found.epoch) != (self._meta.schema, held.epoch)
+            or rows.head_at(self._db, found, held.seq) != held.head
+        ):
+            raise self._displaced()
+        self._meta = found
+        self._stand_here()
 
     @property
     def head(self) -> Head:
@@ -120,7 +172,8 @@ class ScanLog:
             raise self._displaced()
         try:
             # A single statement is its own transaction: two round trips to SQLite less than BEGIN and COMMIT.
-            self._db.execute(_INSERT, (seq, stated.at_ms, body, head, token, sealed))
+            crcs = (rows.checksum(seq, token), rows.checksum(seq, sealed))
+            self._db.execute(_INSERT, (seq, stated.at_ms, body, head, token, sealed, *crcs))
         except sqlite3.Error as bad:
             self._roll_back()
             if isinstance(bad, sqlite3.IntegrityError):
@@ -288,7 +341,7 @@ class ScanLog:
         """
         with self._translating(connection.unwritable):
             # What is written into a file that no folder names any more, nobody will ever find.
-            self._is_displaced = not self._path.exists() or self._path.stat().st_ino != self._file
+            self._is_displaced = not self._path.exists() or _file_at(self._path) != self._file
             if self._is_displaced:
                 raise self._displaced()
             if self._is_cold:
@@ -348,3 +401,9 @@ class ScanLog:
         except connection.FOREIGN as bad:
             self._roll_back()
             raise ours(bad, self._path) from bad
+
+
+def _file_at(path: Path) -> tuple[int, int]:
+    """Return device and number of the file that a path names: both, for a copy of a disk has the same numbers."""
+    found = path.stat()
+    return found.st_dev, found.st_ino

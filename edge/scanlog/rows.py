@@ -4,6 +4,7 @@ What is handed out has been checked to follow: a damaged entry is named, never p
 the one place that writes are left to `edge.scanlog.connection` and `edge.scanlog.log`.
 """
 
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, Final
@@ -18,14 +19,25 @@ from edge.model.scan import NOT_SHOWN, Entry, EntryType, Facts, Head
 from edge.model.verdict import Outcome
 from edge.scanlog.schema import ASIDE, Meta
 
-_COLUMNS: Final = "seq, body, head, token, sealed"
-_TYPES: Final = ((int,), (bytes,), (bytes,), (bytes, type(None)), (bytes, type(None)))
+_CHAINED: Final = "seq, body, head, token, sealed"
+_TYPES: Final = (int, bytes, bytes)
 _PAGE: Final = 1000
 _CERTIFICATES: Final = 3
-"""The step of the schema that has them."""
+_CHECKSUMS: Final = 4
+"""The steps of the schema that have them."""
+_NAMED: Final = 8
 _AT_MS: Final = facts.KEYS["at_ms"]
 _PRESENTATIONS: Final = frozenset((EntryType.SCAN, EntryType.UNKNOWN_CODES))
 _OUTCOMES: Final = {int(outcome): outcome.name.lower() for outcome in Outcome}
+
+
+def checksum(seq: int, private: bytes | None) -> int | None:
+    """Return what guards the token or sealed field of an entry at rest, None where there is none (CRC-32, ISO 3309)."""
+    return None if private is None else zlib.crc32(private, seq & 0xFFFFFFFF)
+
+
+def _columns(meta: Meta) -> str:
+    return f"{_CHAINED}, token_crc, sealed_crc" if meta.schema >= _CHECKSUMS else f"{_CHAINED}, NULL, NULL"
 
 
 def head_of(db: Database, meta: Meta) -> Head:
@@ -54,11 +66,13 @@ def head_at(db: Database, meta: Meta, seq: int) -> bytes | None:
 def entries(db: Database, meta: Meta, first: int, limit: int) -> list[Entry]:
     """Return at most `limit` entries from number `first` on, oldest first; those that were purged are passed over.
 
+    A token or sealed field that is not what was written is left out (`Entry.has_lost`): what is chained counts.
+
     Raises:
         LogDamaged: One of them does not follow the one before it.
     """
     first = max(first, meta.purged_seq + 1)
-    rows = db.execute(f"SELECT {_COLUMNS} FROM scan WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))  # noqa: S608
+    rows = db.execute(f"SELECT {_columns(meta)} FROM scan WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))  # noqa: S608
     found = [_entry(row) for row in rows.fetchall()]
     if not found:
         return found
@@ -87,14 +101,16 @@ def walk(db: Database, meta: Meta, progress: Callable[[int], None] = lambda _: N
         progress: Told the number of the last entry that holds, now and then.
 
     Raises:
-        LogDamaged: It names the first entry that does not hold.
+        LogDamaged: It names the first entry that does not hold, or, where the chain holds, those whose token or sealed
+            field is not what was written.
     """
     for (problem,) in db.execute("PRAGMA integrity_check(1)"):
         if problem != "ok":
             raise _damaged(str(problem))
-    seq, head = meta.purged_seq, meta.purged_head
-    for row in _pages(db, seq):
+    seq, head, lost = meta.purged_seq, meta.purged_head, []
+    for row in _pages(db, meta):
         entry = _entry(row[:-1])
+        lost += [entry.seq] if entry.has_lost else []
         head = _follow([entry], head, seq + 1)
         seq = entry.seq
         if _stated_at_ms(entry) != row[-1]:
@@ -105,6 +121,8 @@ def walk(db: Database, meta: Meta, progress: Callable[[int], None] = lambda _: N
     if (stands.seq, stands.head) != (seq, head):
         raise _damaged(f"entries after {seq} are missing")
     certificates(db, meta)
+    if lost:
+        raise _lost(lost)
     return stands
 
 
@@ -176,10 +194,11 @@ def accepted_tokens(db: Database, since_ms: int) -> list[tuple[bytes, int]]:
     return list(found.values())
 
 
-def _pages(db: Database, after: int) -> Iterator[tuple[Any, ...]]:
+def _pages(db: Database, meta: Meta) -> Iterator[tuple[Any, ...]]:
     """Walk all rows in bounded memory."""
+    after = meta.purged_seq
     while rows := db.execute(
-        f"SELECT {_COLUMNS}, at_ms FROM scan WHERE seq > ? ORDER BY seq LIMIT {_PAGE}",  # noqa: S608 - constants
+        f"SELECT {_columns(meta)}, at_ms FROM scan WHERE seq > ? ORDER BY seq LIMIT {_PAGE}",  # noqa: S608 - constants
         (after,),
     ).fetchall():
         yield from rows
@@ -187,10 +206,21 @@ def _pages(db: Database, after: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
+    seq, body, head, token, sealed, *crcs = row
     # A STRICT table holds its types when written; a flipped bit changes them behind its back.
-    if not all(type(value) in allowed for value, allowed in zip(row, _TYPES, strict=True)):
-        raise _damaged(f"entry {row[0]!r} holds values of another type")
-    return Entry(*row)
+    if tuple(map(type, (seq, body, head))) != _TYPES:
+        raise _damaged(f"entry {seq!r} holds values of another type")
+    has_token, has_sealed = (_is_whole(seq, value, crc) for value, crc in zip((token, sealed), crcs, strict=True))
+    if has_token and has_sealed:
+        return Entry(seq, body, head, token, sealed)
+    return Entry(seq, body, head, token if has_token else None, sealed if has_sealed else None, has_lost=True)
+
+
+def _is_whole(seq: int, private: Any, crc: Any) -> bool:
+    """Whether a token or sealed field is what was written, as far as that can be known; one that is gone is."""
+    if private is None:
+        return True
+    return isinstance(private, bytes) and (crc is None or crc == checksum(seq, private))
 
 
 def _follow(found: list[Entry], previous: bytes, first: int) -> bytes:
@@ -224,3 +254,11 @@ def _facts(body: Any) -> Facts | None:
 
 def _damaged(what: str) -> LogDamaged:
     return LogDamaged(f"The scan log does not verify: {what}.", ASIDE)
+
+
+def _lost(numbers: list[int]) -> LogDamaged:
+    named = ", ".join(map(str, numbers[:_NAMED])) + (f" and {len(numbers) - _NAMED} more" if numbers[_NAMED:] else "")
+    return LogDamaged(
+        f"The chain of the scan log holds, but the token or sealed field of entry {named} is not what was written.",
+        "Leave the log where it is: these entries are sent without them. A card that changes bits fails: replace it.",
+    )

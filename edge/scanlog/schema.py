@@ -123,7 +123,23 @@ def _certificates(db: Database) -> None:
         BEGIN SELECT RAISE(ABORT, 'a certificate goes only for a newer one'); END""")
 
 
-STEPS: Final = (Step(1, 1, _tables), Step(2, 1, _guards), Step(3, 1, _certificates))
+def _checksums(db: Database) -> None:
+    # No signature covers the private columns before a batch does. A row of a former program has none, and is believed.
+    db.execute("ALTER TABLE scan ADD COLUMN token_crc INTEGER")
+    db.execute("ALTER TABLE scan ADD COLUMN sealed_crc INTEGER")
+    # Of equal tokens it tells that they are: it goes with the token, whichever program erases that.
+    db.execute("""
+        CREATE TRIGGER scan_crc_goes_with_token AFTER UPDATE OF token ON scan
+        WHEN NEW.token IS NULL AND NEW.token_crc IS NOT NULL
+        BEGIN UPDATE scan SET token_crc = NULL WHERE seq = NEW.seq; END""")
+    db.execute("""
+        CREATE TRIGGER scan_crc_only_goes BEFORE UPDATE OF token_crc, sealed_crc ON scan
+        WHEN (NEW.token_crc IS NOT NULL AND NEW.token_crc IS NOT OLD.token_crc)
+          OR (NEW.sealed_crc IS NOT NULL AND NEW.sealed_crc IS NOT OLD.sealed_crc)
+        BEGIN SELECT RAISE(ABORT, 'a checksum is never edited'); END""")
+
+
+STEPS: Final = (Step(1, 1, _tables), Step(2, 1, _guards), Step(3, 1, _certificates), Step(4, 1, _checksums))
 
 
 def read_meta(db: Database, path: Path) -> Meta | None:

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.scanner.child import Unreadable, confine, decoded
+from edge.scanner.child import Unreadable, decoded
+from edge.scanner.enclosure import confine
 
 _MEMORY = 1 << 30
 _MOST_PIXELS = str(64 << 20)
@@ -83,6 +84,7 @@ def _colour(body: bytes, form: tuple[str, list[int]] | None) -> Picture:
 def main() -> int:
     """Draw what standard input holds and write the PNG to standard output; 1 where it cannot be drawn."""
     confine(_MEMORY)
+    cv2.setNumThreads(1)
     head, _, body = sys.stdin.buffer.read().partition(b"\n")
     marks = json.loads(head)
     try:

@@ -58,6 +58,8 @@ class CaptureState:
         left_out: Files in a folder that are no pictures, so that there was nothing to hand over.
         is_reader: It gives codes it has read by itself, no pictures.
         notes: What it says about itself.
+        restarts: Children that unpacked its frames and were lost.
+        last_restart_ns: When the last was, monotonic nanoseconds; 0 before the first.
     """
 
     source: int
@@ -70,6 +72,8 @@ class CaptureState:
     left_out: int = 0
     is_reader: bool = False
     notes: tuple[Finding, ...] = ()
+    restarts: int = 0
+    last_restart_ns: int = 0
 
 
 class Pace:
@@ -125,6 +129,7 @@ class Capture:
         self._said: tuple[str, float] = ("", 0.0)
         self._was_heard = False
         self._is_reader = self._kind in _READY_KINDS
+        self._restarts: tuple[int, int] = (0, 0)
         self._notes: dict[str, tuple[Finding, int]] = {}
         self._last_ns = time.monotonic_ns()
         self._answered_ns = 0
@@ -152,6 +157,7 @@ class Capture:
         if not cause and not self._finished and not self._is_held and now_ns - heard_ns > SILENT_NS:
             cause = "stalled"
         notes = tuple(note for note, said_ns in list(self._notes.values()) if now_ns - said_ns < NOTE_SHOWN_NS)
+        restarts, last_restart_ns = self._restarts
         return CaptureState(
             self._source,
             self._name,
@@ -163,6 +169,8 @@ class Capture:
             left_out=self._left_out,
             is_reader=self._is_reader,
             notes=notes,
+            restarts=restarts,
+            last_restart_ns=last_restart_ns,
         )
 
     def say_unread(self, why: str) -> None:
@@ -193,6 +201,8 @@ class Capture:
 
     def _lose(self, lost: EdgeError) -> None:
         self._cause = self._cause_of(lost)
+        if self._cause == "child_lost":
+            self._restarts = (self._restarts[0] + 1, time.monotonic_ns())
         said, said_at = self._said
         if str(lost) != said or time.monotonic() - said_at >= AGAIN_S:
             # The finding tells staff; this tells the technician which file, device or address it was.

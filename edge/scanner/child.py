@@ -8,7 +8,6 @@ left to the parent.
 
 import contextlib
 import mmap
-import resource
 import signal
 import socket
 import sys
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.scanner.enclosure import confine
 from edge.scanner.engines import SecondEngine, ZxingEngine
 from edge.scanner.handover import (
     MAX_SYMBOLS,
@@ -170,17 +170,6 @@ def _in_slot(used: Pixels, request: Request) -> Pixels:
     return grey_of(used.view(dtype).reshape(request.height, request.width, request.channels))
 
 
-def confine(max_bytes: int) -> None:
-    """Build the walls around a process that unpacks pictures: memory, core files, signals, threads."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's codes
-    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    most = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))  # a picture of a few bytes may unpack to gigabytes
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the gate, which then closes the socket
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    cv2.setNumThreads(1)
-
-
 def main(argv: list[str]) -> int:
     """Answer requests until the parent closes the socket.
 
@@ -191,6 +180,7 @@ def main(argv: list[str]) -> int:
     """
     numbers, engine = [float(text) for text in argv[:-1]], argv[-1]
     confine(int(numbers[3]))
+    cv2.setNumThreads(1)
     link = socket.socket(fileno=int(numbers[0]))
     reader: Reader = Ladder(retry_s=numbers[4], second_every=int(numbers[5]))
     if engine == "zxing":

@@ -72,7 +72,8 @@ class Conditions:
         for state in states:
             is_file = not (state.is_live or state.is_reader)
             found += self._of_file(state, ended=ended, waiting=waiting) if is_file else self._of_source(state, ended)
-        found += _of_decoder(health, now_ns)
+        found += _of_decoder(health)
+        found += _of_children(states, health, now_ns)
         return most_urgent_first(found)
 
     def _of_source(self, state: CaptureState, ended: Severity) -> list[Finding]:
@@ -123,14 +124,21 @@ def _away(state: CaptureState, severity: Severity) -> Finding:
     return _about(state, code, severity, {"cause": state.cause})
 
 
-def _of_decoder(health: Health, now_ns: int) -> list[Finding]:
+def _of_decoder(health: Health) -> list[Finding]:
     found = []
     if health.is_absent:
         found.append(Finding("scanner.child_absent", Severity.STOP))
-    if health.restarts and now_ns - health.last_restart_ns < RESTART_SHOWN_NS:
-        found.append(Finding("scanner.child_restarted", Severity.WARNING, {"count": health.restarts}))
     if health.is_second_missing:
         found.append(Finding("scanner.pyzbar_missing", Severity.WARNING))
     if health.second_failures:
         found.append(Finding("scanner.pyzbar_failed", Severity.INFO, {"count": health.second_failures}))
     return found
+
+
+def _of_children(states: list[CaptureState], health: Health, now_ns: int) -> list[Finding]:
+    """Say how many children were lost, those that decode and those that unpack streams counted together."""
+    count = health.restarts + sum(state.restarts for state in states)
+    last_ns = max([health.last_restart_ns, *(state.last_restart_ns for state in states)])
+    if count and now_ns - last_ns < RESTART_SHOWN_NS:
+        return [Finding("scanner.child_restarted", Severity.WARNING, {"count": count})]
+    return []

@@ -7,13 +7,11 @@ killed and started anew. What is in the picture is left to `edge.scanner.child`,
 """
 
 import contextlib
-import fcntl
 import importlib.util
 import mmap
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -21,6 +19,7 @@ from dataclasses import dataclass, replace
 from edge.errors import LibraryMissing
 from edge.model.settings import ScannerSettings
 from edge.model.symbol import Symbol
+from edge.scanner.enclosure import shared_slot, small_environment, start_child
 from edge.scanner.handover import (
     MAX_REPLY,
     READY,
@@ -132,11 +131,7 @@ class Decoder:
         self._spawned_ns = 0
         self._seq = 0
         self._reply = bytearray(MAX_REPLY)
-        self._slot_fd = os.memfd_create("edge-frame", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self._slot_fd, SLOT_BYTES)
-        # A child taken over by a picture must not be able to shorten the file: our next write to it would be a SIGBUS.
-        fcntl.fcntl(self._slot_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-        self._slot = mmap.mmap(self._slot_fd, SLOT_BYTES)
+        self._slot_fd, self._slot = shared_slot("edge-frame", SLOT_BYTES)
 
     @property
     def health(self) -> Health:
@@ -293,33 +288,15 @@ class Decoder:
 
     def _spawn(self) -> None:
         self._spawned_ns = time.monotonic_ns()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         limits = self._limits
-        numbers = (
-            theirs.fileno(),
-            self._slot_fd,
-            limits.watchdog_s + _ORPHAN_S,
-            limits.memory,
-            limits.retry_s,
-            self._every,
-        )
-        command = [sys.executable, "-P", "-m", "edge.scanner.child", *(str(number) for number in numbers), self._engine]
+        numbers = (limits.watchdog_s + _ORPHAN_S, limits.memory, limits.retry_s, self._every)
+        arguments = [*(str(number) for number in numbers), self._engine]
+        environment = {**small_environment(), "OPENCV_IO_MAX_IMAGE_PIXELS": str(limits.pixels)}
         try:
-            self._child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # libjpeg and zbar chat about every damaged picture
-                pass_fds=(theirs.fileno(), self._slot_fd),
-                env=_environment(limits.pixels),
-            )
-        except OSError:  # no memory or no process left for it: tried again in a second
-            ours.close()
+            self._child, self._link = start_child("edge.scanner.child", self._slot_fd, arguments, environment)
+            self._is_ready = False
+        except OSError:  # tried again in a second
             self._absent()
-        else:
-            self._link, self._is_ready = ours, False
-        finally:
-            theirs.close()
 
     def _end_child(self) -> None:
         if self._link is not None:
@@ -350,18 +327,3 @@ def _request_for(frame: Frame, want: Want) -> Request | Status:
     if pixels.nbytes > SLOT_BYTES:
         return Status.TOO_BIG
     return Request(0, Kind.PIXELS, want, source, pixels.itemsize, channels, width, height, pixels.nbytes)
-
-
-def _environment(max_pixels: int) -> dict[str, str]:
-    """Return the child's environment: one thread, little memory held back, no picture larger than allowed."""
-    return {
-        **os.environ,
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "1",
-        # A frame's buffer stays for the next one; what a rare huge picture took goes back at once.
-        "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
-        "MALLOC_TRIM_THRESHOLD_": str(8 << 20),
-        "OPENCV_IO_MAX_IMAGE_PIXELS": str(max_pixels),
-        "OPENCV_LOG_LEVEL": "OFF",
-    }

@@ -60,7 +60,7 @@ def push_now(settings: Settings, *, now_ms: Callable[[], int], report: Callable[
     sync = settings.sync
     with (
         opened(Path(settings.state), now_ms() // 1000) as gate,
-        closing(HttpTransport(sync.hub or gate.identity.enrolment.hub_url, sync.timeout_s)) as transport,
+        closing(HttpTransport.of(sync, gate.identity.enrolment.hub_url)) as transport,
     ):
         return _Run(settings, gate, transport).go(now_ms, report)
 

@@ -5,6 +5,7 @@ under a receipt whose head is our own; a refused batch is set aside with the rea
 and no clock here: times are arguments.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -23,6 +24,7 @@ UNANSWERED: Final = "unanswered"
 """Kind of a batch that never got an answer while the hub answered everything else."""
 LEAST_HALVED: Final = 4096
 """Whatever refuses less than this for its size, bytes, means something else."""
+_LOG: Final = logging.getLogger("edge.sync")
 NO_LOG: Final = Head(bytes(8), 0, chain.GENESIS)
 
 
@@ -354,6 +356,9 @@ class Outbox:
                 f"The scan log lacks entry {at.last + 1}.",
                 "Look at it with: edge scans verify. Nothing was sent or removed.",
             )
+        for entry in entries:
+            if entry.has_lost:
+                _LOG.warning("entry %d is sent without its token or sealed field, damaged on the disk", entry.seq)
         cut = Cut(self.gate, head.epoch, at.head, *self._trust)
         wire = batch.make(entries, cut, self._key)
         while len(wire) > self._most_bytes and len(entries) > 1:

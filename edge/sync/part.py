@@ -84,8 +84,7 @@ class SyncPart:
             self._show(replace(self._link.shown, link=Link.OFFLINE, since_ms=self._now_ms(), findings=()))
 
     def _serve(self, identity: Identity, is_over: Callable[[], bool]) -> None:
-        sync = self._settings.sync
-        transport = HttpTransport(sync.hub or identity.enrolment.hub_url, sync.timeout_s)
+        transport = HttpTransport.of(self._settings.sync, identity.enrolment.hub_url)
         service = Service(self._settings, identity, transport=transport, link=self._link, now_ms=self._now_ms)
         with closing(service):
             service.serve(is_over)

@@ -4,7 +4,7 @@ Asked by gate and authority alike. Policies of schema 1 have no rules and are ta
 """
 
 from edge.errors import TrustError
-from edge.model.rules import Rules
+from edge.model.rules import HealthUse, Rules
 from edge.model.trust import TrustSnapshot
 from edge.trust import paths
 
@@ -16,6 +16,8 @@ def check(trust: TrustSnapshot) -> None:
         TrustError: They could never admit anybody, or name an issuer that is not registered.
     """
     rules = trust.policy.rules
+    for use in rules.health:
+        _check_use(use, trust)
     for family, relay in rules.relays.items():
         if relay.issuer not in trust.issuers:
             raise _wrong(f"relays of {family} names issuer {relay.issuer}, which is not in {paths.ISSUERS}")
@@ -26,6 +28,14 @@ def check(trust: TrustSnapshot) -> None:
         raise _wrong(
             f"healths admits {', '.join(sorted(rules.healths))}, and no row of {paths.MATRIX} accepts any of them"
         )
+
+
+def _check_use(use: HealthUse, trust: TrustSnapshot) -> None:
+    own = trust.health_rules.acceptance.get(use.country, ())
+    for kind in sorted(use.kinds):
+        if not any(rule.is_for(kind) for rule in own):
+            named = kind.name.lower()
+            raise _wrong(f"certlogic wants the rules of {use.country} for {named}, and {paths.RULES} has none")
 
 
 def _wrong(what: str) -> TrustError:

@@ -7,7 +7,6 @@ take are bounded. Verifying is left to `edge.trust.workflow`.
 import http.client
 import os
 import socket
-import ssl
 import stat
 import threading
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from edge.disk import ca_file
 from edge.errors import AnswerRefused, ConfigError, Unreachable
 
 _NOT_FOUND: Final = 404
@@ -81,7 +81,7 @@ class HttpFetcher:
         parts = _address(base_url, "publication", "Set [trust] url in gate.toml, or enrol the gate again.")
         self._host, self._port = str(parts.hostname), parts.port
         self._authority = parts.netloc
-        self._tls = _trusting(way.ca_file) if parts.scheme == "https" else None
+        self._tls = ca_file.context(way.ca_file, "[trust] ca_file") if parts.scheme == "https" else None
         self._prefix = parts.path.rstrip("/")
         self._proxy = _address(way.proxy, "proxy", "Set [trust] proxy in gate.toml.") if way.proxy else None
         self._timeout_s = way.timeout_s
@@ -179,14 +179,6 @@ def _address(url: str, what: str, next_step: str) -> SplitResult:
     return parts
 
 
-def _trusting(ca_file: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file or None)
-    # A file without a certificate is an ssl.SSLError, which is an OSError.
-    except OSError as error:
-        raise ConfigError(f"{ca_file} holds no certificates that can be read.", "Set [trust] ca_file.") from error
-
-
 class _Deadline:
     """Shuts a socket down once a time has passed, whatever still drips through it."""
 
@@ -249,7 +241,7 @@ class FolderFetcher:
             self._refuse_outside(unquote(path), place)
             handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
-            raise AnswerRefused(f"{self._folder} has no {path}.", _STICK, status=_NOT_FOUND) from None
+            raise AnswerRefused(self._lacks(path), _STICK, status=_NOT_FOUND) from None
         # A loop of links is a RuntimeError before Python 3.13, a zero byte in a name a ValueError.
         except (OSError, RuntimeError, ValueError) as error:
             raise Unreachable(f"{self._folder} cannot be read.", _STICK) from error
@@ -257,6 +249,11 @@ class FolderFetcher:
             return self._read(handle, path, max_bytes)
         finally:
             os.close(handle)
+
+    def _lacks(self, path: str) -> str:
+        # The timestamp is written last: a copy that has it once had all the rest.
+        torn = " is torn: it" if (self._folder / "metadata" / "timestamp.json").is_file() else ""
+        return f"{self._folder}{torn} has no {path}."
 
     def _refuse_outside(self, name: str, place: Path) -> None:
         if not self._folder.is_dir():

@@ -13,7 +13,7 @@ from typing import Any, Final
 from edge.errors import TrustError
 
 SCHEMA: Final = 1
-NEWEST: Final[Mapping[str, int]] = MappingProxyType({"national/policy.json": 2})
+NEWEST: Final[Mapping[str, int]] = MappingProxyType({"national/policy.json": 3})
 """The newest schema that is read of a document, where it is not the first."""
 MAX_JSON_BYTES: Final = 4 << 20
 MAX_VERSION: Final = 1 << 31
@@ -77,6 +77,14 @@ class Fields:
         if type(value) is not int or not least <= value <= most:
             raise self.fault(name, f"must be a whole number from {least} to {most}")
         return value
+
+    def plain(self, name: str) -> Any:
+        """Return a member as it is, of any type: who asks checks it, bounds included.
+
+        Raises:
+            TrustError: It is missing.
+        """
+        return self._take(name)
 
     def flag(self, name: str) -> bool:
         """Return whether a member is there and true.

@@ -8,7 +8,7 @@ The first bytes of SHA-256 are uniform, so 16 of them (EU DCC revocation) are ex
 entries and 10^12 questions the chance of one wrong answer is below 10^-17. Which credentials ask is left to `verify`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from edge.errors import ListRefused, TrustError
@@ -50,6 +50,16 @@ class SortedHashes:
     def __len__(self) -> int:
         """How many are listed."""
         return self._count
+
+    @property
+    def width(self) -> int:
+        """Bytes kept of each hash."""
+        return self._width
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Every hash as it is kept, ascending."""
+        for place in range(HEADER_BYTES, len(self._data), self._width):
+            yield bytes(self._data[place : place + self._width])
 
     def __contains__(self, digest: bytes) -> bool:
         """Whether a SHA-256 digest is listed."""

@@ -15,9 +15,10 @@ VENUES: Final = "national/venues.json"
 CODES: Final = "national/codes.json"
 HUBS: Final = "national/hubs.json"
 AUDITOR: Final = "national/auditor.json"
+RULES: Final = "national/rules.json"
 
 REQUIRED: Final = (POLICY, MATRIX, ISSUERS, REGIONS)
-NATIONAL: Final = (*REQUIRED, VENUES, CODES, HUBS, AUDITOR)
+NATIONAL: Final = (*REQUIRED, VENUES, CODES, HUBS, AUDITOR, RULES)
 """What the top-level targets hold; a gate takes what is there."""
 
 # The shortest GB/T 2260 prefix, or a national name.

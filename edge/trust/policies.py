@@ -6,8 +6,10 @@ other documents is left to `edge.trust.coherence`.
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from edge.codec.ed25519 import refuse_weak_point
@@ -15,7 +17,7 @@ from edge.errors import EncodingRefused
 from edge.model.credential import PassKind
 from edge.model.rules import DAY_MIN, HEALTHS, Condition, Hours, Relay, Rules, Span
 from edge.model.trust import Policy
-from edge.trust import paths
+from edge.trust import health_uses, paths
 from edge.trust.fields import MAX_VERSION, SCHEMA, Document, Fields, parsed
 from edge.trust.live_rules import live_rules, live_window_s
 from edge.trust.targets import KINDS, issuer_id, kinds, prefixes
@@ -43,12 +45,12 @@ def policy(document: Document) -> Policy:
     Raises:
         TrustError: A member is missing, of another type or out of bounds, or the policy contradicts itself.
     """
-    has_rules = document.schema >= RULES_SCHEMA
-    if not has_rules or not document.has("next"):
-        return _policy(document, has_rules=has_rules)
+    schema = document.schema
+    if schema < RULES_SCHEMA or not document.has("next"):
+        return _policy(document, schema=schema)
     fields = document.object("next")
-    following = _policy(fields, effective_at=fields.time("effective_at"), has_rules=True)
-    found = _policy(document, following=following, has_rules=True)
+    following = _policy(fields, effective_at=fields.time("effective_at"), schema=schema)
+    found = _policy(document, following=following, schema=schema)
     _check_follows(fields, found, following)
     return found
 
@@ -61,11 +63,20 @@ def draft(data: bytes) -> Policy:
     """
     members = parsed(data, paths.POLICY)
     if isinstance(members, dict):
-        members = {"schema": RULES_SCHEMA if {"rules", "next"} & members.keys() else SCHEMA, "version": 1, **members}
+        members = {"schema": least_schema(members), "version": 1, **members}
     document = Document(json.dumps(members).encode(), paths.POLICY)
     found = policy(document)
     document.refuse_unread()
     return found
+
+
+def least_schema(members: Mapping[str, Any]) -> int:
+    """Return the least schema that holds a policy's members: software before what it does not use then takes it."""
+    own, following = members.get("rules"), members.get("next")
+    if isinstance(own, dict) and health_uses.MEMBER in own:
+        return health_uses.SCHEMA
+    least = SCHEMA if own is None and following is None else RULES_SCHEMA
+    return max(least, least_schema(following)) if isinstance(following, dict) else least
 
 
 def _check_follows(fields: Fields, before: Policy, after: Policy) -> None:
@@ -77,7 +88,7 @@ def _check_follows(fields: Fields, before: Policy, after: Policy) -> None:
         raise fields.fault("ends_at", "must lie after effective_at")
 
 
-def _policy(fields: Fields, *, effective_at: int = 0, following: Policy | None = None, has_rules: bool) -> Policy:
+def _policy(fields: Fields, *, effective_at: int = 0, following: Policy | None = None, schema: int) -> Policy:
     found = Policy(
         version=fields.integer("version", 1, MAX_VERSION),
         purpose=fields.words("purpose"),
@@ -100,10 +111,10 @@ def _policy(fields: Fields, *, effective_at: int = 0, following: Policy | None =
         raise fields.fault("stale_after_s", "must not be above too_old_after_s")
     if "" in found.listed_areas:
         raise fields.fault("listed_areas", "must not list the whole country")
-    return _with_rules(fields, found) if has_rules else found
+    return _with_rules(fields, found, schema) if schema >= RULES_SCHEMA else found
 
 
-def _with_rules(fields: Fields, found: Policy) -> Policy:
+def _with_rules(fields: Fields, found: Policy, schema: int) -> Policy:
     for name in ("formats", "kinds"):
         if not getattr(found, name):
             raise fields.fault(name, "is empty, so nothing could ever be accepted")
@@ -113,7 +124,11 @@ def _with_rules(fields: Fields, found: Policy) -> Policy:
         wider = next((one for one in found.listed_areas if one != area and area.startswith(one)), None)
         if wider is not None:
             raise fields.fault("listed_areas", f"lists {area}, which lies in {wider} of the same list")
-    rules = _rules(fields.object("rules"), found) if fields.has("rules") else Rules()
+    row = fields.object("rules") if fields.has("rules") else None
+    rules = _rules(row, found) if row is not None else Rules()
+    if row is not None and schema >= health_uses.SCHEMA:
+        # In a policy of an older schema it does not count, as for software of that time.
+        rules = replace(rules, health=health_uses.health_uses(row, fields, found.kinds))
     if (TOKENS in found.formats) != bool(rules.relays):
         raise fields.fault("formats", f"must name {TOKENS} exactly where rules.relays says whom to ask of them")
     return found.under(rules)

@@ -17,7 +17,7 @@ from edge.trust.targets import LEAST_REGION, MAX_REGION, MAX_STATUS, issuer_id
 
 _CODE_CHARS: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _CODE_LENGTH: Final = 18
-VERSIONED: Final = (paths.POLICY, paths.MATRIX, paths.ISSUERS, paths.REGIONS, paths.VENUES, paths.CODES)
+VERSIONED: Final = (paths.POLICY, paths.MATRIX, paths.ISSUERS, paths.REGIONS, paths.VENUES, paths.CODES, paths.RULES)
 """Documents whose version may not go back."""
 
 

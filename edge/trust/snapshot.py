@@ -9,11 +9,13 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from edge.errors import TrustError
+from edge.model.health_rules import HealthRules
 from edge.model.trust import Anchor, IssuerKey, StatusList, TrustSnapshot, TrustVersions
-from edge.trust import anchors, coherence, keyusage, paths, policies, registries, status_list, targets
+from edge.trust import anchors, coherence, health_rules, keyusage, paths, policies, registries, status_list, targets
 from edge.trust.fields import Document
 from edge.trust.large_lists import NO_LISTS, Cosigned, OpenedLists
 
+_NO_RULES: Final = HealthRules()
 _NO_HUBS: Final[Mapping[str, bytes]] = MappingProxyType({})
 Listed = TypeVar("Listed")
 
@@ -84,6 +86,7 @@ def build(provenance: Provenance, files: Mapping[str, bytes], large: OpenedLists
         hash_lists=MappingProxyType(_of_issuers(large.hash_lists, issuers)),
         held_back=large.held_back,
         anchors=anchors.by_place(foreign),
+        health_rules=health_rules.health_rules(documents[paths.RULES]) if paths.RULES in documents else _NO_RULES,
     )
     coherence.check(found)
     if policy.following is None:

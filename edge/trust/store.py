@@ -5,7 +5,6 @@ is three verbs: `init` pins the first root, `refresh` runs the TUF client workfl
 any network or clock. How old a view may be is the signed policy's to say, not this folder's.
 """
 
-import fcntl
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Final, TypeVar
 
 from tuf.api.metadata import Root, Targets  # type: ignore[attr-defined]  # documented there, without `__all__`
 
+from edge.disk import turn
 from edge.errors import TrustDamaged, TrustError, TrustMissing, TrustRefused
 from edge.model.trust import TrustSnapshot
 from edge.trust import large_lists, list_book, paths, records, targets, workflow
@@ -262,18 +262,16 @@ class TrustStore:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            lock = (self.folder / _LOCK).open("wb")
+            lock = turn.take(self.folder / _LOCK)
         except FileNotFoundError:
             raise TrustMissing(
                 f"There is no trust data at {self.folder}.", "Enrol this gate: edge provision enroll."
             ) from None
+        except BlockingIOError as error:
+            raise TrustError(f"Another refresh of {self.folder} is under way.", "Try again in a moment.") from error
         except OSError as error:
             raise TrustError(f"{self.folder} cannot be written: {error.strerror}.", "Check permissions.") from error
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise TrustError(f"Another refresh of {self.folder} is under way.", "Try again in a moment.") from error
             yield
 
 

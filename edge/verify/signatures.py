@@ -5,6 +5,7 @@ and RSA are loaded when the first such key is met: a gate of national passes alo
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
@@ -60,12 +61,17 @@ def ed25519(public: bytes, signed: bytes, signature: bytes) -> bool:
     return True
 
 
+@cache
+def _loaded(name: str) -> Verifier:
+    from edge.verify import ecdsa_rsa  # noqa: PLC0415  # some 30 ms that most gates never need
+
+    found: Verifier = getattr(ecdsa_rsa, name)
+    return found
+
+
 def _foreign(name: str) -> Verifier:
     def holds(public: bytes, signed: bytes, signature: bytes) -> bool:
-        from edge.verify import ecdsa_rsa  # noqa: PLC0415  # some 30 ms that most gates never need
-
-        found: Verifier = getattr(ecdsa_rsa, name)
-        return found(public, signed, signature)
+        return _loaded(name)(public, signed, signature)
 
     return holds
 

@@ -39,7 +39,20 @@ Value = str | int | float
 _STRETCH = re.compile(r"\[([^\[\]|]*)(?:\|([^\[\]]*))?\]")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _MISSING = "?"
-_KINDS = {"person": 0, "travel": 1, "venue": 2, "visitor": 3}
+_KINDS = {
+    "person": 0,
+    "travel": 1,
+    "venue": 2,
+    "visitor": 3,
+    "vaccination": 16,
+    "test": 17,
+    "recovery": 18,
+    "health": 19,
+    "identity": 20,
+    "ticket": 21,
+    "statement": 22,
+}
+"""Number of each kind of pass by its name; the numbers are those of `edge.model.credential.PassKind`."""
 _SENSIBLE = 1 << 63
 """A number past this means nothing to a person and may be too long to write at all."""
 

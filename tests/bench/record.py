@@ -66,7 +66,7 @@ def warm(folder: Path) -> tuple[list[list[float]], int]:
             lambda: bare.append(ready),
             lambda: chained.record(next(others), private),
             lambda: log.append(next(scans), token=private),
-            lambda: inserted._db.execute(_INSERT, (next(numbers), 1_795_000_000_000, body, head, private, None)),
+            lambda: inserted._db.execute(_INSERT, (next(numbers), START_MS, body, head, private, None, 7, None)),
         ],
         ROUNDS,
     )

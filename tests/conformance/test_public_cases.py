@@ -47,11 +47,13 @@ def test_every_public_case_comes_as_expected_or_contradicts_a_clause(name):
 
 
 def test_no_exemption_is_left_over():
-    """A case that comes as expected needs none, and one that is not there neither."""
+    """A case that comes as expected needs none; one that is not in this folder names the version that was read."""
     rows = {(row.format, row.id): row for name in LEAST for row in judged(name)}
 
     for place, exemption in exemptions().items():
-        assert rows[place].differing() == exemption.members
+        if not exemption.read_at:
+            assert rows[place].differing() == exemption.members
+        assert (place in rows) is not bool(exemption.read_at)
 
 
 def lines(folder, *cases):

@@ -17,8 +17,10 @@ from tests.simulators.nzcp import make_nzcp
 from tests.simulators.seals import make_seal
 from tests.simulators.shc import make_shc
 from tests.simulators.tickets import make_ticket
+from tests.simulators.vc import make_sd, make_w3c
 from tests.simulators.world import HOLDER, make_pass, shown_live
 from tests.unit.test_aadhaar import GOOD as UIDAI_GOOD
+from tests.unit.test_divoc import GOOD as DIVOC_GOOD
 from tests.unit.test_twoddoc import GOOD as TWODDOC_GOOD
 
 FORMATS = load_formats()
@@ -26,6 +28,7 @@ LARGEST = 4296
 GOOD = {
     "aadhaar": [UIDAI_GOOD],
     "claim169": [make_id()],
+    "divoc": [DIVOC_GOOD],
     "document": [b"11010519491231002X"],
     "hcert": [make_hcert()],
     "hp1": [make_pass()],
@@ -40,6 +43,7 @@ GOOD = {
         base64.b64encode(b"JKM1440000GBGS".ljust(201, b"\0")),
     ],
     "twoddoc": [TWODDOC_GOOD],
+    "vc": [make_sd(), make_w3c()],
     "vdsnc": [make_seal()],
 }
 every_format = pytest.mark.parametrize("known", FORMATS, ids=[known.name for known in FORMATS])

@@ -147,3 +147,37 @@ def test_a_gate_whose_disk_turns_read_only_admits_nobody_until_it_is_put_right(
         ("accept", "ok"),
     ]
     assert after[0]["seq"] == shown["seq"] + 1
+
+
+def test_a_gate_goes_on_by_itself_once_its_disk_was_checked_and_mounted_again(
+    tmp_path: Path, country: tuple[Path, list[str]]
+) -> None:
+    """The same process, while its old files still lie on the file system that ended: nothing shown is lost."""
+    trust, (first, second, third, *_) = country
+    with ext4(tmp_path) as device:
+        shutil.copytree(trust, tmp_path / "state" / "trust")
+        subprocess.run(["sync", "-f", tmp_path / "state"], check=True)
+        with RunningGate(tmp_path, more=SETTINGS) as gate:
+            shown = gate.show(first)
+            Path(f"/sys/fs/ext4/{Path(device).name}/trigger_fs_error").write_text("a test")
+            refused = gate.show(second)
+            stopped = gate.until(is_stopped)
+            subprocess.run(["sync", "-f", tmp_path / "state"], check=False, capture_output=True)
+            written_back = gate.show(second)
+            shutil.copyfile(tmp_path / "disk", tmp_path / "checked")
+            subprocess.run(["e2fsck", "-fy", tmp_path / "checked"], check=False, capture_output=True)
+            with disk.mounted(tmp_path / "checked", tmp_path / "state"):
+                resumed = gate.until(lambda event: event["type"] == "state" and event["admitting"])
+                after = [gate.show(code) for code in (second, third)]
+                told = edge("scans", "verify", "--state", gate.state)
+                notes = {facts.decode(entry.body).note for entry in walk(ScanLogReader(gate.state / "scans.db"), 0)}
+                gate.stop()
+
+    assert (shown["outcome"], shown["recorded"]) == ("accept", True)
+    assert [(one["reason"], one["recorded"]) for one in (refused, written_back)] == [("log.unwritable", False)] * 2
+    assert not stopped["admitting"]
+    assert not is_stopped(resumed)
+    assert [(one["outcome"], one["recorded"]) for one in after] == [("accept", True)] * 2
+    assert after[0]["seq"] > shown["seq"]
+    assert RESUMED in notes
+    assert "verifies" in told

@@ -27,7 +27,7 @@ from tests.simulators.hub_gates import Clock, Device, begin, enrol, post
 Read = dict[str, list[tuple[Any, ...]]]
 LONG = (pytest.mark.crash, pytest.mark.timeout(7200))
 UNSIGNED = {
-    "scan": {"token", "sealed"},
+    "scan": {"token_crc", "sealed_crc"},
     "_sqlite_migrations": {"applied_at"},
     "access": {"token_hash", "role", "created_ms", "name", "expires_ms", "revoked_ms"},
     "batches": {"received_ms", "place"},
@@ -105,7 +105,7 @@ def walked(path: Path, page: int, every: int, ask: click.Group, *words: str) -> 
 
 @pytest.mark.parametrize("every", [4, pytest.param(200, marks=LONG)])
 def test_a_bit_flipped_in_any_page_of_a_gates_log_is_named_or_changes_nothing(tmp_path: Path, every: int) -> None:
-    """After a purge and with a sealed field; only the privacy token and the sealed field are in no hash."""
+    """After a purge and with a sealed field; no second copy covers the checksums of token and sealed field alone."""
     path = tmp_path / "scans.db"
     log = ledger.filled(path, 150)
     rule = Retention(ledger.GATE, ledger.HUB_KEYS, retention_s=0)

@@ -193,8 +193,17 @@ DRAW_ALL = """async ([views, check, hidden]) => {
 def test_every_reason_fits_its_screen(gate: GateSocket, open_page: Callable[..., Page]) -> None:
     """The words of each reason fit in both languages, as a refer with a holder and as a reject."""
     details = {"ago_s": 5400, "in_s": 5400, "age_s": 2_592_000, "area": "610100", "days": 7, "wanted": 14}
+    details["rule"] = "TR-AT-0001 12.10.3"
+    says = {
+        "zh": "采样须在入境前七十二小时内完成，" * 20,
+        "en": "The sample must have been taken at most 72 hours before. " * 9,
+    }
     views = [
-        verdict_view(verdict(outcome, reason, 482, details=details), ident=reason, gate="a7f3")
+        verdict_view(
+            verdict(outcome, reason, 482, details=details, rule_says=says if reason.startswith("rule.") else None),
+            ident=reason,
+            gate="a7f3",
+        )
         for reason in set(languages()["en"].reasons) - {"ok", "unknown"}
         for outcome in ("refer", "reject")
     ]
@@ -899,6 +908,60 @@ def test_somebody_without_a_code_is_recorded_by_number_or_by_hand(
         ("document", "11010519491231002X"),
         ("registration", None),
     ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_slip_is_shown_unasked_where_the_technician_wants_it(
+    language: str, tmp_path: Path, new_page: Callable[..., Page]
+) -> None:
+    """Beside a refusal and a referral it can be read off the screen; an accept, and what is only counted, have none."""
+    stand = Stand(tmp_path, slips="slips")
+    stand.reset()
+    page = new_page()
+    page.clock.install()
+    page.goto(f"{stand.kiosk.url}/?lang={language}")
+    see(page, "idle")
+    found = []
+    holder = {"name": "张＊伟", "birth_year": 1988, "id_tail": "3416"}
+    for event in (reject(480), refer(481, holder=holder), accept(482), reject(0)):
+        stand.gate.publish(event)
+        see(page, event["outcome"])
+        if event["seq"] in {480, 481}:
+            page.wait_for_function("() => document.querySelector('img.slip')?.naturalWidth > 0")
+        slips = page.locator("img.slip")
+        read = [symbol.raw.decode() for symbol in read_image(slips.screenshot())] if slips.count() else []
+        found.append((read, overflows(page)))
+        page.clock.fast_forward(3100)
+        page.keyboard.press("Space")
+    page.close()
+    stand.stop()
+
+    assert found == [([SLIP], []), ([SLIP], []), ([], []), ([], [])]
+
+
+@pytest.mark.parametrize(("typed", "tone", "said"), [("341x", "good", "matches"), ("9041", "bad", "does NOT match")])
+def test_an_ending_is_compared_with_the_pass(
+    gate: GateSocket, open_page: Callable[..., Page], typed: str, tone: str, said: str
+) -> None:
+    """T after an accept whose rules ask for it: four characters go to the gate once, and the page says the answer."""
+    page = open_page("en")
+    gate.publish(accept(480))
+    see(page, "accept")
+    page.keyboard.press("t")
+    assert page.locator("#panel").is_hidden()
+    gate.publish(accept(481, has_tail=True))
+    page.wait_for_selector("[data-act=tail]")
+    assert overflows(page) == []
+    page.keyboard.press("t")
+    page.wait_for_selector("#panel #tail")
+    assert overflows(page) == []
+    page.keyboard.type(typed)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"#notice[data-tone={tone}]")
+
+    assert said in page.locator("#notice").inner_text()
+    assert typed not in page.content()
+    assert [(one["seq"], one["tail"]) for one in gate.asked("tail")] == [(481, typed)]
 
 
 def test_digits_that_a_gate_asks_stand_on_the_idle_page(gate: GateSocket, open_page: Callable[..., Page]) -> None:

@@ -16,6 +16,7 @@ from edge.model.verdict import Reason
 from edge.policy.examine import examine
 from tests.simulators.claim169 import ID_ANCHOR, id_claims, make_id
 from tests.simulators.foreign import ANCHOR, believing, hcert_claims, make_hcert
+from tests.simulators.health_rules import AGENT, FRESH, rule, ruled, sampled
 from tests.simulators.nzcp import NZCP_ANCHOR, make_nzcp, nzcp_claims
 from tests.simulators.shc import SHC_ANCHOR, make_shc, shc_claims
 from tests.simulators.world import NOW, at, context
@@ -72,3 +73,22 @@ def test_every_signed_mutant_of_the_claims_gets_a_verdict_within_bounds(name):
             seen += 1
 
     assert seen > 0
+
+
+def test_every_signed_mutant_of_a_test_under_rules_gets_a_verdict_and_none_passes_without_a_sample_time():
+    """A rule never faults the gate, and what it cannot read admits nobody."""
+    certificate = sampled(NOW - 3600)
+    rows = rule(logic=FRESH), rule("GR-AT-0001", AGENT)
+    shown = replace(context(at(NOW), ruled(believing(), *rows)), formats=(hcert.FORMAT,))
+    found = set()
+    for mutant in mutants(certificate):
+        verdict = examine(make_hcert(hcert_claims({"t": []}) | {-260: {1: mutant}}), shown)
+        entries = mutant.get("t") if isinstance(mutant, dict) else None
+        sample = (
+            entries[0].get("sc") if isinstance(entries, list) and entries and isinstance(entries[0], dict) else None
+        )
+        assert verdict.reason is not Reason.INTERNAL_FAULT, mutant
+        assert verdict.reason is not Reason.OK or sample == certificate["t"][0]["sc"], mutant
+        found.add(verdict.reason)
+
+    assert found >= {Reason.OK, Reason.RULE_FAILED, Reason.RULE_UNDECIDED}

@@ -1,8 +1,8 @@
 """A scanner part in small: a real Unix socket that speaks the gate's protocol (docs/architecture.md).
 
 Tests publish events through it and see which commands came. It answers as the real part does: notes from a fixed
-list, the PIN for an override, ten seconds for an undo, one entry for an accept that was not shown. A picture is
-whatever JPEG the test gave it.
+list, the PIN for an override, ten seconds for an undo, one ending of a document, one entry for an accept that was not
+shown. A picture is whatever JPEG the test gave it.
 """
 
 import base64
@@ -17,6 +17,8 @@ from typing import Any
 from edge.words.catalogue import NOTES
 
 UNDO_S = 10.0
+TAIL = "341X"
+"""How every document ends."""
 PIN = "246810"
 SLIP = "HS1:" + "A" * 546
 """As long as a real one."""
@@ -240,8 +242,9 @@ class GateSocket:
         if name == "not_shown" and command["seq"] in self._taken_back:
             return {"ok": True, "seq": self._taken_back[command["seq"]]}
         self._seq += 1
+        compared = {"matched": command["tail"].strip().upper() == TAIL} if name == "tail" else {}
         if name == "not_shown":
             self._taken_back[command["seq"]] = self._seq
         else:
             self._staff[self._seq] = time.monotonic()
-        return {"ok": True, "seq": self._seq}
+        return {"ok": True, "seq": self._seq, **compared}

@@ -29,7 +29,7 @@ exec >/dev/ttyS0 2>&1
 /guest/busybox mount -t proc proc /proc
 /guest/busybox mount -t sysfs sys /sys
 for module in {modules}; do /guest/busybox insmod /guest/$module; done
-/guest/busybox mount -t ext4 /dev/vda {disk}
+[ ! -b /dev/vda ] || /guest/busybox mount -t ext4 /dev/vda {disk}
 cd {repository}
 {command} >/guest/said
 echo "ended with $? after $(/guest/busybox tail -n 1 /guest/said)"
@@ -55,13 +55,17 @@ class Guest:
         folder: Where its first file system is made.
         rehearsal: The command as it runs here, to see what it looks at; it must look at all that the guest will.
         without: A folder that the rehearsal writes to and the guest does not need.
+        drivers: Kernel modules of its devices.
     """
 
-    def __init__(self, folder: Path, rehearsal: Sequence[str], *, without: Path) -> None:
+    def __init__(
+        self, folder: Path, rehearsal: Sequence[str], *, without: Path, drivers: Sequence[str] = ("virtio_blk",)
+    ) -> None:
         self._folder = folder
         self._kernel = _kernels()[-1]
         self._archive = _archive(Path("/"), _closed(_looked_at(folder, rehearsal, without)))
-        self._modules = _modules(Path("/lib/modules") / self._kernel.name.removeprefix("vmlinuz-"))
+        modules = Path("/lib/modules") / self._kernel.name.removeprefix("vmlinuz-")
+        self._modules = _modules(modules, ("virtio_pci", *drivers))
 
     def run(self, command: Sequence[str], disk: Path, log: Path) -> str:
         """Boot, mount the ext4 of `disk` at `DISK`, run one command there, and power off without a sync.
@@ -77,15 +81,23 @@ class Guest:
         Raises:
             OSError: The guest did not come so far, or the command failed; with the end of what the guest said.
         """
-        first = self._folder / "initramfs"
-        first.write_bytes(self._archive + self._own(command))
         log.write_bytes(b"")
-        ran = subprocess.run(self._qemu(first, disk, log), capture_output=True, timeout=TIMEOUT_S, check=False)
+        qemu = [*self._qemu(command), *_logged(disk, log)]
+        ran = subprocess.run(qemu, capture_output=True, timeout=TIMEOUT_S, check=False)
         said = ran.stdout.decode(errors="replace")
         told = re.search(r"ended with 0 after (.*?)\r?$", said, re.MULTILINE)
         if told is None:
             raise OSError(f"the guest failed:\n{said[-3000:]}\n{ran.stderr.decode(errors='replace')[-1000:]}")
         return told[1]
+
+    def start(self, command: Sequence[str], *devices: str) -> subprocess.Popen[bytes]:
+        """Boot without a disk into one command and return at once; its output is what the guest's serial line says.
+
+        Args:
+            command: What to run, in the repository.
+            devices: Arguments of QEMU for what the guest is to have.
+        """
+        return subprocess.Popen([*self._qemu(command), *devices], stdout=subprocess.PIPE)
 
     def _own(self, command: Sequence[str]) -> bytes:
         root = self._folder / "root"
@@ -102,20 +114,27 @@ class Guest:
         (own / "init").chmod(0o755)
         return _archive(root, sorted(root.rglob("*")))
 
-    def _qemu(self, first: Path, disk: Path, log: Path) -> list[str]:
-        # The host's own syncs would only cost time: nobody cuts the host's power.
-        kept = {"driver": "file", "filename": str(disk), "cache": {"no-flush": True}}
-        written = {"driver": "file", "filename": str(log), "cache": {"no-flush": True}}
-        node = {"driver": "blklogwrites", "node-name": "disk", "file": kept, "log": written}
+    def _qemu(self, command: Sequence[str]) -> list[str]:
+        first = self._folder / "initramfs"
+        first.write_bytes(self._archive + self._own(command))
         return [
             *("nice", "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             # KVM would save a second or two and does not start everywhere, least of all within another guest.
             *("-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "512", "-serial", "stdio"),
             *("-kernel", str(self._kernel), "-initrd", str(first)),
             *("-append", "console=ttyS0 quiet panic=-1 rdinit=/guest/init"),
-            *("-blockdev", json.dumps(node | {"log-super-update-interval": 1})),
-            *("-device", "virtio-blk-pci,drive=disk,num-queues=1,write-cache=on"),
         ]
+
+
+def _logged(disk: Path, log: Path) -> list[str]:
+    # The host's own syncs would only cost time: nobody cuts the host's power.
+    kept = {"driver": "file", "filename": str(disk), "cache": {"no-flush": True}}
+    written = {"driver": "file", "filename": str(log), "cache": {"no-flush": True}}
+    node = {"driver": "blklogwrites", "node-name": "disk", "file": kept, "log": written}
+    return [
+        *("-blockdev", json.dumps(node | {"log-super-update-interval": 1})),
+        *("-device", "virtio-blk-pci,drive=disk,num-queues=1,write-cache=on"),
+    ]
 
 
 def _looked_at(folder: Path, command: Sequence[str], without: Path) -> set[Path]:
@@ -147,13 +166,13 @@ def _way(path: Path) -> Iterator[Path]:
             at = at.resolve()
 
 
-def _modules(folder: Path) -> list[Path]:
-    """Return the kernel modules of a virtio disk, each behind those it needs."""
+def _modules(folder: Path, drivers: Sequence[str]) -> list[Path]:
+    """Return kernel modules, each behind those it needs."""
     needs = {}
     for line in (folder / "modules.dep").read_text().splitlines():
         module, _, others = line.partition(":")
         needs[Path(module).name.partition(".")[0]] = [module, *others.split()]
-    wanted = [name for module in ("virtio_pci", "virtio_blk") for name in reversed(needs.get(module, []))]
+    wanted = [name for module in drivers for name in reversed(needs.get(module, []))]
     return [folder / name for name in dict.fromkeys(wanted)]
 
 

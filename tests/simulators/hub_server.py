@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,8 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from edge.hub.front import Front
 from edge.hub.hub import Hub
-from edge.hub.serve import address, listen, make_server
+from edge.hub.serve import IN_THE_CLEAR, address, listen, make_server
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,17 @@ class Caller:
 
     Args:
         url: Its address.
+        ca_file: What an https hub is held to.
     """
 
-    def __init__(self, url: str, timeout_s: float = 30) -> None:
-        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=timeout_s)
+    def __init__(self, url: str, timeout_s: float = 30, *, ca_file: Path | None = None) -> None:
+        scheme, _, where = url.partition("://")
+        self._connection: http.client.HTTPConnection
+        if scheme == "https":
+            context = ssl.create_default_context(cafile=ca_file)
+            self._connection = http.client.HTTPSConnection(where, timeout=timeout_s, context=context)
+        else:
+            self._connection = http.client.HTTPConnection(where, timeout=timeout_s)
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         """Send a request and read the whole answer; underscores in header names stand for hyphens."""
@@ -67,11 +76,11 @@ class Caller:
 
 
 @contextmanager
-def serving(hub: Hub) -> Iterator[str]:
+def serving(hub: Hub, front: Front = IN_THE_CLEAR) -> Iterator[str]:
     """Serve an open hub under waitress on a free port and give its address."""
     listening = listen("127.0.0.1", 0)
-    url = address(listening)
-    server = make_server(hub, listening)
+    url = address(listening, is_secure=front.certificate is not None)
+    server = make_server(hub, listening, front)
     thread = threading.Thread(target=server.run, name="hub-http")
     thread.start()
     try:
@@ -90,13 +99,15 @@ class HubProcess:
         module: Another program that serves it, at a port of its own choice.
     """
 
-    def __init__(self, path: Path, *, port: int = 0, host: str = "127.0.0.1", module: str = "") -> None:
-        served = ["edge", "hub", "serve", str(path), "--host", host, "--port", str(port)]
+    def __init__(
+        self, path: Path, *options: str | Path, port: int = 0, host: str = "127.0.0.1", module: str = ""
+    ) -> None:
+        served = ["edge", "hub", "serve", str(path), "--host", host, "--port", str(port), *map(str, options)]
         command = [sys.executable, "-m", *([module, str(path)] if module else served)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
-        found = re.search(r"http://\S+", said)
+        found = re.search(r"https?://\S+", said)
         if found is None:
             raise AssertionError(f"the hub did not start: {said}{self.process.communicate(timeout=10)}")
         self.url = found[0]

@@ -1,6 +1,7 @@
 """A camera on the network that speaks RTSP: MJPEG over RTP over the RTSP connection (RFC 2326, 10.12; RFC 2435).
 
-The client is FFmpeg itself. It can be frozen, cut in the middle of a picture, closed and opened again on its port.
+The client is FFmpeg itself. It can be frozen, cut in the middle of a picture, closed and opened again on its port, and
+have each of its packets changed.
 """
 
 import contextlib
@@ -8,6 +9,7 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -61,6 +63,7 @@ class RtspServer(AnsweringServer):
         self._pixels = pixels
         self.is_frozen = False
         self.is_cut = False
+        self.mangle: Callable[[bytes], bytes] = bytes
         super().__init__(self._play, port)
 
     @property
@@ -106,7 +109,8 @@ class RtspServer(AnsweringServer):
             if not self.is_frozen:
                 packets = rtp_jpeg(np.asarray(self._pixels), sequence, number * 6000)
                 for packet in packets[: len(packets) // 2] if self.is_cut else packets:
-                    link.sendall(b"$\0" + struct.pack(">H", len(packet)) + packet)
+                    sent = self.mangle(packet)
+                    link.sendall(b"$\0" + struct.pack(">H", len(sent)) + sent)
                 self.is_frozen = self.is_cut
                 sequence, number = sequence + len(packets), number + 1
             time.sleep(1 / 15)

@@ -62,6 +62,10 @@ class RunningGate:
                 return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End it in good order. A second call does nothing."""
         self._socket.close()
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):

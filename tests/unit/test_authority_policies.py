@@ -136,10 +136,10 @@ def test_healths_that_no_row_accepts_are_refused_by_gate_and_authority(authority
 
 
 def test_a_document_of_a_later_schema_is_refused_as_a_whole(authority: Authority) -> None:
-    """Nobody reads half of it: a policy knows two schemas, every other document one."""
+    """Nobody reads half of it: a policy knows three schemas, every other document one."""
     policy, matrix = members(authority), authority.sources.members(paths.MATRIX)
 
-    with pytest.raises(PublicationError, match="schema must be a whole number from 1 to 2"):
-        authority.sources.check(paths.POLICY, {**policy, "schema": 3})
+    with pytest.raises(PublicationError, match="schema must be a whole number from 1 to 3"):
+        authority.sources.check(paths.POLICY, {**policy, "schema": 4})
     with pytest.raises(PublicationError, match="schema must be a whole number from 1 to 1"):
         authority.sources.check(paths.MATRIX, {**matrix, "schema": 2})

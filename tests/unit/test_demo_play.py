@@ -15,7 +15,7 @@ from rich.console import Console
 from edge.authority import requests
 from edge.demo.blackout import Blackout, Times
 from edge.demo.comparison import Comparison, Mismatch
-from edge.demo.display import Lines, LiveTable, Row, Standing
+from edge.demo.display import Judged, Lines, LiveTable, Row, Standing
 from edge.demo.people import FIRST_ROUND, Order, Pace, Person, Programme, round_of, wanted
 from edge.demo.phone import Phone
 from edge.demo.play import Cast, Play
@@ -263,7 +263,11 @@ def test_play_shows_as_many_as_were_asked_for_and_joins_their_answers() -> None:
     assert [shown.number for shown in one.shown] == [0, 1]
     assert [shown.last_ms - shown.first_ms for shown in one.shown] == [2000, 2000]
     assert (one.took_ms, one.first_green_s is not None) == ([31.2], True)
-    assert (display.rows[0].recorded, display.rows[0].is_right, display.rows[0].backlog) == ("accept ok", True, 2)
+    assert (display.rows[0].recorded, display.rows[0].judged, display.rows[0].backlog) == (
+        "accept ok",
+        Judged.RIGHT,
+        2,
+    )
     assert display.rows[1].recorded == ""
 
 
@@ -398,6 +402,27 @@ def test_table_shows_each_presentation_once() -> None:
     assert "WRONG" in last
     assert "DEAD" in last
     assert len(table._rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("is_repeat", "recorded", "judged"),
+    [
+        (True, "", Judged.WAITING),
+        (True, "refer repeat.recent", Judged.RIGHT),
+        (True, "accept ok", Judged.OPEN),
+        (True, "reject health.red", Judged.WRONG),
+        (False, "accept ok", Judged.WRONG),
+    ],
+)
+def test_accept_of_a_code_shown_again_is_left_to_the_log(is_repeat: bool, recorded: str, judged: Judged) -> None:  # noqa: FBT001
+    """Its first green may have come too late and been taken back: the table marks it, and calls nothing else open."""
+    out = io.StringIO()
+    one = Row(4, NOW_MS, "张*伟", "again", "refer repeat.recent", recorded, is_repeat=is_repeat)
+    Lines(Console(file=out, width=200)).row(one)
+
+    assert one.judged is judged
+    assert str(judged) in out.getvalue()
+    assert ("WRONG" in out.getvalue()) is (judged is Judged.WRONG)
 
 
 def test_lines_tell_answers_and_changes() -> None:

@@ -1,6 +1,7 @@
 """The straight line: recorded, then shown; what cannot be recorded is never green."""
 
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -128,6 +129,39 @@ def test_law_3_what_cannot_be_recorded_is_never_an_accept(gate):
     assert gate.line.findings() == []
     assert [entry.note for entry in gate.facts()] == [RESUMED]
     assert gate.show(make_pass()) == [("accept", "ok")]
+
+
+def test_a_log_on_a_disk_that_was_mounted_again_is_taken_up_without_a_restart(tmp_path):
+    """Nobody is admitted until then; a disk that is another one changes nothing, however often it is tried."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    gate = Gate(folder)
+    assert gate.show(make_pass()) == [("accept", "ok")]
+    folder.rename(tmp_path / "pulled out")
+    folder.mkdir()
+    for _ in range(3):
+        gate.line.rest()
+        assert not gate.line.is_recording
+        assert [finding.code for finding in gate.line.findings()] == ["log.unwritable"]
+    folder.rmdir()
+    shutil.copytree(tmp_path / "pulled out", folder)
+
+    gate.line._reopen_at = 0.0
+    gate.line.rest()
+    gate.line.rest()
+
+    assert gate.line.findings() == []
+    assert gate.show(make_pass(person(index=31))) == [("accept", "ok")]
+    assert [entry.note for entry in gate.facts()] == ["", RESUMED, ""]
+    gate.log.close()
+
+
+def test_the_log_states_the_prefecture_and_the_page_the_county(gate):
+    """What an entry says of the area is not what makes somebody alone of his status."""
+    gate.show(make_pass(person(region=440106)))
+
+    assert [entry.region for entry in gate.facts()] == [440100]
+    assert gate.heard.events[-1]["outcome"] == "accept"
 
 
 def test_a_repeated_pass_is_referred_and_only_within_the_window(gate):
@@ -357,6 +391,59 @@ def test_a_green_beside_a_red_is_never_green(gate):
 def test_two_greens_in_one_frame_are_both_admitted(gate):
     """Two honest people at once."""
     assert gate.show(make_pass(person(index=41)), make_pass(person(index=42))) == [("accept", "ok")] * 2
+
+
+def test_the_codes_of_one_frame_share_one_commit(gate):
+    """Group commit of whatever waits: three people held up at once cost one sync."""
+    said = []
+    gate.log._db.conn.set_trace_callback(said.append)
+    gate.show(*(make_pass(person(index=index)) for index in (51, 52, 53)))
+    gate.log._db.conn.set_trace_callback(None)
+
+    assert [word for word in said if word.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert sum(word.startswith("INSERT") for word in said) == 3
+    assert gate.heard.durable_at == [3, 3, 3]
+    assert [event["seq"] for event in gate.heard.events] == [1, 2, 3]
+
+
+class FailsAt:
+    """A log whose disk takes some appends of a commit and not the next."""
+
+    def __init__(self, log, nth):
+        self.real, self.left = log, nth
+
+    def append(self, *args, **options):
+        self.left -= 1
+        if not self.left:
+            raise LogUnwritable("the disk is full")
+        return self.real.append(*args, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+
+def test_a_commit_that_fails_admits_none_of_the_frame(gate):
+    """All or none: who was the first of two is not admitted by half a commit, and passes when the disk is well."""
+    codes = [make_pass(person(index=61)), make_pass(person(index=62))]
+    gate.line._log = FailsAt(gate.log, 2)
+
+    assert gate.show(*codes) == [("refer", "log.unwritable")] * 2
+    assert gate.facts() == []
+
+    gate.line._log = gate.log
+    assert gate.show(*codes) == [("accept", "ok")] * 2
+    assert [event["seq"] for event in gate.heard.events[-2:]] == [1, 2]
+
+
+def test_a_commit_that_fails_loses_no_count(gate):
+    """Two strangers' codes of one frame are counted again and written down when the disk is well."""
+    gate.line._log = FailsAt(gate.log, 2)
+    gate.show(b"https://example.com/1", b"https://example.com/2")
+    assert gate.facts() == []
+
+    gate.line._log = gate.log
+    gate.line.end()
+    assert sum(entry.count for entry in gate.facts()) == 2
 
 
 def test_a_code_that_is_only_counted_proves_nothing_about_the_disk(gate):

@@ -142,9 +142,9 @@ def test_a_yellow_that_goes_on_lets_nobody_pass_beside_it(gate):
     assert [event["reason"] for event in gate.heard.events] == ["health.yellow", "presentation.several"]
 
 
-def test_a_copy_beside_the_phone_is_still_a_repetition(gate):
-    """The pass alone, shown after the live code, is another presentation."""
+def test_a_copy_beside_the_phone_admits_nobody(gate):
+    """The pass alone, taken out of the picture of a live code, is another presentation."""
     hold_up(gate, shown_live(BOUND, NOW))
     gate.clock.now = at(NOW + 20)
 
-    assert hold_up(gate, BOUND) == [("refer", "repeat.recent")]
+    assert hold_up(gate, BOUND) == [("refer", "live.missing")]

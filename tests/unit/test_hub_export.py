@@ -468,8 +468,8 @@ def test_an_index_that_does_not_fit_is_found(ledger: Ledger, change: Callable[[A
 def test_a_batch_whose_facts_are_gone_stays_in_the_chain(ledger: Ledger) -> None:
     """Its signed header is enough to follow the log; it has no rows, and that is said."""
     file = ledger.file("batches-*", 1)
-    first, second = _items(file.read_bytes())
-    file.write_bytes(cbor.encode([first[0], b"", b""]) + cbor.encode(second))
+    first, second = map(cbor.encode, _items(file.read_bytes()))
+    file.write_bytes(batch.without_facts(first) + second)
     for view in VIEWS:
         table = ledger.file(f"scans-*.{view}", 1)
         table.unlink()
@@ -478,6 +478,42 @@ def test_a_batch_whose_facts_are_gone_stays_in_the_chain(ledger: Ledger) -> None
 
     report = ledger.verify()
     assert (report.faults, report.destroyed, report.batches) == ([], 1, 6)
+
+
+def test_a_part_that_is_said_to_be_destroyed_is_the_one_that_was_signed(ledger: Ledger) -> None:
+    """Who takes the facts out without what proves which they were has forged the batch."""
+    file = ledger.file("batches-*", 1)
+    first, second = map(cbor.encode, _items(file.read_bytes()))
+    for part in (b"", batch.without_facts(second)):
+        facts = cbor.decode(part)[1] if part else b""
+        file.write_bytes(cbor.encode([cbor.decode(first)[0], facts, b""]) + second)
+        ledger.sign()
+        assert any("is not the one its header was signed over" in fault.what for fault in ledger.verify().faults)
+
+
+def test_a_day_that_is_too_long_to_check_is_a_fault(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not looked at is never passed over in silence."""
+    size = ledger.file("index-*", 1).stat().st_size
+    monkeypatch.setattr(proof, "_MAX_INDEX", size - 1)
+    found = [fault.what for fault in ledger.verify().faults]
+    assert any("the day was not checked" in what for what in found)
+
+
+def test_a_manifest_that_never_ends_is_refused(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's export may hold a link to a device."""
+    monkeypatch.setattr(statement, "MAX_TEXT", 1 << 20)
+    (ledger.out / "manifest.json").unlink()
+    (ledger.out / "manifest.json").symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        ledger.verify()
+
+
+def test_a_number_without_end_in_a_manifest_is_a_fault(ledger: Ledger) -> None:
+    """JSON of Python knows Infinity; it is no sequence number."""
+    text = (ledger.out / "manifest.json").read_text()
+    (ledger.out / "manifest.json").write_text(text.replace('"hub_first": 1,', '"hub_first": Infinity,', 1))
+    assert "Infinity" in (ledger.out / "manifest.json").read_text()
+    assert ledger.verify().count
 
 
 def _items(data: bytes) -> list[Any]:

@@ -129,6 +129,19 @@ def test_a_status_that_is_not_green_is_shown_with_its_ground_and_law() -> None:
         assert "Ground" not in view_of(verdict("refer", "health.yellow", 1, ground=odd))["words"]["en"]["detail"]
 
 
+def test_a_broken_rule_is_shown_by_name_with_its_countrys_words() -> None:
+    """In both languages, cut to what a screen holds; anything odd says nothing more."""
+    says = {"zh": "采样须在72小时内。", "en": "The sample was taken at most 72 hours ago."}
+    message = verdict("reject", "rule.failed", 1, details={"rule": "TR-AT-0001 1.0.0"}, rule_says=says)
+    words = view_of(message)["words"]
+
+    assert words["en"]["detail"].endswith(": TR-AT-0001 1.0.0 · The sample was taken at most 72 hours ago.")
+    assert words["zh"]["detail"].endswith("：TR-AT-0001 1.0.0 · 采样须在72小时内。")
+    for odd in (None, 1, [], {}, {"en": 5}, {"en": ""}):
+        assert "·" not in view_of(message | {"rule_says": odd})["words"]["en"]["detail"]
+    assert len(view_of(message | {"rule_says": {"en": "x" * 9999}})["words"]["zh"]["detail"]) < 260
+
+
 def test_an_accept_tells_staff_what_to_compare() -> None:
     """Where the rules ask for it, the next step names the fields; never on a refusal."""
     match = ["surname", "id_tail", 7, "line", "moon"]

@@ -104,6 +104,16 @@ def test_the_private_part_can_be_destroyed_alone() -> None:
     assert batch.without_private(bare) == bare
 
 
+@pytest.mark.parametrize("wire", [signed(), batch.make(entries(2), CUT, DEVICE)])
+def test_private_rows_are_read_of_either_version(wire: bytes) -> None:
+    """Without a look at facts or signature; of a part that was destroyed, none of any entry; never of half a part."""
+    assert list(batch.private_rows(wire)) == [(entry.token, None) for entry in entries(2)]
+    assert list(batch.private_rows(batch.without_private(wire))) == [(None, None)] * 2
+    assert list(batch.private_rows(batch.without_facts(wire))) == [(None, None)] * 2
+    with pytest.raises(BatchRefused):
+        batch.private_rows(batch.with_private(wire, batch.private_of(wire)[:-1]))
+
+
 def test_another_device_s_batch_is_refused() -> None:
     """Neither a key of somebody else nor a gate id of somebody else."""
     other = SigningKey(b"\x03" * 32)

@@ -164,6 +164,17 @@ def test_a_hub_s_statement_takes_two_roles_and_two_keys_and_names_each_entry_onc
         replace(SHARED, **changes)
 
 
+def test_evidence_may_name_a_number_twice_and_a_batch_once() -> None:
+    """Two logs of one gate contradict each other; one batch is destroyed once."""
+    twin = replace(SPAN, head=b"\x09" * 32)
+    stated = replace(SHARED, what=destruction.EVIDENCE, spans=(SPAN, twin))
+
+    assert destruction.open_certificate(destruction.make(stated, [OPERATOR, AUDITOR]).wire, HOLDERS) == stated
+    for spans in ((SPAN, SPAN), (twin, SPAN)):
+        with pytest.raises(ValueError, match="certificate"):
+            replace(stated, spans=spans)
+
+
 def test_no_changed_byte_of_a_certificate_is_accepted() -> None:
     """Every bit of every byte, every cut, and bytes behind the end."""
     wire = destruction.make(PURGE, [DEVICE]).wire

@@ -138,12 +138,13 @@ def test_the_window_is_the_policys():
 @pytest.mark.parametrize(
     ("rule", "code", "expected"),
     [
-        (None, BOUND, ("accept", "ok")),
+        (None, BOUND, ("refer", "live.missing")),
+        (None, shown_live(BOUND), ("accept", "ok")),
         (RULE, BOUND, ("refer", "live.missing")),
         (replace(RULE, copied="reject"), BOUND, ("reject", "live.missing")),
         (replace(RULE, issuer=""), BOUND, ("refer", "live.missing")),
-        (replace(RULE, issuer="11"), BOUND, ("accept", "ok")),
-        (replace(RULE, kinds=frozenset({PassKind.VISITOR})), BOUND, ("accept", "ok")),
+        (replace(RULE, issuer="11", copied="reject"), BOUND, ("refer", "live.missing")),
+        (replace(RULE, kinds=frozenset({PassKind.VISITOR}), copied="reject"), BOUND, ("refer", "live.missing")),
         (RULE, make_pass(), ("accept", "ok")),
         (replace(RULE, unbound="refer"), make_pass(), ("refer", "live.unbound")),
         (replace(RULE, unbound="reject"), make_pass(), ("reject", "live.unbound")),

@@ -12,7 +12,9 @@ from edge.authority.publish import publish
 from edge.authority.requests import request
 from edge.cli.main import edge
 from edge.errors import EdgeError
+from edge.model.credential import PassKind
 from edge.trust import paths
+from edge.words.catalogue import kind_names, label
 from tests.simulators.repository import DAY, NOW
 
 RULES = {
@@ -58,6 +60,32 @@ def test_explain_says_every_rule_and_leaves_no_hole(country, language):
     assert not set(told) & set("{}[]?")
     assert ("Open on days 1,2,3,4,5" if language == "en" else "06:00 至 22:00") in told
     assert ("Xi'an One-Code-Pass (6101)" if language == "en" else "西安一码通 (6101)") in told
+
+
+@pytest.mark.parametrize("kind", PassKind)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_kind_of_pass_has_a_name_in_words(language, kind):
+    """None is left as the program writes it."""
+    assert kind_names(language, kind.name.lower()) == label(language, f"kind.{int(kind)}")
+
+
+def test_explain_says_what_a_copy_is(country, tmp_path):
+    """That a bound pass counts only live is said always; a row adds what it refuses and demands."""
+    members = json.loads((country / "plain.json").read_text())
+    row = {"issuer": "44", "kinds": ["person"], "copied": "reject", "unbound": "refer", "nonce": True}
+    other = {"issuer": "", "kinds": ["travel"], "copied": "refer", "unbound": "reject", "nonce": False}
+    (tmp_path / "live.json").write_text(json.dumps({**members, "live": [row, other]}))
+
+    plain = run("policy", "explain", country / "plain.json")
+    told = run("policy", "explain", tmp_path / "live.json")
+
+    assert "A pass bound to a phone counts only as the phone shows it" in plain
+    assert set(told.splitlines()) - set(plain.splitlines()) == {
+        "A copy of these is refused, of issuer 44: Person pass.",
+        "Bound to no phone these go to the desk, of issuer 44: Person pass.",
+        "Bound to no phone these are refused, whoever issued them: Travel pass.",
+        "The phone has to answer the gate's digits, of issuer 44: Person pass.",
+    }
 
 
 def test_explain_of_a_policy_with_a_next_says_both(country, tmp_path):

@@ -333,6 +333,8 @@ def test_no_field_of_the_language_can_name_a_person():
         *(f"policy.live.{name}" for name in ("issuer", "unbound", "copied")),
         *(f"policy.rules.relays.{name}" for name in ("family", "issuer", "url")),
         "policy.rules.relays",
+        "policy.rules.health.country",
+        "policy.rules.health.outcome",
     }
 
 

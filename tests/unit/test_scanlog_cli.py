@@ -137,7 +137,7 @@ def test_an_entry_of_a_later_version_is_shown_as_such(tmp_path: Path) -> None:
     later = bytearray(facts.encode(replace(scan(), type=EntryType.NOTE)))
     later[2] = 23  # a type that is not given yet
     head = sha256(bytes(32) + later).digest()
-    log._db.execute("INSERT INTO scan VALUES (1, ?, ?, ?, NULL, NULL)", (START_MS, bytes(later), head))
+    log._db.execute("INSERT INTO scan (seq, at_ms, body, head) VALUES (1, ?, ?, ?)", (START_MS, bytes(later), head))
 
     assert "written by a newer version" in run(tmp_path, "list")
     assert json.loads(run(tmp_path, "list", "--json"))["type"] == "unreadable"

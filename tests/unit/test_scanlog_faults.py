@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import LogUnwritable
+from edge.errors import LedgerError, LogUnwritable
 from edge.scanlog.log import ScanLog
 from edge.scanlog.reader import ScanLogReader
 from tests.simulators.ledger import START_MS, fill, filled, scan, token
@@ -87,6 +87,86 @@ def test_a_database_that_may_not_grow_keeps_entries_in_the_write_ahead_log(tmp_p
     assert "df -h" in refused.next_step
     assert head.seq + 1 == log.append(scan()).seq
     assert log.head == log.verify()
+    log.close()
+
+
+def another_disk(folder: Path) -> None:
+    """Put a copy of a log in its place, as a disk that was checked and mounted again is another to the kernel."""
+    shutil.copytree(folder, folder.with_name("checked"))
+    folder.rename(folder.with_name("refusing"))
+    folder.with_name("checked").rename(folder)
+
+
+def test_a_log_that_is_back_on_another_disk_is_gone_on_with(tmp_path: Path) -> None:
+    """By its path, without a restart: every entry is there, no number is given twice, and a second writer stays out."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    log = filled(folder / "scans.db", 10)
+    another_disk(folder)
+    with pytest.raises(LogUnwritable, match="moved"):
+        log.checkpoint()
+
+    log.reopen()
+
+    assert log.append(scan(11), token=token(11)).seq == 11
+    log.checkpoint()
+    assert log.verify() == log.head == ScanLogReader(folder / "scans.db").head
+    second = (
+        "import sys; from pathlib import Path; from edge.scanlog.log import ScanLog; ScanLog.open(Path(sys.argv[1]))"
+    )
+    refused = subprocess.run([sys.executable, "-c", second, folder / "scans.db"], capture_output=True, check=False)
+    assert b"Another process" in refused.stderr
+    log.close()
+    assert ScanLogReader(tmp_path / "refusing" / "scans.db").head.seq == 10
+
+
+def test_an_entry_whose_commit_was_refused_may_be_there_after_all(tmp_path: Path) -> None:
+    """It was never shown as recorded; what is on the disk counts, and the next entry follows it."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    log = filled(folder / "scans.db", 10)
+    shutil.copytree(folder, tmp_path / "checked")
+    with contextlib.closing(ScanLog.open(tmp_path / "checked" / "scans.db")) as ghost:
+        ghost.append(scan(11))
+    folder.rename(tmp_path / "refusing")
+    (tmp_path / "checked").rename(folder)
+
+    log.reopen()
+
+    assert (log.head.seq, log.append(scan(12)).seq) == (11, 12)
+    assert log.verify() == log.head
+    log.close()
+
+
+@pytest.mark.parametrize("what", ["nothing", "older", "another", "no database"])
+def test_what_is_not_this_log_is_not_gone_on_with(tmp_path: Path, what: str) -> None:
+    """A disk that lost what was acknowledged, or is another gate's: refused, untouched, and the old one still reads."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    log = filled(folder / "scans.db", 10)
+    if what == "older":
+        shutil.copytree(folder, tmp_path / "found")
+    log.append(scan(11))
+    folder.rename(tmp_path / "refusing")
+    if what == "older":
+        (tmp_path / "found").rename(folder)
+    elif what != "nothing":
+        folder.mkdir()
+    if what == "another":
+        filled(folder / "scans.db", 20, step_ms=999).close()
+    elif what == "no database":
+        (folder / "scans.db").write_bytes(b"not a database" * 100)
+
+    for _ in range(2):
+        with pytest.raises(LedgerError):
+            log.reopen()
+
+    assert (log.head.seq, log.entries(11, 1)[0].seq) == (11, 11)
+    found = {"older": 10, "another": 20}
+    if what in found:
+        assert ScanLogReader(folder / "scans.db").head.seq == found[what]
+    else:
+        assert (folder / "scans.db").exists() == (what == "no database")
     log.close()
 
 

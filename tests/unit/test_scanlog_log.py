@@ -246,7 +246,7 @@ def test_an_entry_somebody_else_wrote_is_followed(path: Path, log: ScanLog) -> N
     body = facts.encode(scan(10))
     head = chain.next_head(log.head.head, body)
     with closing(sqlite3.connect(path)) as stranger, stranger:
-        stranger.execute("INSERT INTO scan VALUES (11, ?, ?, ?, NULL, NULL)", (scan(10).at_ms, body, head))
+        stranger.execute("INSERT INTO scan (seq, at_ms, body, head) VALUES (11, ?, ?, ?)", (scan(10).at_ms, body, head))
     stranger.close()
 
     with pytest.raises(LogUnwritable, match="another program wrote"):

@@ -1,8 +1,13 @@
 """RTSP through FFmpeg against a server that speaks it, and against some that do not."""
 
+import contextlib
+import os
 import random
+import signal
 import socket
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +15,8 @@ from edge.errors import SourceError
 from edge.model.finding import Severity
 from edge.model.settings import ScannerSettings
 from edge.scanner.scanner import Scanner
+from edge.scanner.sources._film import MESSAGE, Film, Said
+from edge.scanner.sources._rtsp import RtspStream
 from edge.scanner.sources.url import open_source
 from tests.simulators.mjpeg import AnsweringServer, Script, scene
 from tests.simulators.rtsp import RtspServer
@@ -62,6 +69,125 @@ def test_a_lost_stream_is_said_and_read_again_by_itself():
             scanner.close()
 
     assert (before, after, left) == (b"BEFORE", b"AFTER", {})
+
+
+def _film_children() -> set[int]:
+    """Return the processes below this one that unpack a film."""
+    lists = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
+    below = {int(pid) for pids in lists for pid in pids}
+    return {pid for pid in below if b"_film_child" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_child_that_dies_or_stops_costs_frames_and_is_counted(how: signal.Signals):
+    """The gate goes on without what unpacks the stream, says so meanwhile, and reads again within three seconds."""
+    with RtspServer(scene("BEFORE")) as camera:
+        scanner = Scanner(ScannerSettings(sources=(f"url:{camera.url}",), fps=60, second_engine_every=0))
+        scanner.start()
+        try:
+            before = _next_code(scanner, 8)
+            camera.show(scene("AFTER"))
+            (child,) = _film_children()
+            os.kill(child, how)
+            _until(scanner, lambda: "camera.lost" in _codes(scanner), 2.5)
+            after = _next_code(scanner, 8)
+            left = {finding.code: finding.params for finding in scanner.findings()}
+            again = _film_children()
+        finally:
+            scanner.close()
+
+    assert (before, after) == (b"BEFORE", b"AFTER")
+    assert left == {"scanner.child_restarted": {"count": 1}}
+    assert len(again - {child}) == 1
+    assert _film_children() == set()
+
+
+def _wild(rng: random.Random) -> Callable[[bytes], bytes]:
+    """Return what changes packets at random: bytes, sizes, offsets, the end cut off."""
+
+    def mangle(packet: bytes) -> bytes:
+        changed = bytearray(packet)
+        for _ in range(rng.randrange(1, 5)):
+            changed[rng.randrange(len(changed) if rng.random() < 0.5 else 24)] = rng.randrange(256)
+        return bytes(changed[: rng.randrange(1, len(changed))]) if rng.random() < 0.2 else bytes(changed)
+
+    return mangle
+
+
+def _read_on(url: str, until: float) -> None:
+    stream = open_source(url, 0, SETTINGS)
+    try:
+        while time.monotonic() < until:
+            stream.read()
+    finally:
+        stream.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hostile_packets_raise_nothing_and_leave_the_next_stream_whole(seed: int):
+    """Whatever stands in the packets, a read gives a frame or an error of the source; then all is as before."""
+    with RtspServer(scene("GOOD")) as camera:
+        camera.mangle = _wild(random.Random(seed))
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            with contextlib.suppress(SourceError):
+                _read_on(camera.url, until)
+        camera.mangle = bytes
+        stream = open_source(camera.url, 0, SETTINGS)
+        frame = stream.read()
+        stream.close()
+
+    assert frame is not None
+    assert frame.pixels is not None
+    assert frame.pixels.shape[:2] == (720, 1280)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"x",
+        MESSAGE.pack(9, 0, 0, 0),
+        MESSAGE.pack(Said.FRAME, 0, 1, 1),
+        MESSAGE.pack(Said.FRAME, 65535, 65535, 3),
+        MESSAGE.pack(Said.FRAME, 720, 1280, 3) + b"more",
+    ],
+)
+def test_a_child_taken_over_is_not_believed(message: bytes):
+    """What is no message, or a frame beyond the shared memory, ends the child and nothing else."""
+    with RtspServer(scene("X")) as camera:
+        stream = open_source(camera.url, 0, SETTINGS)
+        assert isinstance(stream, RtspStream)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        stream._film._link.close()
+        stream._film._link = ours
+        theirs.send(message)
+        with theirs, pytest.raises(SourceError) as error:
+            stream.read()
+        stream.close()
+
+    assert error.value.cause == "child_lost"
+
+
+def test_the_address_is_not_among_the_arguments_of_the_child():
+    """A path or query may be a secret, and arguments are read by every process."""
+    with RtspServer(scene("X")) as camera:
+        stream = open_source(camera.url + "?token=planted", 0, SETTINGS)
+        assert isinstance(stream, RtspStream)
+        seen = Path(f"/proc/{stream.child_pid}/cmdline").read_bytes()
+        stream.close()
+
+    assert b"planted" not in seen
+    assert b"127.0.0.1" not in seen
+
+
+def test_a_child_outlives_its_parent_by_nothing():
+    """When the parent's end of the socket closes, the child ends by itself."""
+    film = Film("none", 0)
+    film._link.close()
+
+    assert film._child.wait(15) == 0
+    film.close()
 
 
 def _page(link: socket.socket) -> None:

@@ -139,6 +139,8 @@ def test_a_slot_is_read_from_the_header(way: HttpTransport, server: HubServer, f
         ("Date: Tue, 17 Nov 2026 10:00:00 GMT\r\nRetry-After: Tue, 17 Nov 2026 10:00:30 GMT", 30.0),
         ("Retry-After: Tue, 17 Nov 2026 10:00:30 GMT", None),
         ("Retry-After: soon", None),
+        ("Date: Tue, 17 Nov 2026 10:00:00 GMT\r\nRetry-After: Tue, 17 Nov 99999999999 10:00:30 GMT", None),
+        ("Date: Tue, 17 Nov 2026 10:00:00 -0000\r\nRetry-After: Tue, 17 Nov 2026 10:00:30 GMT", None),
         ("Retry-After: -5", None),
         ("Retry-After: 99999999999999999999", 999999999.0),
         ("X-Nothing: 1", None),

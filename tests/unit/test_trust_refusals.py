@@ -12,8 +12,9 @@ from tuf.api.metadata import Key
 
 from edge.errors import AnswerRefused, EdgeError, TrustRefused
 from edge.model.trust import TrustSnapshot
-from edge.trust import workflow
+from edge.trust import paths, workflow
 from edge.trust.store import TrustStore
+from tests.simulators.health_rules import rule
 from tests.simulators.repository import DAY, NOW, POLICY, Repository, document, key_row, keys_document
 from tests.unit.test_trust_store import damage
 
@@ -41,6 +42,24 @@ def refused(store: TrustStore, repository: Repository, match: str = ".", *, now:
     with pytest.raises(TrustRefused, match=match):
         store.refresh(repository, now)
     assert store.load() == before
+
+
+@pytest.mark.parametrize(
+    ("logic", "said"),
+    [
+        ({"launch": []}, "Logic is refused"),
+        ({"reduce": [[1] * 99, {"reduce": [[1] * 99, {"reduce": [[1] * 99, True, 1]}, 1]}, 1]}, "steps"),
+        ({"===": [{"var": "payload.nam.fnt"}, "A"]}, "single out a person"),
+    ],
+)
+def test_hostile_rules_are_refused_by_a_gate_too(
+    store: TrustStore, repository: Repository, logic: Any, said: str
+) -> None:
+    """Signed by the right keys, past an authority that did not look: the view in force stays."""
+    repository.targets[paths.RULES] = document(version=1, value_sets=[], rules=[rule(logic=logic)])
+    repository.publish()
+
+    refused(store, repository, said)
 
 
 # Root
@@ -442,7 +461,7 @@ def test_weak_issuer_keys_are_refused_at_load(store: TrustStore, repository: Rep
 
 SIGNED_AND_WRONG = {
     "another issuer's file": ("issuers/44/keys.json", keys_document(issuer="61"), "issuer is not the issuer"),
-    "a newer schema": ("national/policy.json", document(**POLICY).replace(b'"schema": 1', b'"schema": 3'), "schema"),
+    "a newer schema": ("national/policy.json", document(**POLICY).replace(b'"schema": 1', b'"schema": 4'), "schema"),
     "a member missing": ("national/policy.json", document(version=1), "purpose is missing"),
     "a member of another type": ("national/policy.json", document(**{**POLICY, "travel_days": "14"}), "travel_days"),
     "true for a number": ("national/policy.json", document(**{**POLICY, "version": True}), "version"),

@@ -50,6 +50,7 @@ FINDINGS = {
         "part.restarted",
     ),
     "signature.unsupported",
+    "code_keys.unreadable",
     *("web.clients_full", "disk.low", "sync.failed", "sync.stick", "sync.stick_receipt", "sync.db_replaced"),
     *("source.waiting", "source.empty", "source.missing"),
     *("gate.enrolment_damaged", "gate.key_damaged", "gate.other_key"),
@@ -87,12 +88,15 @@ BUILT = {
         for family in ("action", "done", "report")
         for act in ("not_holder", "note", "override", "undo")
     ),
-    *("action.slip", "help.slip"),
+    *("action.slip", "help.slip", "action.tail"),
     *(f"panel.{kind}" for kind in ("note", "override")),
     *(f"link.{state}" for state in ("online", "offline", "never", "unknown")),
     *(f"direction.{way}" for way in ("entry", "exit")),
     *(f"unit.{unit}" for unit in ("s", "min", "h", "d", "mb", "gb")),
-    *(f"report.{fact}" for fact in ("not_shown", "place", "gate", "trust", "link", "backlog", "last")),
+    *(
+        f"report.{fact}"
+        for fact in ("not_shown", "tail_matched", "tail_differs", "place", "gate", "trust", "link", "backlog", "last")
+    ),
     *(f"note.{code}" for code in NOTES),
 }
 """Keys that code puts together; the open families below are looked up with `has_label` or fall back."""

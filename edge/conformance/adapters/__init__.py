@@ -17,6 +17,7 @@ from edge.conformance.adapters import (
     signatures,
     status_list,
     twoddoc,
+    vc,
     vdsnc,
 )
 from edge.conformance.cases import Case
@@ -40,6 +41,7 @@ class Adapter(Protocol):
 
 
 ADAPTERS: Final[tuple[Adapter, ...]] = (
+    vc.ADAPTER,
     claim169.ADAPTER,
     hcert.ADAPTER,
     nzcp.ADAPTER,

@@ -1,6 +1,7 @@
 """Cases of MOSIP claim 169: a code, its key if it is signed, what it says, or the stage at which it must be refused.
 
-A case without a clock is judged at the time its code begins to be valid.
+A case without a clock is judged at the time its code begins to be valid. The key of an encrypted one is held as a gate
+holds those of its settings, under the key id that the code names.
 """
 
 import base64
@@ -8,12 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from edge.codec import base45, foreign_cbor
-from edge.codec.foreign_cose import open_sign1
+from edge.codec.foreign_cose import open_encrypt0
 from edge.codec.inflate import inflate
 from edge.conformance import country
 from edge.conformance.cases import Case
 from edge.credentials import claim169
 from edge.errors import CredentialError, EncodingRefused
+from edge.gate.code_keys import ALGORITHMS as CIPHERS
+from edge.model.code_key import KEY_BYTES, CodeKey
 from edge.model.credential import ForeignCredential, PassKind
 from edge.model.moment import Moment
 from edge.model.trust import Anchor
@@ -38,6 +41,7 @@ _NUMBERS: Final = {name: number for number, name in enumerate(_IDENTITY, 1)} | {
     name: number for number, name in enumerate(_BODY, 50)
 }
 """Claim 169 QR code, "CBOR map structure"."""
+_OPENED: Final = "CoseParse"
 _SAMPLE: Final = {"format": 1, "subFormat": 2, "issuer": 3}
 """Members of a sample of the body; its bytes are left out: the suite's JSON has lost those that are no UTF-8."""
 
@@ -94,14 +98,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-_STAGES: Final[tuple[tuple[str, Callable[[Any], Any]], ...]] = (
-    ("Base45Decode", base45.decode),
-    ("Decompress", inflate),
-    ("CoseParse", lambda data: open_sign1(data).payload),
-    ("CborParse", lambda payload: (foreign_cbor.decode(payload), payload)[1]),
-    ("Claim169NotFound", claim169.identity_of),
-    ("Claim169Invalid", lambda _: None),
-    ("SignatureInvalid", lambda _: None),
+_STAGES: Final[tuple[tuple[str, Callable[[Any, Any], Any]], ...]] = (
+    ("Base45Decode", lambda raw, _: base45.decode(raw)),
+    ("Decompress", lambda data, _: inflate(data)),
+    ("CoseParse", lambda data, members: claim169.message_in(data, _keys(data, members)).payload),
+    ("CborParse", lambda payload, _: (foreign_cbor.decode(payload), payload)[1]),
+    ("Claim169NotFound", lambda payload, _: claim169.identity_of(payload)),
+    ("DecryptionFailed", lambda *_: None),
+    ("Claim169Invalid", lambda *_: None),
+    ("SignatureInvalid", lambda *_: None),
 )
 """What must come of a code, one stage after the other, and how a case calls its failure."""
 
@@ -110,18 +115,32 @@ def _stage(members: Mapping[str, Any]) -> tuple[str, ForeignCredential | None]:
     """Return the stage at which a code is refused, or that it is not, and the credential."""
     raw = str(members["qr"]).encode(errors="replace")
     found: Any = raw
+    keys: tuple[CodeKey, ...] = ()
     for name, step in _STAGES:
         try:
-            found = step(found)
+            keys = _keys(found, members) if name == _OPENED else keys
+            found = step(found, members)
         except EncodingRefused:
             return name, None
+        except CredentialError:
+            return "DecryptionFailed", None
     try:
-        credential = claim169.FORMAT.parse(raw)
+        credential = claim169.FORMAT.holding(keys).parse(raw)
     except CredentialError:
         return "Claim169Invalid", None
     if not claim169.FORMAT.recognises(raw):
         return _REFUSED, None
     return ("SignatureInvalid" if members["key"] and not _is_authentic(members, credential) else _OK), credential
+
+
+def _keys(data: bytes, members: Mapping[str, Any]) -> tuple[CodeKey, ...]:
+    """Return the keys a gate of this case holds, named as the code names its own."""
+    told = members.get("enc") or {}
+    algorithm = CIPHERS.get(str(told.get("algorithm")))
+    if algorithm is None:
+        return ()
+    secret = bytes.fromhex(str(told.get("symmetric_key_hex", "")))
+    return (CodeKey(algorithm, open_encrypt0(data).key_id, secret),) if len(secret) == KEY_BYTES[algorithm] else ()
 
 
 def _is_authentic(members: Mapping[str, Any], credential: ForeignCredential) -> bool:

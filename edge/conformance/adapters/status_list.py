@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edge.codec import foreign_cbor
-from edge.codec.foreign_cose import Message, open_sign1
+from edge.codec.cose import Sign1
+from edge.codec.foreign_cose import open_sign1
 from edge.conformance.cases import Case
 from edge.errors import EncodingRefused, ListRefused
 from edge.model.trust import ES256
@@ -55,7 +56,7 @@ def _key(case: Case) -> bytes:
     return b"\x04" + x + y
 
 
-def _says_status(message: Message) -> bool:
+def _says_status(message: Sign1) -> bool:
     """Whether the signed claims hold a list, or the place of a token's status in one."""
     claims = foreign_cbor.decode(message.payload)
     if _STATUS_LIST in claims:

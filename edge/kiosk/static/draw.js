@@ -62,7 +62,7 @@ export function drawMain(config, s, shown, nowMs) {
   if (shown.kind === "lost") return plight(voice, "lost", "lost", lostWords(voice, s));
   if (shown.kind === "starting") return plight(voice, "starting", "clock", partWords(voice, "starting"));
   if (shown.kind === "stopped") return stopped(voice, shown.alert);
-  return verdict(voice, shown, nowMs);
+  return verdict(voice, shown, nowMs, config.slips);
 }
 
 /** Make a view smaller until everything in it is inside: words are as many as they are. */
@@ -85,7 +85,7 @@ function head(kind, shapes, word, also) {
   return el("div", `head ${kind}`, before, words, after);
 }
 
-function verdict(voice, { kind, shown }, nowMs) {
+function verdict(voice, { kind, shown }, nowMs, slips) {
   const shape = () => icon(kind, "shape");
   const many = kind === "accept" ? Math.min(shown.holders.length, 3) : 1;
   // Position tells too: an accept's shape stands before the word, a reject's after it, a refer's on both sides.
@@ -96,7 +96,9 @@ function verdict(voice, { kind, shown }, nowMs) {
   const cards = kind === "reject" ? [] : shown.holders.map((holder) => card(voice, holder, shown));
   if (kind === "accept" && !cards.length) cards.push(el("section", "card bare", el("p", "", voice.say("card.unsigned"))));
   const body = el("div", cards.length ? "body" : "body wide", reasons(voice, kind, shown, nowMs), cards);
-  return el("div", `view verdict ${kind}`, top, body);
+  if (!slips || kind === "accept" || !shown.seq || shown.together > 1 || shown.missed) return el("div", `view verdict ${kind}`, top, body);
+  top.classList.add("many");
+  return el("div", `view verdict ${kind} slipped`, top, body, slipCard(voice, shown));
 }
 
 // What is said of a verdict: of several codes, and of an accept that came too late, the page's own words.
@@ -249,7 +251,7 @@ function button(key, text, act, name = "") {
   return node;
 }
 
-const STAFF = { not_holder: "N", note: "M", override: "O", slip: "S", undo: "U" };
+const STAFF = { not_holder: "N", tail: "T", note: "M", override: "O", slip: "S", undo: "U" };
 
 /** The footer's children: what can be pressed now. */
 export function drawFooter(config, s, shown, able) {
@@ -309,6 +311,11 @@ export function drawPanel(config, s) {
     number: `#${panel.number}`, outcome: voice.say(WORD[panel.outcome]), time: clock(panel.at_ms, true),
   });
   if (panel.kind === "slip") return [el("h2", "", voice.say("panel.slip")), el("p", "about", about), slipCode(voice, panel), close];
+  if (panel.kind === "tail") {
+    const tail = { type: "text", id: "tail", maxLength: 4 };
+    const asked = form(voice, panel, tail, ["panel.tail_label", "panel.tail_send"]);
+    return [el("h2", "", voice.say("panel.tail")), el("p", "about", about), el("p", "", voice.say("panel.tail_hint")), asked, close];
+  }
   const list = el("ul", "notes", config.notes.map((code, at) => {
     const choice = button(String(at + 1), voice.say(`note.${code}`), "choose");
     choice.dataset.note = code;
@@ -320,11 +327,18 @@ export function drawPanel(config, s) {
   return [...top, el("p", "chosen", `1. ${voice.say(`note.${panel.note}`)}`), pinForm(voice, panel), close];
 }
 
+// The same beside the verdict, where the technician wants it unasked: no key is taken from anything else.
+function slipCard(voice, shown) {
+  const card = el("section", "card unasked", el("p", "label", el("span", "", voice.say("panel.slip"))), slipCode(voice, shown));
+  card.setAttribute("aria-label", voice.say("panel.slip"));
+  return card;
+}
+
 // The code to take along; where there is none, why.
-function slipCode(voice, panel) {
+function slipCode(voice, { seq }) {
   const code = el("img", "slip");
   const hint = el("p", "", voice.say("panel.slip_hint"));
-  Object.assign(code, { src: `/slip.svg?seq=${panel.seq}`, alt: voice.say("panel.slip") });
+  Object.assign(code, { src: `/slip.svg?seq=${seq}`, alt: voice.say("panel.slip") });
   code.addEventListener("error", () => {
     code.hidden = true;
     hint.textContent = voice.say("panel.no_slip");
@@ -366,7 +380,7 @@ function help(voice, s) {
   const shapes = ["accept", "refer", "reject"].map((outcome) =>
     el("div", `row ${outcome}`, icon(outcome, "i"), el("b", "", voice.say(WORD[outcome])), el("span", "", voice.say(`help.${outcome}`))));
   const keys = [
-    [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["M", "help.note"], ["O", "help.override"], ["S", "help.slip"],
+    [voice.say("key.space"), "help.next"], ["N", "help.not_holder"], ["T", "help.tail"], ["M", "help.note"], ["O", "help.override"], ["S", "help.slip"],
     ["D", "help.manual"], ["U", "help.undo"], ["R", "help.report"], ["L", "help.language"], ["F1", "help.help"],
   ];
   const rows = keys.map(([key, text]) => el("div", "row", el("kbd", "", key), el("span", "", voice.say(text))));

@@ -77,8 +77,8 @@ const EFFECTS = {
         event.code = "page";
         setTimeout(() => location.reload(), 2500);
       } else {
-        const { ok, code, seq } = await response.json();
-        Object.assign(event, { ok: ok === true, code, seq });
+        const { ok, code, seq, matched } = await response.json();
+        Object.assign(event, { ok: ok === true, code, seq, matched: matched === true });
       }
     } catch {
       event.code = "scanner"; // the web part is away, or answered no JSON
@@ -241,14 +241,14 @@ function renderBar({ kind, shown, since, until }) {
 // By place on the keyboard, not by letter: an input method for Chinese takes letters away.
 const KEYS = {
   Space: "next", Enter: "next", NumpadEnter: "next", KeyN: "not_holder", KeyM: "note", KeyO: "override", KeyS: "slip", KeyU: "undo",
-  KeyD: "manual", F2: "registration",
+  KeyD: "manual", KeyT: "tail", F2: "registration",
   F1: "help", KeyL: "language", KeyR: "report", Escape: "close",
 };
 
 function onKey(event) {
   player.wake();
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const isTyping = ["pin", "number"].includes(event.target.id);
+  const isTyping = ["pin", "number", "tail"].includes(event.target.id);
   const act = KEYS[event.code];
   if (isTyping && act !== "close" && act !== "registration") return; // numbers of passports begin with letters
   const isOnButton = event.target.closest("button, a") && event.target.matches(":focus-visible");

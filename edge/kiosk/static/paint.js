@@ -84,6 +84,7 @@ export function actions(s) {
   if (s.main || s.strip.length) able.push("next");
   if (s.reach && s.reach.seq > 0) {
     if (s.reach.isNamed && s.reach.outcome !== "reject") able.push("not_holder");
+    if (s.reach.hasTail) able.push("tail");
     able.push("note");
     const isAlone = s.reach.alone && s.reach.outcome !== "accept";
     if (s.setup.override && isAlone) able.push("override");
@@ -123,7 +124,7 @@ const HANDLERS = {
   down: (s, _event, now) => (s.down === null ? { ...s, down: now } : s),
   full: (s) => ({ ...s, full: true }),
   key: (s, event, now) => (s.panel ? panelKey : mainKey)(s, event.key, now),
-  choose: (s, event, now) => (s.panel && !["help", "slip", "manual"].includes(s.panel.kind) ? choose(s, event.note, now) : s),
+  choose: (s, event, now) => (s.panel && !["help", "slip", "manual", "tail"].includes(s.panel.kind) ? choose(s, event.note, now) : s),
   pin(s, event) {
     if (!s.panel || s.panel.kind !== "override" || !s.panel.note || s.panel.sent || !event.pin) return s;
     const body = { cmd: "override", seq: s.panel.seq, note: s.panel.note, pin: event.pin };
@@ -133,6 +134,11 @@ const HANDLERS = {
   number(s, event, now) {
     if (!s.panel || s.panel.kind !== "manual" || s.panel.sent || !event.number) return s;
     return byHand(s, { way: "document", number: event.number }, now);
+  },
+  tail(s, event, now) {
+    if (!s.panel || s.panel.kind !== "tail" || s.panel.sent || !event.tail) return s;
+    const panel = { ...s.panel, sent: true, until: now + TIMES.panel };
+    return did({ ...s, panel }, { do: "post", body: { cmd: "tail", seq: panel.seq, tail: event.tail }, ids: [] });
   },
   reply,
 };
@@ -260,7 +266,7 @@ function bare(p) {
 function reachOf(p, now) {
   const { ids, seq, number, outcome, at_ms } = p;
   const alone = p.together === 1 && !p.missed;
-  return { ids, seq, number, outcome, at_ms, alone, isNamed: alone && p.holders.length > 0, until: now + TIMES.reach };
+  return { ids, seq, number, outcome, at_ms, alone, isNamed: alone && p.holders.length > 0, hasTail: alone && p.has_tail, until: now + TIMES.reach };
 }
 
 function entryOf(p) {
@@ -321,7 +327,7 @@ function mainKey(s, key, now) {
   const able = actions(s);
   if (key === "next") return acknowledge(s, now);
   if (key === "not_holder" && able.includes(key)) return notHolder(s, now);
-  if (["note", "override", "slip"].includes(key) && able.includes(key)) return openPanel(s, key, now);
+  if (["note", "override", "slip", "tail"].includes(key) && able.includes(key)) return openPanel(s, key, now);
   if (key === "undo" && s.staff) {
     return did({ ...s, staff: null }, { do: "post", body: { cmd: "undo", seq: s.staff.seq }, ids: [] });
   }
@@ -399,6 +405,10 @@ function reply(s, event, now) {
   }
   // Its verdict comes as every other does; there is nothing of staff's own to take back.
   if (cmd === "manual") return { ...s, panel: null };
+  if (cmd === "tail") {
+    const [tone, said] = event.matched ? ["good", "done.tail_matched"] : ["bad", "done.tail_differs"];
+    return { ...s, panel: null, notice: { tone, key: said, until: now + TIMES.reach } };
+  }
   const notice = { tone: "good", key: `done.${cmd}`, until: now + (cmd === "override" ? TIMES.undo : TIMES.notice) };
   let next = { ...s, notice, staff: { seq: event.seq, until: now + TIMES.undo } };
   if (cmd === "undo") next = { ...next, staff: null, main: s.main && s.main.known ? null : s.main };

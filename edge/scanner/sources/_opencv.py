@@ -20,8 +20,9 @@ def opencv() -> Any:
     # A camera that is away is a finding, not a line on the terminal every half second.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    # Over UDP a lost packet is a torn picture, and a firewall more to open.
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+    # Over UDP a lost packet is a torn picture, and a firewall more to open. Nobody asks for the stream's rate: to
+    # measure it FFmpeg would hold back its first twenty frames.
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp|fpsprobesize;0")
     try:
         cv2 = importlib.import_module("cv2")
     except ImportError as missing:

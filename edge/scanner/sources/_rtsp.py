@@ -1,18 +1,14 @@
-"""A camera on the network, `url:rtsp://...`: through OpenCV's FFmpeg, over TCP, every wait with an end.
+"""A camera on the network, `url:rtsp://...`: FFmpeg in a child process, over TCP, every wait with an end."""
 
-Unlike MJPEG its frames are unpacked here and not in the decoding child: a film has no single pictures to pass on.
-"""
-
-import time
-from typing import Any
+import socket
 from urllib.parse import urlsplit
 
 from edge.errors import SourceError
-from edge.scanner.sources._opencv import opencv
+from edge.scanner.sources._film import Film, Said, open_film
 from edge.scanner.sources.base import Frame
 
 SCHEMES = ("rtsp://", "rtsps://")
-OPEN_MS, READ_MS = 3000, 2000
+_CONNECT_S = 2.0
 
 _STEP = "Write `url:rtsp://HOST[:PORT]/PATH` in gate.toml."
 
@@ -21,42 +17,44 @@ class RtspStream:
     """An open stream.
 
     Args:
-        capture: OpenCV's capture.
+        film: What unpacks it.
         shown: The far side, for messages.
-        source: Number of the source.
     """
 
     is_live = True
     is_finished = False
 
-    def __init__(self, capture: Any, shown: str, source: int) -> None:
-        self._capture = capture
+    def __init__(self, film: Film, shown: str) -> None:
+        self._film = film
         self._shown = shown
-        self._source = source
+
+    @property
+    def child_pid(self) -> int:
+        """The process that unpacks it."""
+        return self._film.child_pid
 
     def read(self) -> Frame | None:
-        """Wait for the next frame, at most two seconds.
+        """Wait for the next frame, at most three seconds.
 
         Raises:
-            SourceError: The far side closed, or sends nothing any more.
+            SourceError: The far side closed, or sends nothing any more, or the child that unpacks it was lost.
         """
-        begun = time.monotonic()
-        good, image = self._capture.read()
-        if not good or image is None:
-            is_late = time.monotonic() - begun >= READ_MS / 1000 / 2
-            raise SourceError(
-                f"The stream of {self._shown} {'has stalled' if is_late else 'has ended'}.",
-                "It is asked again by itself; check the camera and its cable if it stays away.",
-                cause="stalled" if is_late else "lost",
-            )
-        return Frame(time.monotonic_ns(), self._source, pixels=image)
+        frame = self._film.read()
+        if isinstance(frame, Frame):
+            return frame
+        is_late = frame is Said.STALLED
+        raise SourceError(
+            f"The stream of {self._shown} {'has stalled' if is_late else 'has ended'}.",
+            "It is asked again by itself; check the camera and its cable if it stays away.",
+            cause="stalled" if is_late else "lost",
+        )
 
     def close(self) -> None:
         """Hang up."""
-        self._capture.release()
+        self._film.close()
 
 
-def _shown(url: str) -> str:
+def _address(url: str) -> tuple[str, int]:
     """Return host and port of an address, which alone may be shown.
 
     Raises:
@@ -75,29 +73,30 @@ def _shown(url: str) -> str:
         )
     if not parts.hostname or not url.isascii() or any(char.isspace() or not char.isprintable() for char in url):
         raise SourceError("The stream's address is not understood.", _STEP, cause="missing")
-    return f"{parts.hostname}:{port or 554}"
+    # RFC 7826, 22.1 and 19.2 of it; FFmpeg takes the same where none is given.
+    return parts.hostname, port or (554 if url.startswith(SCHEMES[0]) else 322)
 
 
 def open_rtsp(url: str, source: int) -> RtspStream:
     """Open a stream by its address.
 
     Raises:
-        SourceError: Nobody answers there in three seconds, or something that is no stream.
+        SourceError: Nobody answers there in a few seconds, or something that is no stream, or that costs the child.
         LibraryMissing: OpenCV does not load.
     """
-    shown = _shown(url)
-    cv2 = opencv()
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
+    host, port = _address(url)
+    shown = f"{host}:{port}"
+    nobody = SourceError(
+        f"{shown} gives no stream.",
+        f"Check address and camera: ffplay {url.partition(':')[0]}://{shown}/...",
+        cause="unreachable",
+    )
     try:
-        capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
-        is_open = capture.isOpened()
-    except cv2.error as broken:
-        raise SourceError(f"{shown} gives no stream.", _STEP, cause="not_a_stream") from broken
-    if not is_open:
-        capture.release()
-        raise SourceError(
-            f"{shown} gives no stream.",
-            f"Check address and camera: ffplay {url.partition(':')[0]}://{shown}/...",
-            cause="unreachable",
-        )
-    return RtspStream(capture, shown, source)
+        # A child is started only where somebody answers: a camera that is switched off is asked twice a second.
+        socket.create_connection((host, port), timeout=_CONNECT_S).close()
+    except (OSError, UnicodeError) as away:  # UnicodeError: a name that resolvers refuse
+        raise nobody from away
+    film = open_film(url, shown, source)
+    if film is None:
+        raise nobody
+    return RtspStream(film, shown)

@@ -1,45 +1,42 @@
-"""A video file, `video:FILE`: every frame once, in order."""
+"""A video file, `video:FILE`: every frame once, in order, unpacked in a child process."""
 
-import time
 from pathlib import Path
-from typing import Any
 
 from edge.errors import SourceError
 from edge.model.settings import ScannerSettings
-from edge.scanner.sources._opencv import opencv
+from edge.scanner.sources._film import Film, open_film
 from edge.scanner.sources.base import Frame
-
-_STEP = "Try an MP4 or AVI file."
 
 
 class Video:
     """An open video file.
 
     Args:
-        capture: OpenCV's capture.
-        source: Number of the source.
+        film: What unpacks it.
     """
 
     is_live = False
 
-    def __init__(self, capture: Any, source: int) -> None:
-        self._capture = capture
-        self._source = source
+    def __init__(self, film: Film) -> None:
+        self._film = film
         self.is_finished = False
 
     def read(self) -> Frame | None:
-        """Return the next frame, None after the last; does not wait."""
+        """Return the next frame, None after the last.
+
+        Raises:
+            SourceError: The child that unpacks it was lost over it: the file is read no further.
+        """
         if self.is_finished:
             return None
-        good, image = self._capture.read()
-        if not good or image is None:
-            self.is_finished = True
-            return None
-        return Frame(time.monotonic_ns(), self._source, pixels=image)
+        self.is_finished = True
+        frame = self._film.read()
+        self.is_finished = not isinstance(frame, Frame)
+        return frame if isinstance(frame, Frame) else None
 
     def close(self) -> None:
         """Close the file."""
-        self._capture.release()
+        self._film.close()
 
 
 def open_source(target: str, source: int, _settings: ScannerSettings) -> Video:
@@ -52,13 +49,8 @@ def open_source(target: str, source: int, _settings: ScannerSettings) -> Video:
     path = Path(target)
     if not path.is_file():
         raise SourceError(f"There is no video file {path}.", "Check `sources` in gate.toml.", cause="no_file")
-    cv2 = opencv()
-    try:
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        opened = capture.isOpened()
-    except cv2.error as broken:
-        raise SourceError(f"{path} cannot be read as a video.", _STEP, cause="no_file") from broken
-    if not opened:
-        capture.release()
-        raise SourceError(f"{path} is not a video this machine can read.", _STEP, cause="no_file")
-    return Video(capture, source)
+    # Absolute, so that no name is taken for an address or an option.
+    film = open_film(str(path.absolute()), path.name, source)
+    if film is None:
+        raise SourceError(f"{path} is not a video this machine can read.", "Try an MP4 or AVI file.", cause="no_file")
+    return Video(film)

@@ -14,11 +14,13 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, Self
 from urllib.parse import SplitResult, urlsplit
 
+from edge.disk import ca_file
 from edge.errors import AnswerRefused, ConfigError, Unreachable
 from edge.ledger import wire
+from edge.model.settings import SyncSettings
 from edge.sync.transport import Answer, Question
 
 _CHUNK: Final = 64 << 10
@@ -41,20 +43,30 @@ class HttpTransport:
     Args:
         url: Address of the hub, `http://host[:port][/path]` or `https://...`.
         timeout_s: Most seconds for one exchange, from connecting to its last byte.
+        authorities: PEM file of the certificates an https hub is held to; empty: those of the system.
 
     Raises:
-        ConfigError: The address is of another form.
+        ConfigError: The address is of another form, or the file holds no certificates.
     """
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, *, authorities: str = "") -> None:
         parts = _split(url)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._prefix = parts.path.rstrip("/")
         self._timeout_s = timeout_s
-        self._context = ssl.create_default_context() if parts.scheme == "https" else None
+        self._context = ca_file.context(authorities, "[sync] ca_file") if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
         self._closes = 0
+
+    @classmethod
+    def of(cls, settings: SyncSettings, enrolled_at: str) -> Self:
+        """Return the way to a gate's hub: by its settings, and where these name none, where it was enrolled.
+
+        Raises:
+            ConfigError: The address is of another form, or `ca_file` holds no certificates.
+        """
+        return cls(settings.hub or enrolled_at, settings.timeout_s, authorities=settings.ca_file)
 
     def exchange(self, question: Question) -> Answer:
         """Ask and return what came back; see `Transport`.
@@ -192,7 +204,7 @@ class HttpTransport:
         if isinstance(error, ssl.SSLCertVerificationError):
             return Unreachable(
                 f"The certificate of {self._host} does not verify: {error.verify_message}.",
-                "Check the gate's clock, and that no login page stands between it and the hub.",
+                "Check the gate's clock, [sync] ca_file, and that no login page stands between it and the hub.",
             )
         if isinstance(error, socket.gaierror):
             return Unreachable(
@@ -283,6 +295,6 @@ def _retry_after_s(response: http.client.HTTPResponse) -> float | None:
 def _date(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return found if found.tzinfo is not None else None
