@@ -183,7 +183,7 @@ def test_a_pass_without_history_is_told_so(tmp_path: Path) -> None:
     country = authority.init(tmp_path / "country", 1_780_000_000)
     issuers.add_issuer(country, next(iter(profiles.profiles())), 1_780_000_000)
     issuer = next(iter(profiles.profiles())).id
-    words = ["history", str(country.folder), "--issuer", issuer, "--index", "1"]
+    words = ["history", str(country.folder), "--issuer", issuer, "--list", "1", "--index", "1"]
     assert "is on record" in CliRunner().invoke(authority_command, words).output
     assert not CliRunner().invoke(authority_command, [*words, "--json"]).output
 
