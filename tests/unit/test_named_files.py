@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,14 @@ from edge.cli.policy import policy as policy_command
 from edge.cli.trust import trust as trust_command
 from edge.cli.verify import verify as verify_command
 from edge.disk import bounded, durable
-from edge.errors import ConfigError, PublicationError, SetupError
+from edge.errors import ConfigError, PublicationError, SetupError, WalletError
 from edge.gate.config import load_settings
 from edge.hub import folder as hub_folder
+from edge.hub import retention
+from edge.hub.store import Store
 from edge.scanner.sources.base import split_spec
 from edge.trust.fetchers import FolderFetcher
+from edge.wallet.wallet import Wallet
 
 ENDLESS = Path("/dev/zero")
 
@@ -186,6 +191,34 @@ def test_a_pass_without_history_is_told_so(tmp_path: Path) -> None:
     words = ["history", str(country.folder), "--issuer", issuer, "--list", "1", "--index", "1"]
     assert "is on record" in CliRunner().invoke(authority_command, words).output
     assert not CliRunner().invoke(authority_command, [*words, "--json"]).output
+
+
+def test_of_two_wallets_made_at_once_one_is_refused(tmp_path: Path) -> None:
+    """A key whose public half was told is never replaced by the other's."""
+    begin = threading.Barrier(8)
+
+    def make() -> bytes | None:
+        begin.wait()
+        try:
+            return Wallet.new(tmp_path / "wallet").public
+        except WalletError:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        made = [found.result() for found in [pool.submit(make) for _ in range(8)]]
+    assert [public for public in made if public] == [Wallet.open(tmp_path / "wallet").public]
+    assert [file.name for file in (tmp_path / "wallet").iterdir()] == ["holder.key"]
+
+
+def test_a_role_key_that_cannot_be_written_signs_for_nobody(tmp_path: Path) -> None:
+    """The hub knows only keys that somebody has."""
+    home = tmp_path / "hub"
+    CliRunner().invoke(hub_command, ["init", str(home), "--url", "http://127.0.0.1:8090"])
+    nowhere = tmp_path / "nowhere" / "key"
+    done = CliRunner().invoke(hub_command, ["role-key", str(home), "--role", "operator", "--out", str(nowhere)])
+    assert isinstance(done.exception, ConfigError)
+    with Store(home / "hub.db").reader() as connection:
+        assert not retention.holders(connection).get("operator")
 
 
 def test_the_outbox_of_no_hub_says_that_it_is_none(tmp_path: Path) -> None:
