@@ -179,14 +179,17 @@ def _sign(file: Path, key: Path) -> None:
 
 
 def _apply(directory: Path, file: Path) -> None:
-    from edge.hub import folder, retention
+    from edge.hub import folder, retention, spool
     from edge.hub.hub import system_clock
     from edge.hub.store import Store
 
     store = Store(folder.load(directory).database)
     store.migrate()
     request = _request(file)
+    # Exports that are being fetched hold the facts, also one that is begun meanwhile.
+    spool.empty(directory)
     count = retention.apply(store, request, _tell_batches, system_clock())
+    spool.empty(directory)
     of = "batches" if request.stated.what == "facts" else "pieces of evidence"
     click.echo(f"The facts of {request.stated.count} entries in {count} {of} are destroyed, the certificate kept.")
 

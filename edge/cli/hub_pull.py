@@ -146,21 +146,42 @@ def revoke(directory: Path, named: str) -> None:
 
 
 @click.command()
-@_DIR
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
+@hub_source.HUB
+@hub_source.TOKEN_FILE
+@hub_source.CA_FILE
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the export.")
 @click.option("--day", "days", multiple=True, help="Only this day of receipt (UTC), e.g. 2026-11-24; again for more.")
 @click.option("--view", "views", multiple=True, type=click.Choice(["ndjson", "csv", "parquet"]), help="Tables to make.")
 @_JSON
-def export(directory: Path, out: Path, days: tuple[str, ...], views: tuple[str, ...], *, as_json: bool) -> None:
-    """Write the ledger of the hub in DIR to a folder that anybody can verify (edge hub verify FOLDER).
+def export(
+    directory: Path | None,
+    out: Path,
+    days: tuple[str, ...],
+    views: tuple[str, ...],
+    *,
+    url: str | None,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Write the ledger of the hub in DIR, or at --hub, to a folder that anybody can verify (edge hub verify FOLDER).
 
     Signed batches as the gates sent them, without private parts, tables of the same scans by day, and a manifest the
     hub signs. The same command goes on where it broke off, and adds what is new.
     """
     from edge.hub import export as exports
+    from edge.hub.client import Client
+    from edge.hub.coverage import bounds
     from edge.hub.desk import Desk
+    from edge.hub.remote_export import RemoteExport
 
-    made = Desk(directory).export_ledger(exports.Task(out, days, views or ("ndjson", "csv")), _tell_batches)
+    for day in days:
+        bounds(day)
+    task = exports.Task(out, days, views or exports.DEFAULT_VIEWS)
+    if url is None and directory is not None:
+        made = Desk(directory).export_ledger(task, _tell_batches)
+    else:
+        made = RemoteExport(Client(hub_source.of(url, asked | {"directory": directory})), task, _tell_remote).run()
     if as_json:
         answers.print_json(answers.fields_of(made))
         return
@@ -298,6 +319,11 @@ def _tell_signer(key: str, *, is_pinned: bool) -> None:
 def _tell_batches(day: str, done: int, total: int) -> None:
     if sys.stderr.isatty() and (done == total or done % _EVERY == 0):
         click.echo(f"\r{day}: {done} of {total} batches ", nl=done == total, err=True)
+
+
+def _tell_remote(what: str, done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"\r\033[K{what}: {done} of {total} ", nl=bool(total) and done == total, err=True)
 
 
 def _pull_all(source: "Source", query: "Query", sink: "OutFile | ParquetFolder | None", *, follow: bool) -> None:

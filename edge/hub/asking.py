@@ -5,8 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from edge.hub import pull
+from werkzeug.datastructures import MultiDict
+
+from edge.errors import SetupError
+from edge.hub import pull, tabular
+from edge.hub.coverage import bounds
 from edge.hub.declined import Declined
+from edge.hub.export import DEFAULT_VIEWS, VIEWS
 from edge.hub.forms import FORMS
 from edge.hub.pull import Asked, Filter
 
@@ -14,7 +19,7 @@ PARAMETERS: Final = (
     *("after", "until", "limit", "format"),
     *("gate", "site", "outcome", "reason", "type", "since", "before"),
 )
-_CURSOR: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+CURSOR: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _GATE: Final = re.compile(r"[0-9a-fA-F]{4,32}", re.ASCII)
 _MAX_TEXT: Final = 256
 TYPES: Final = {word: number for number, word in pull.TYPES.items()}
@@ -43,6 +48,23 @@ def parse(args: Mapping[str, str]) -> tuple[str, Asked] | Declined:
         return refused.declined
 
 
+def parse_export(args: MultiDict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]] | Declined:
+    """Return days and views of an export that is asked for, or why it is none."""
+    days, views = tuple(args.getlist("day")), tuple(args.getlist("view"))
+    if set(args) - {"day", "view"}:
+        return Declined(400, "bad_request", "There is a parameter an export does not have.", "Use day, view.")
+    if set(views) - set(VIEWS):
+        return Declined(400, "bad_request", "There is no such view.", f"Use view={', '.join(VIEWS)}.")
+    try:
+        for day in days:
+            bounds(day)
+        if "parquet" in views:
+            tabular.check_library()
+    except SetupError as bad:
+        return Declined(400, "bad_request", bad.message, bad.next_step)
+    return days, views or DEFAULT_VIEWS
+
+
 def _asked(args: Mapping[str, str]) -> Asked:
     limit = _number(args, "limit")
     if limit is not None and not 1 <= limit <= pull.MOST:
@@ -61,7 +83,7 @@ def _asked(args: Mapping[str, str]) -> Asked:
 
 def _number(args: Mapping[str, str], name: str) -> int | None:
     text = args.get(name)
-    if text is not None and not _CURSOR.fullmatch(text):
+    if text is not None and not CURSOR.fullmatch(text):
         raise _Refused(f"{name} is a whole number.", "Pass the hub_seq of the last line you have.")
     return None if text is None else int(text)
 
@@ -91,7 +113,7 @@ def _moment(args: Mapping[str, str], name: str) -> int | None:
     text = args.get(name)
     if text is None:
         return None
-    if _CURSOR.fullmatch(text):
+    if CURSOR.fullmatch(text):
         return int(text)
     try:
         moment = datetime.fromisoformat(text)

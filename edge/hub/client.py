@@ -10,25 +10,22 @@ names a time to come back in (429, 503) is waited for; a broken connection is an
 Files are left to `edge.hub.outfile`.
 """
 
+import http
 import http.client
 import ipaddress
 import json
 import operator
-import ssl
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-from edge.disk import ca_file
-from edge.errors import AnswerRefused, ConfigError, TransportError, Unreachable
+from edge.errors import AnswerRefused, ConfigError, TransportError
+from edge.hub import exchange
 from edge.hub.forms import FORMS
 from edge.ledger import wire
 
@@ -36,11 +33,10 @@ PAGE: Final = 10_000
 MAX_LINE: Final = 64 * 1024
 MAX_DOCUMENT: Final = 64 << 20
 """Largest answer that is one document, bytes."""
-_MAX_REFUSAL: Final = 4096
+MAX_PIECE: Final = 16 << 20
+"""Largest piece of a file, bytes."""
 _BLOCK: Final = 256 * 1024
-_TIMEOUT_S: Final = 30.0
 _MAX_TOKEN_FILE: Final = 512
-_MAX_WAIT_S: Final = 900.0
 _TRIES: Final = 5
 _POLL_S: Final = 2.0
 _Result = TypeVar("_Result")
@@ -118,6 +114,36 @@ class Fetched:
     is_end: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The manifest of an export that is ready, unverified.
+
+    Attributes:
+        key: What its files are asked for by.
+        text: The manifest.
+    """
+
+    key: str
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """An export the hub is still making.
+
+    Attributes:
+        day: The day it is at, empty before the first.
+        done: Batches done of it.
+        total: Batches of it.
+        retry_after_s: When to ask again, seconds.
+    """
+
+    day: str
+    done: int
+    total: int
+    retry_after_s: float = 1.0
+
+
 class Client:
     """A hub, asked by somebody with a token.
 
@@ -188,6 +214,24 @@ class Client:
         """Return the signed statement about a UTC day, like 2026-11-24 (`edge.hub.coverage`)."""
         return self.document(f"{wire.COVERAGE}/{day}")
 
+    def export(self, days: Sequence[str], views: Sequence[str]) -> Manifest | Making:
+        """Return the manifest of an export, or how far the hub is with making it (`edge.hub.remote_export`).
+
+        Raises:
+            TransportError: The hub cannot be reached or refuses.
+        """
+        asked = urlencode([*(("day", day) for day in days), *(("view", view) for view in views)])
+        return self._patiently(partial(_export, self.source, f"{wire.EXPORT}?{asked}"))
+
+    def exported(self, asked: tuple[str, str, str], begin: int) -> bytes:
+        """Return a piece of a file of an export: its key, day and name, from this byte on; nothing behind its end.
+
+        Raises:
+            TransportError: The hub cannot be reached or refuses.
+        """
+        path = f"{wire.EXPORT}/{'/'.join(map(quote, asked))}?{urlencode({'from': begin})}"
+        return self._patiently(partial(_piece, self.source, path))
+
     def token_queries(self) -> Any:
         """Return who asked which scans were of one pass, with counts by purpose (`/v1/token-queries`)."""
         return self.document(wire.QUERIES)
@@ -237,9 +281,9 @@ def fetch(source: Source, query: Query) -> Fetched:
     numbers = {"after": query.after, "limit": query.limit, "until": query.until, "format": query.form}
     asked = {name: value for name, value in numbers.items() if value is not None} | dict(query.filters)
     form = FORMS[query.form]
-    with _opened(source, f"{wire.SCANS}?{urlencode(asked)}", form.content_type) as answer:
+    with exchange.opened(source, f"{wire.SCANS}?{urlencode(asked)}", form.content_type) as answer:
         lines = _lines(answer, query)
-        cursor, top, rows = (_count(answer.headers.get(name)) for name in (wire.CURSOR, wire.TOP, wire.ROWS))
+        cursor, top, rows = (exchange.count(answer.headers.get(name)) for name in (wire.CURSOR, wire.TOP, wire.ROWS))
     last = _cursor_of(lines[-1], query.form) if lines else query.after
     if cursor is None or top is None or rows != len(lines):
         # It broke off: what is whole counts, the rest is asked for again. A page without a line is the end.
@@ -279,7 +323,7 @@ def _last_of(lines: list[bytes], form: str, after: int) -> int:
     """Return the hub sequence number of the last of some lines, each looked at and behind the one before it."""
     numbers = [after, *map(FORMS[form].cursor_of, lines)]
     if min(numbers[1:], default=1) < 1 or max(map(len, lines), default=0) > MAX_LINE:
-        raise _foreign()
+        raise exchange.foreign()
     if not all(map(operator.lt, numbers, numbers[1:])):
         raise AnswerRefused("The hub's lines are out of order.", "Tell the hub's operator.")
     return numbers[-1]
@@ -287,55 +331,38 @@ def _last_of(lines: list[bytes], form: str, after: int) -> int:
 
 def _skip_header(answer: Any, header: bytes) -> None:
     if header and answer.readline(MAX_LINE) != header:
-        raise _foreign()
+        raise exchange.foreign()
 
 
 def _cursor_of(line: bytes, form: str) -> int:
     number = FORMS[form].cursor_of(line)
     if number < 1:
-        raise _foreign()
+        raise exchange.foreign()
     return number
 
 
-def _count(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdecimal() else None
-
-
 def _document(source: Source, path: str, body: bytes | None) -> Any:
-    with _opened(source, path, "application/json", body) as answer:
+    with exchange.opened(source, path, "application/json", body) as answer:
+        return exchange.parsed(exchange.whole(answer, MAX_DOCUMENT))
+
+
+def _export(source: Source, path: str) -> Manifest | Making:
+    with exchange.opened(source, path, "application/json") as answer:
+        text = exchange.whole(answer, MAX_DOCUMENT)
+        if answer.status == http.HTTPStatus.OK:
+            return Manifest(answer.headers.get(wire.EXPORTED, ""), text)
+        said = exchange.parsed(text)
+        wait = exchange.count(answer.headers.get("Retry-After")) or 1
         try:
-            text = answer.read(MAX_DOCUMENT + 1)
-            if len(text) > MAX_DOCUMENT:
-                raise _foreign()
-            return json.loads(text)
-        except (ValueError, RecursionError) as bad:
-            raise _foreign() from bad
+            progress = exchange.plain(said["day"]), int(said["done"]), int(said["total"])
+            return Making(*progress, min(float(wait), exchange.MAX_WAIT_S))
+        except (KeyError, TypeError, ValueError) as bad:
+            raise exchange.foreign() from bad
 
 
-@contextmanager
-def _opened(source: Source, path: str, content_type: str, body: bytes | None = None) -> Iterator[Any]:
-    """Give the answer of the hub, of the type asked for; failures become ours."""
-    wanted = content_type.partition(";")[0]
-    request = urllib.request.Request(  # noqa: S310 - the scheme was checked with the address
-        f"{source.url.rstrip('/')}{path}",
-        data=body,
-        headers={"Authorization": f"Bearer {source.token}", "Accept": wanted},
-    )
-    # No proxies and no redirects: either would carry the token to somebody else.
-    handlers: list[Any] = [urllib.request.ProxyHandler({}), _NoRedirect]
-    if source.url.startswith("https:"):
-        handlers.append(urllib.request.HTTPSHandler(context=ca_file.context(source.ca_file, "--ca-file")))
-    opener = urllib.request.build_opener(*handlers)
-    try:
-        with opener.open(request, timeout=_TIMEOUT_S) as answer:
-            if answer.headers.get_content_type() != wanted:
-                raise _foreign()
-            yield answer
-    except urllib.error.HTTPError as refusal:
-        with refusal:
-            raise _refused(refusal) from refusal
-    except (OSError, http.client.HTTPException) as failed:
-        raise _unreachable(source, failed) from failed
+def _piece(source: Source, path: str) -> bytes:
+    with exchange.opened(source, path, "application/octet-stream") as answer:
+        return exchange.whole(answer, MAX_PIECE)
 
 
 def is_passing(failed: TransportError) -> bool:
@@ -352,43 +379,3 @@ def is_private(url: str) -> bool:
         return ipaddress.ip_address(parts.hostname or "").is_loopback
     except ValueError:
         return False
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
-def _refused(refusal: urllib.error.HTTPError) -> AnswerRefused:
-    message, next_step = f"The hub refused with HTTP {refusal.code}.", "Check the address and the token."
-    try:
-        said = json.loads(refusal.read(_MAX_REFUSAL))
-        message, next_step = (_plain(said[name]) for name in ("message", "next_step"))
-    except (ValueError, KeyError, TypeError, OSError, RecursionError, http.client.HTTPException):
-        said = None
-    wait = refusal.headers.get("Retry-After", "")
-    retry_after_s = min(float(wait), _MAX_WAIT_S) if wait.isascii() and wait.isdecimal() else None
-    return AnswerRefused(message, next_step, status=refusal.code, retry_after_s=retry_after_s)
-
-
-def _plain(text: Any) -> str:
-    if not isinstance(text, str):
-        raise TypeError("a message is a text")
-    return "".join(character for character in text if character.isprintable())
-
-
-def _foreign() -> AnswerRefused:
-    return AnswerRefused("The answer is not a hub's.", "Check the address; a captive portal may have answered.")
-
-
-def _unreachable(source: Source, failed: Exception) -> Unreachable:
-    why = getattr(failed, "reason", failed)
-    if isinstance(why, ssl.SSLCertVerificationError):
-        return Unreachable(
-            f"The certificate of {source.url} does not verify: {why.verify_message}.",
-            "Check this machine's clock; where the hub's certificate is of an authority of your own, name --ca-file.",
-        )
-    return Unreachable(
-        f"The hub at {source.url} does not answer.",
-        "Check that it runs (edge hub serve DIR) and start the same command again; it goes on where it was.",
-    )

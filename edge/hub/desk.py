@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import ConfigError, EnrolmentError
-from edge.hub import access, courier, coverage, fleet, folder, incidents, projection, pull, roster, statement
+from edge.hub import access, courier, coverage, fleet, folder, incidents, person, projection, pull, roster, statement
 from edge.hub.export import Export, Say, Summary, Task
 from edge.hub.folder import HubConfig, HubFolder
 from edge.hub.hub import SILENT_BEATS, system_clock
+from edge.hub.pull import Read
 from edge.hub.roster import Place
 from edge.hub.store import Store
 from edge.ledger import enrolment, timecode, tokens
@@ -70,13 +71,15 @@ class Desk:
     Args:
         path: The folder.
         clock: Unix milliseconds.
+        who: Names whoever gives the command, for the audit.
 
     Raises:
         ConfigError: It is no hub folder.
         LedgerError: The database is missing, damaged or cannot be written.
     """
 
-    def __init__(self, path: Path, *, clock: Clock = system_clock) -> None:
+    def __init__(self, path: Path, *, clock: Clock = system_clock, who: Callable[[], str] = person.name) -> None:
+        self._who = who
         self.home = folder.load(path)
         self._store = Store(self.home.database)
         self._store.migrate()
@@ -173,6 +176,7 @@ class Desk:
             LedgerError: The database cannot be read.
         """
         count = 0
+        row = self._begun(Read("evidence", 0))
         try:
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._store.reader() as connection:
@@ -181,19 +185,24 @@ class Desk:
                     count += 1
         except OSError as failed:
             raise ConfigError(f"{target} cannot be written: {failed.strerror}.", "Choose another folder.") from failed
+        self._done(row, Read("evidence", count))
         return count
 
     def export_ledger(self, task: Task, say: Say) -> Summary:
-        """Bring an export of the ledger up to date (`edge.hub.export`).
+        """Bring an export of the ledger up to date (`edge.hub.export`), on record.
 
         Raises:
             SetupError: The folder cannot be written, is another's, or Parquet is not to be had here.
-            LedgerError: The database cannot be read, or does not verify.
+            LedgerError: The database cannot be used, or does not verify.
         """
-        return Export(self.home, task, say).run(self._store, self._clock())
+        made = Export(self.home, task, say)
+        row = self._begun(Read(pull.exported_as(task.days, task.views), 0))
+        summary = made.run(self._store, self._clock())
+        self._done(row, Read("", summary.scans, 0, summary.last))
+        return summary
 
     def coverage(self, day: str) -> bytes:
-        """Return the signed statement about a UTC day, like 2026-11-24 (`edge.hub.coverage`).
+        """Return the signed statement about a UTC day, like 2026-11-24 (`edge.hub.coverage`), on record.
 
         Raises:
             ConfigError: It is no day.
@@ -204,7 +213,18 @@ class Desk:
             with self._store.writing() as connection:
                 is_behind = projection.step(connection)
         with self._store.reader() as connection:
-            return statement.make(statement.COVERAGE, coverage.of_day(connection, day, self._clock()), self.home.key)
+            content = coverage.of_day(connection, day, self._clock())
+        self._begun(Read(f"coverage {day}", len(content["gates"])))
+        return statement.make(statement.COVERAGE, content, self.home.key)
+
+    def _begun(self, read: Read) -> int:
+        """Put on record what is about to be read here, before a byte of it leaves."""
+        with self._store.writing() as connection:
+            return pull.record_local(connection, self._who(), read, self._clock())
+
+    def _done(self, row: int, read: Read) -> None:
+        with self._store.writing() as connection:
+            pull.complete(connection, row, read, self._clock())
 
     def retire(self, start: str) -> bytes:
         """Retire the one gate whose id begins so, and return its id.

@@ -1,14 +1,18 @@
 """What the hub answers over HTTP, for programs (OpenAPI 3.1) and to read: without a token, without a network."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, make_response, render_template, request
+from markupsafe import Markup, escape
 
 from edge.hub import openapi
 from edge.hub.wording import LANGUAGES, chosen
+
+_CODE: Final = re.compile("`([^`]*)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ def page() -> Response:
         "address": openapi.PATH,
         "kind_of": kind_of,
         "pretty": pretty,
+        "marked": marked,
     }
     return make_response(render_template("docs.html", **shown))
 
@@ -84,6 +89,11 @@ def kind_of(schema: dict[str, Any]) -> str:
         return f"[{kind_of(schema['items'])}]"
     kinds = schema.get("type", "")
     return " | ".join(kinds) if isinstance(kinds, list) else str(schema.get("format", kinds))
+
+
+def marked(text: str) -> Markup:
+    """Return a text with what stands between backticks as code, as CommonMark has it."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def pretty(example: Any) -> str:

@@ -15,7 +15,8 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,11 +27,8 @@ from typing import Any, Final
 from edge.disk import durable
 from edge.disk.lockfile import LockFile
 from edge.errors import ConfigError, FolderInUse, LedgerError
-from edge.hub import projection, pull, statement, tabular
+from edge.hub import forms, projection, pull, statement, tabular
 from edge.hub.folder import HubFolder
-from edge.hub.forms import FORMS
-from edge.hub.projection import Placed
-from edge.hub.pull import Page
 from edge.hub.store import Store
 from edge.ledger import batch, chain, device
 from edge.model.scan import Batch
@@ -38,18 +36,22 @@ from edge.model.scan import Batch
 MANIFEST: Final = "manifest.json"
 LOCK: Final = ".lock"
 VIEWS: Final = ("ndjson", "csv", "parquet")
+DEFAULT_VIEWS: Final = ("ndjson", "csv")
 NAME: Final = re.compile(
     r"(?:batches-[0-9]{15}-[0-9]{15}\.cbor|index-[0-9]{15}-[0-9]{15}\.json"
     r"|scans-[0-9]{15}-[0-9]{15}\.(?:ndjson|csv|parquet))",
     re.ASCII,
 )
+NUMBERS: Final = re.compile(r"[0-9]{15}", re.ASCII)
+"""First and last hub sequence number in a `NAME`."""
 DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DAY_S: Final = 86_400
-_NOWHERE: Final = Placed(0, 0, 0, 0)
+_NOWHERE: Final = projection.Placed(0, 0, 0, 0)
 _KEPT: Final = (
     "SELECT id, log, place, received_ms, first, last, head, hub_first, hub_last FROM batches ORDER BY hub_last"
 )
 _LOGS: Final = "SELECT logs.id, gates.gate, logs.epoch, gates.public FROM logs JOIN gates ON gates.id = logs.gate"
+_SIZE: Final = "SELECT sum(length(wire)) FROM batches WHERE hub_last BETWEEN ? AND ?"
 _WIRE: Final = "SELECT wire FROM batches WHERE id = ?"
 
 
@@ -99,14 +101,14 @@ class Task:
 
     out: Path
     days: Sequence[str] = ()
-    views: Sequence[str] = ("ndjson", "csv")
+    views: Sequence[str] = DEFAULT_VIEWS
 
 
 Say = Callable[[str, int, int], None]
 """Told of progress: the day, batches done of it, batches there are of it."""
 
 
-def page_of(opened: Batch, numbers: tuple[int, int], place: tuple[str, str]) -> Page:
+def page_of(opened: Batch, numbers: tuple[int, int], place: tuple[str, str]) -> pull.Page:
     """Return the scans a batch added to the ledger, as they are handed out.
 
     Args:
@@ -120,7 +122,7 @@ def page_of(opened: Batch, numbers: tuple[int, int], place: tuple[str, str]) -> 
     facts = projection.columns_of(opened.bodies[skip:])
     start = header.first + skip
     rows = [pull.row_of(projection.row(_NOWHERE, hub_first + at, start + at, found)) for at, found in enumerate(facts)]
-    return Page(rows, {0: (header.gate, header.epoch)}, {0: place}, hub_last, hub_last)
+    return pull.Page(rows, {0: (header.gate, header.epoch)}, {0: place}, hub_last, hub_last)
 
 
 class Export:
@@ -157,19 +159,8 @@ class Export:
             FolderInUse: Another export is at work in it.
             LedgerError: The database cannot be read, or does not verify.
         """
-        try:
-            self._out.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = LockFile(self._out / LOCK)
-        except OSError as failed:
-            raise self._unwritable(failed) from failed
-        try:
-            if not lock.take():
-                raise FolderInUse(f"Another export writes to {self._out}.", "Let it end, or choose another --out.")
+        with claimed(self._out):
             return self._run(store, now_ms)
-        except OSError as failed:
-            raise self._unwritable(failed) from failed
-        finally:
-            lock.close()
 
     def _run(self, store: Store, now_ms: int) -> Summary:
         days = self._days
@@ -210,17 +201,8 @@ class Export:
         )
 
     def _before(self) -> dict[str, Any]:
-        """Return what the folder holds by our own signature; nothing where that does not hold."""
-        key = {_key_id(self._home): self._home.public}
-        try:
-            return statement.opened(statement.EXPORT, (self._out / MANIFEST).read_bytes(), key)
-        except FileNotFoundError:
-            strangers = [one.name for one in self._out.iterdir() if one.name != LOCK and not DAY.fullmatch(one.name)]
-            if strangers:
-                raise ConfigError(f"{self._out} holds something else.", "Choose an empty folder.") from None
-        except LedgerError as bad:
-            raise ConfigError(f"{self._out / MANIFEST} is not of this hub.", "Choose an empty folder.") from bad
-        return {"days": []}
+        """Return what the folder holds by our own signature."""
+        return held(self._out, {_key_id(self._home): self._home.public})
 
     def _day(
         self, connection: sqlite3.Connection, book: "_Book", content: dict[str, Any], kept: list[Kept]
@@ -232,7 +214,8 @@ class Export:
         durable.remove_staged(folder)
         numbers = f"{kept[0].hub_first:015}-{kept[-1].hub_last:015}"
         index = folder / f"index-{numbers}.json"
-        if not self._is_there(index, content, numbers):
+        (size,) = connection.execute(_SIZE, (kept[0].hub_last, kept[-1].hub_last)).fetchone()
+        if not self._is_there(index, content, numbers, size):
             files = self._write(connection, book, (folder, numbers), kept)
             text = json.dumps({**content, "files": files}, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
             durable.write(index, text.encode() + b"\n")
@@ -248,14 +231,17 @@ class Export:
             "gates": gates,
         }
 
-    def _is_there(self, index: Path, content: dict[str, Any], numbers: str) -> bool:
-        names = {f"batches-{numbers}.cbor", *(f"scans-{numbers}.{view}" for view in self._views)}
+    def _is_there(self, index: Path, content: dict[str, Any], numbers: str, size: int) -> bool:
+        batches = f"batches-{numbers}.cbor"
+        names = {batches, *(f"scans-{numbers}.{view}" for view in self._views)}
         try:
             found = json.loads(index.read_bytes())
             files = found.pop("files")
             return (
                 found == content
                 and {file["name"] for file in files} == names
+                # Facts that the hub destroyed since must not stay here.
+                and [file["bytes"] for file in files if file["name"] == batches] == [size]
                 and all(digest(index.parent / file["name"]) == (file["bytes"], file["sha256"]) for file in files)
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -267,19 +253,19 @@ class Export:
         folder, numbers = where
         wire_file = folder / f"batches-{numbers}.cbor"
         tables = {view: folder / f"scans-{numbers}.{view}" for view in self._views}
-        lined = {view: Staged(file) for view, file in tables.items() if view in FORMS}
+        lined = {view: Staged(file) for view, file in tables.items() if view in forms.FORMS}
         if "parquet" in tables and "ndjson" not in lined:
             lined["ndjson"] = Staged(folder / f"scans-{numbers}.ndjson")
         batches = Staged(wire_file)
         try:
             for view, file in lined.items():
-                file.write(FORMS[view].header)
+                file.write(forms.FORMS[view].header)
             for at, one in enumerate(kept):
                 (wire,) = connection.execute(_WIRE, (one.row,)).fetchone()
                 batches.write(wire)
                 page = book.page(one, wire)
                 for view, file in lined.items():
-                    file.write(b"".join(FORMS[view].render(page)))
+                    file.write(b"".join(forms.FORMS[view].render(page)))
                 self._say(folder.name, at + 1, len(kept))
             files = [batches.close()]
             if "parquet" in tables:
@@ -296,15 +282,55 @@ class Export:
         for one in listed:
             folder = self._out / one["day"]
             index = one["index"]["name"]
-            named = {index, *(file["name"] for file in json.loads((folder / index).read_bytes())["files"])}
-            for file in folder.iterdir():
-                if NAME.fullmatch(file.name) and file.name not in named:
-                    file.unlink()
+            sweep(folder, {index, *(file["name"] for file in json.loads((folder / index).read_bytes())["files"])})
 
-    def _unwritable(self, failed: OSError) -> ConfigError:
-        return ConfigError(
-            f"{self._out} cannot be written: {failed.strerror}.", "Make room and start the same command again."
-        )
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Make a folder for an export and keep other exports away meanwhile.
+
+    Raises:
+        ConfigError: It cannot be written; also where the block finds so.
+        FolderInUse: Another export is at work in it.
+    """
+    try:
+        out.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with closing(LockFile(out / LOCK)) as lock:
+            if not lock.take():
+                raise FolderInUse(f"Another export writes to {out}.", "Let it end, or choose another --out.")
+            yield
+    except OSError as failed:
+        raise ConfigError(
+            f"{out} cannot be written: {failed.strerror}.", "Make room and start the same command again."
+        ) from failed
+
+
+def held(out: Path, hub_keys: Mapping[str, bytes] | None) -> dict[str, Any]:
+    """Return what a folder holds by its manifest; no days where there is none yet.
+
+    Args:
+        out: The folder.
+        hub_keys: Whose it must be, by key id; None for anybody's.
+
+    Raises:
+        ConfigError: It holds something else, or an export of another hub.
+    """
+    try:
+        return statement.opened(statement.EXPORT, (out / MANIFEST).read_bytes(), hub_keys)
+    except FileNotFoundError:
+        strangers = [one.name for one in out.iterdir() if one.name != LOCK and not DAY.fullmatch(one.name)]
+        if strangers:
+            raise ConfigError(f"{out} holds something else.", "Choose an empty folder.") from None
+    except LedgerError as bad:
+        raise ConfigError(f"{out / MANIFEST} is not of this hub.", "Choose an empty folder.") from bad
+    return {"days": []}
+
+
+def sweep(folder: Path, named: Collection[str]) -> None:
+    """Remove files of an export that its manifest speaks of no more."""
+    for file in folder.iterdir():
+        if NAME.fullmatch(file.name) and file.name not in named:
+            file.unlink()
 
 
 class _Book:
@@ -339,11 +365,11 @@ class _Book:
             ],
         }
 
-    def page(self, kept: Kept, wire: bytes) -> Page:
+    def page(self, kept: Kept, wire: bytes) -> pull.Page:
         """Return the scans of a batch; none where its facts were destroyed."""
         _, _, public = self.logs[kept.log]
         if not batch.has_facts(wire):
-            return Page([], {}, {})
+            return pull.Page([], {}, {})
         return page_of(batch.open_batch(wire, public), (kept.hub_first, kept.hub_last), self._places[kept.place])
 
 

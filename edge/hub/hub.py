@@ -9,7 +9,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from edge.disk.lockfile import LockFile
 from edge.errors import BatchRefused, EnrolmentError, LedgerError
 from edge.hub import (
     access,
-    coverage,
     cross_gate,
     fleet,
     folder,
@@ -29,13 +28,13 @@ from edge.hub import (
     pull,
     roster,
     sequence,
-    statement,
     token_queries,
 )
 from edge.hub.admission import Admission, Allowance
 from edge.hub.declined import NOT_ENROLLED, UNKNOWN_GATE, Declined
 from edge.hub.folder import HubConfig, HubFolder, TokenSeed
 from edge.hub.readers import Readers
+from edge.hub.spool import Spool, empty
 from edge.hub.store import Store
 from edge.hub.writer import GroupCommit
 from edge.ledger import device, enrolment, receipt, tokens
@@ -103,6 +102,7 @@ class Hub:
         self.monotonic = monotonic
         self.admission = Admission(monotonic)
         self._rules = cross_gate.load(home.path)
+        self.spool = Spool(home, store, clock, monotonic)
         self.writer = GroupCommit(store, self._tidy, background=self._background)
         self._seed = TokenSeed(home.path)
         # Anybody may ask: what is counted over all gates is not counted for each who does.
@@ -110,8 +110,13 @@ class Hub:
         self._strangers = Allowance(monotonic, rate=_STRANGERS_A_SECOND, burst=_STRANGERS_AT_ONCE)
 
     @classmethod
-    def open(cls, path: Path, *, clock: Clock = system_clock) -> "Hub":
+    def open(cls, path: Path, *, clock: Clock = system_clock, monotonic: Callable[[], float] = time.monotonic) -> "Hub":
         """Open the hub in a folder, ready to take in and answer.
+
+        Args:
+            path: The folder.
+            clock: Unix milliseconds.
+            monotonic: Seconds that never go back.
 
         Raises:
             ConfigError: It is no hub folder, or a file in it is damaged.
@@ -124,10 +129,11 @@ class Hub:
         try:
             store = Store(home.database)
             store.migrate()
+            empty(path)
         except BaseException:
             lock.close()
             raise
-        return cls(home, store, lock, clock=clock)
+        return cls(home, store, lock, clock=clock, monotonic=monotonic)
 
     @classmethod
     def beside(cls, path: Path, *, clock: Clock = system_clock) -> "Hub":
@@ -330,8 +336,17 @@ class Hub:
         with self.readers.reader() as connection:
             text, rows = tell(connection)
         now_ms = self.clock()
-        self.writer.do(lambda connection: pull.record_other(connection, reader, peer, (what, rows), now_ms))
+        self.writer.do(lambda connection: pull.record_other(connection, reader, peer, pull.Read(what, rows), now_ms))
         return text
+
+    def handed(self, reader: access.Reader, peer: str, what: pull.Read) -> None:
+        """Put on record that something is about to leave.
+
+        Raises:
+            LedgerError: The database cannot be written.
+        """
+        now_ms = self.clock()
+        self.writer.do(lambda connection: pull.record_other(connection, reader, peer, what, now_ms))
 
     def ask_token(self, reader: access.Reader, peer: str, question: token_queries.Question) -> Any:
         """File a question which scans were of one pass; what was filed, or `Declined`.
@@ -367,29 +382,6 @@ class Hub:
             if isinstance(told, Declined):
                 return told
             return told | {"scans": token_queries.scans(connection, told["scans"])}
-
-    def told_token_queries(self, connection: sqlite3.Connection) -> tuple[bytes, int]:
-        """Return the questions about tokens and their counts by purpose as JSON, and how many are told."""
-        now_ms = self.clock()
-        told = token_queries.listed(connection, now_ms)
-        content = {"counts": token_queries.counts(connection, now_ms), "queries": told}
-        return statement.canonical(content), len(told)
-
-    def told_gates(self, connection: sqlite3.Connection) -> tuple[bytes, int]:
-        """Return the state of every gate as JSON, and how many there are."""
-        found = fleet.gates(connection, self.clock(), self.silent_s)
-        return statement.canonical([{**asdict(one), "gate": one.gate.hex()} for one in found]), len(found)
-
-    def told_incidents(self, connection: sqlite3.Connection) -> tuple[bytes, int]:
-        """Return the open incidents as JSON, and how many there are."""
-        found = incidents.listed(connection, most=1000, is_open=True)
-        told = [{**asdict(one), "gate": one.gate.hex(), "params": dict(one.params)} for one in found]
-        return statement.canonical(told), len(found)
-
-    def told_coverage(self, connection: sqlite3.Connection, day: str) -> tuple[bytes, int]:
-        """Return the signed statement about a day, and how many gates it speaks of."""
-        content = coverage.of_day(connection, day, self.clock())
-        return statement.make(statement.COVERAGE, content, self.home.key), len(content["gates"])
 
     def status(self) -> dict[str, Any]:
         """Return the hub's health in numbers, with nothing secret in them; counted anew once a second at most.
@@ -435,6 +427,7 @@ class Hub:
 
     def _tidy(self, connection: sqlite3.Connection) -> None:
         now_ms = self.clock()
+        self.spool.tidy()
         gone = connection.execute("DELETE FROM private WHERE received_ms < ?", (now_ms - TOKENS_MS,)).rowcount
         gone += incidents.strip(connection, now_ms - TOKENS_MS) + cross_gate.forget(connection, now_ms - TOKENS_MS)
         gone += token_queries.forget(connection, now_ms)

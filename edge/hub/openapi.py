@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from edge.hub import api, pull
 from edge.hub.asking import OUTCOMES, PARAMETERS, TYPES
+from edge.hub.export import DEFAULT_VIEWS, VIEWS
 from edge.hub.forms import FORMS
 from edge.hub.openapi_schemas import number, schemas
+from edge.hub.spool import PIECE
 from edge.hub.tabular import CSV_TYPE
 from edge.ledger import wire
 
@@ -25,15 +27,18 @@ _REFUSALS: Final = {
     400: "The request is not one the hub can read; `code` and `message` say why.",
     401: "There is no token, or it is none of this hub's, or it ended or was revoked.",
     403: "The token's role, or the gate, may not do this.",
-    404: "There is nothing at this address.",
-    409: "The invitation was used before.",
+    404: "There is nothing at this address, or not any more.",
+    409: "It does not fit how things stand: used before, not approved yet, of another day.",
+    410: "It has ended, or what it is about is destroyed.",
     413: "The body is larger than this message may be.",
     415: "The body is compressed; it is not read.",
     421: "The page is not served under this host name.",
     429: "Asked too often, or too many wrong tokens from this address; `Retry-After` says when to come again.",
+    507: "The hub's disk has no room for this; ask for less.",
     503: "The hub is full (`Retry-After` is a slot of one's own), or cannot use its disk. Come again.",
 }
 """What each refusal means, by its status."""
+_LATER: Final = {"Retry-After": {"description": "Seconds.", "schema": number(1)}}
 _READING: Final = (401, 403, 429, 503)
 
 
@@ -80,7 +85,7 @@ def document() -> dict[str, Any]:
 
 
 def _operations() -> dict[str, Any]:
-    page = {name: {"schema": {"type": "string"}} for name in {form.content_type for form in FORMS.values()}}
+    page: dict[str, Any] = {form.content_type: {"schema": {"type": "string"}} for form in FORMS.values()}
     page[wire.NDJSON_TYPE] = {"schema": {"type": "string"}, "example": _example("scans")}
     page[CSV_TYPE] = {"schema": {"type": "string"}, "example": _example("scans_csv")}
     numbers = {
@@ -91,6 +96,8 @@ def _operations() -> dict[str, Any]:
     scans = _answer("A page of scans, one a line; `Scan` says what an NDJSON line holds.", page)
     scans["headers"] = {name: {"description": text, "schema": number(0)} for name, text in numbers.items()}
     return {
+        **_exports(),
+        **_queries(),
         wire.SCANS: {
             "get": _reading(
                 "scans",
@@ -113,6 +120,83 @@ def _operations() -> dict[str, Any]:
                 {200: _answer("The statement.", {_JSON: _typed("Coverage", "coverage")})},
                 parameters=[_in_path("day", {"type": "string", "format": "date"}, "A UTC day, like 2026-11-24.")],
                 refusals=(400, *_READING),
+            )
+        },
+    }
+
+
+def _exports() -> dict[str, Any]:
+    whole = {"schema": {"type": "object"}, "example": _example("export")}
+    manifest = _answer("The signed manifest (docs/formats.md).", {_JSON: whole})
+    manifest["headers"] = {wire.EXPORTED: {"description": "Names the export.", "schema": {"type": "string"}}}
+    making = _answer("It is being made: ask again.", {_JSON: _typed("Making", "making")})
+    making["headers"] = _LATER
+    text = f"The next bytes, {PIECE >> 20} MiB at most; none behind the end."
+    piece = _answer(text, {"application/octet-stream": {}})
+    piece["headers"] = {wire.SIZE: {"description": "Bytes of the whole file.", "schema": number(0)}}
+    several = {"style": "form", "explode": True, "in": "query"}
+    view = {"type": "array", "items": {"enum": list(VIEWS)}, "default": list(DEFAULT_VIEWS)}
+    day = {"type": "array", "items": {"type": "string", "format": "date"}}
+    where = [
+        _in_path("key", {"type": "string"}, f"As `{wire.EXPORTED}` says."),
+        _in_path("day", {"type": "string", "format": "date"}, "A day of the manifest."),
+        _in_path("name", {"type": "string"}, "A file of the manifest or of the day's index."),
+        {"name": "from", "in": "query", "description": "Byte to begin at.", "schema": {**number(0), "default": 0}},
+    ]
+    return {
+        wire.EXPORT: {
+            "get": _reading(
+                "export",
+                "An export of the ledger by day of receipt: signed batches, tables, manifest",
+                {200: manifest, 202: making},
+                parameters=[
+                    {"name": "day", "description": "Only these days (UTC).", "schema": day, **several},
+                    {"name": "view", "description": "Tables to make.", "schema": view, **several},
+                ],
+                refusals=(400, *_READING, 507),
+            )
+        },
+        f"{wire.EXPORT}/{{key}}/{{day}}/{{name}}": {
+            "get": _reading(
+                "exported",
+                "A piece of a file of an export",
+                {200: piece},
+                parameters=where,
+                refusals=(400, 404, *_READING),
+            )
+        },
+    }
+
+
+def _queries() -> dict[str, Any]:
+    asked = {"required": True, "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Question"}}}}
+    query = _answer("The question as it stands.", {_JSON: _typed("TokenQuery", "token_query")})
+    number_of = [_in_path("number", number(1), "Number of the question.")]
+    told = _answer("Questions and counts.", {_JSON: _typed("TokenQueries", "token_queries")})
+    scans = _answer("Its scans, once.", {_JSON: _typed("TokenAnswer", "token_answer")})
+    steps = (400, 409, 410, 413, 415, *_READING)
+    return {
+        wire.QUERIES: {
+            "get": _reading("token_queries", "Who asked which scans were of one pass, and how often", {200: told}),
+            "post": _reading("ask_token", "Ask which scans of a day were of one pass", {200: query}, refusals=steps)
+            | {"requestBody": asked},
+        },
+        f"{wire.QUERIES}/{{number}}/approval": {
+            "post": _reading(
+                "approve_token",
+                "Approve a question of another person, in the other role",
+                {200: query},
+                parameters=number_of,
+                refusals=(404, 409, 410, *_READING),
+            )
+        },
+        f"{wire.QUERIES}/{{number}}/answer": {
+            "post": _reading(
+                "answer_token",
+                "Take the answer to one's own approved question",
+                {200: scans},
+                parameters=number_of,
+                refusals=(404, 409, 410, *_READING),
             )
         },
     }
@@ -160,12 +244,13 @@ def _health() -> dict[str, Any]:
 
 def _pages() -> dict[str, Any]:
     shown = {"200": _answer("The page.", {_HTML: {}})}
-    away = {"302": {"description": "The way to the login."}}
+    away = {"302": {"description": "The way there, or to the login."}}
     form = {"application/x-www-form-urlencoded": {"schema": {"$ref": "#/components/schemas/Login"}}}
     misnamed = _declined((421,))
     entered = {"303": {"description": "Logged in."}}
     entered |= {str(code): _answer("The form, with why.", {_HTML: {}}) for code in (400, 403, 429)}
     file = _in_path("filename", {"type": "string"}, "Name of a file of the pages.")
+    day = _in_path("day", {"type": "string", "format": "date"}, "A UTC day.")
     broken = {"503": _answer("The ledger cannot be read.", {_HTML: {}})}
     login = {
         "get": _page("login", "The form that asks for a token", {**shown, **misnamed}),
@@ -176,6 +261,10 @@ def _pages() -> dict[str, Any]:
         "/": {"get": _page("index", "The hub at a glance", stands)},
         "/live": {
             "get": _page("live", "Its part that is renewed", {**shown, **_declined((401,)), **misnamed, **broken})
+        },
+        "/coverage": {"get": _page("yesterday", "The way to the last day that is over", {**away, **misnamed})},
+        "/coverage/{day}": {
+            "get": _page("covered", "Whether every gate's scans of a day are here", stands) | {"parameters": [day]}
         },
         "/login": login,
         "/logout": {"post": _page("leave", "End a session", {"303": {"description": "Logged out."}, **misnamed})},
@@ -222,7 +311,7 @@ def _declined(codes: tuple[int, ...]) -> dict[str, Any]:
     for code in codes:
         answer = _answer(_REFUSALS[code], _refusal_body(f"refusal_{code}"))
         if code in {429, 503}:
-            answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": number(1)}}
+            answer["headers"] = _LATER
         found[str(code)] = answer
     return found
 

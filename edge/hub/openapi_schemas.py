@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from edge.hub import coverage, fleet, incidents, pull
+from edge.hub import coverage, fleet, incidents, pull, token_queries
 
 _HEX: Final = "^[0-9a-f]*$"
 
@@ -22,6 +22,14 @@ def schemas() -> dict[str, Any]:
         "Gate": _gate(),
         "Incident": _incident(),
         "Coverage": _coverage(),
+        **_queries(),
+        "Making": _object(
+            {
+                "day": _text("The day it is at, empty before the first."),
+                "done": number(0, "Batches done of it."),
+                "total": number(0, "Batches of it."),
+            }
+        ),
         "Status": _object(
             {
                 "status": {"const": "ok"},
@@ -147,6 +155,45 @@ def _coverage() -> dict[str, Any]:
         }
     )
     return _object({"kind": {"const": "coverage"}, "signed": said, "signature": _hex("COSE_Sign1 (docs/formats.md).")})
+
+
+def _queries() -> dict[str, Any]:
+    asked = {
+        "day": {"type": "string", "format": "date"},
+        "scan": number(1, "Hub sequence number of a scan of the pass."),
+        "token": _hex("Or the token itself, from an auditor's hand."),
+        "purpose": {"enum": list(token_queries.PURPOSES)},
+        "most": {**number(1), "maximum": token_queries.MOST, "default": token_queries.DEFAULT},
+    }
+    query = {
+        "id": number(1),
+        "state": _text("asked, approved, answered or expired."),
+        "day": asked["day"],
+        "scan": _perhaps(number(1)),
+        "purpose": asked["purpose"],
+        "most": asked["most"],
+        **{f"{step}_by": _perhaps(_text("First characters of the token's hash.")) for step in ("asked", "approved")},
+        **{f"{step}_role": _perhaps(_text("In which role.")) for step in ("asked", "approved")},
+        **{f"{step}_at": _perhaps(_moment("Hub time.")) for step in ("asked", "expires", "approved", "answered")},
+        "found": _perhaps(number(0, "How many scans there were.")),
+        "refused": number(0, "How often something was refused about it."),
+    }
+    counts = {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": number(0)}}
+    listed = {"type": "array", "items": {"$ref": "#/components/schemas/TokenQuery"}}
+    scans = {"type": "array", "items": {"$ref": "#/components/schemas/Scan"}}
+    question = {**_object(asked), "required": ["day", "purpose"]}
+    return {
+        "Question": question,
+        "TokenQuery": _object(query),
+        "TokenQueries": _object({"counts": counts, "queries": listed}),
+        "TokenAnswer": _object(
+            {
+                **query,
+                "scans": scans,
+                "kept_since": _perhaps(_moment("Since when tokens are kept; of earlier scans the answer lacks.")),
+            }
+        ),
+    }
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from edge.errors import LedgerError
-from edge.hub import access, fleet, guard, incidents, pull
+from edge.errors import ConfigError, LedgerError
+from edge.hub import access, coverage, fleet, guard, incidents, pull
 from edge.hub.declined import Declined
 from edge.hub.front import Front
 from edge.hub.hub import Hub
@@ -28,6 +29,8 @@ GATES_SHOWN: Final = 200
 INCIDENTS_SHOWN: Final = 12
 SCANS_SHOWN: Final = 18
 VERSIONS_SHOWN: Final = 4
+PAGE: Final = "page"
+"""Role, in the audit, of whoever looks at a page."""
 _SHORT: Final = 8
 _LOG: Final = logging.getLogger("edge.hub")
 
@@ -71,6 +74,8 @@ class Pages:
         routes.before_request(self.check_name)
         routes.get("/")(self.index)
         routes.get("/live")(self.live)
+        routes.get("/coverage")(self.yesterday)
+        routes.get("/coverage/<day>")(self.coverage)
         routes.get("/login")(self.login)
         routes.post("/login")(self.enter)
         routes.post("/logout")(self.leave)
@@ -95,6 +100,27 @@ class Pages:
         if not guard.may_see(request, self._hub, self._sessions):
             return guard.declined(Declined(401, "login", "Log in first.", "/login"))
         return make_response(render_template("live.html", **self._live()))
+
+    def yesterday(self) -> AnyResponse:
+        """Show the way to the last day that is over."""
+        day = f"{datetime.fromtimestamp(self._hub.clock() / 1000, UTC) - timedelta(days=1):%Y-%m-%d}"
+        return redirect(url_for("pages.coverage", day=day, lang=_wording().language))
+
+    def coverage(self, day: str) -> AnyResponse:
+        """Show for every gate whether its scans of a day are here; on record like the signed statement."""
+        if not guard.may_see(request, self._hub, self._sessions):
+            return redirect(url_for("pages.login", lang=_wording().language))
+        try:
+            begin_ms, end_ms = coverage.bounds(day)
+        except ConfigError:
+            return redirect(url_for("pages.yesterday", lang=_wording().language))
+        token = self._sessions.token_hash(request.cookies.get(guard.COOKIE, "")) or b""
+        self._hub.settle()
+        with self._hub.readers.reader() as connection:
+            said = coverage.of_day(connection, day, self._hub.clock())
+        seen = pull.Read(f"coverage {day}", len(said["gates"]))
+        self._hub.handed(access.Reader(PAGE, token.hex()[:_SHORT]), guard.peer_of(request), seen)
+        return make_response(render_template("coverage.html", **_covered(said, self._hub, (begin_ms, end_ms))))
 
     def login(self) -> Response:
         """Show the form that asks for a token."""
@@ -157,6 +183,27 @@ class Pages:
 
 def _wording() -> Wording:
     return chosen(request.args.get("lang", ""), request.accept_languages.best_match(LANGUAGES))
+
+
+def _covered(said: dict[str, Any], hub: Hub, times: tuple[int, int]) -> dict[str, Any]:
+    """Return everything the page of a day shows."""
+    begin_ms, end_ms = times
+    gates = sorted(said["gates"], key=lambda gate: (coverage.STATES[::-1].index(gate["state"]), gate["site"]))
+    return {
+        "words": _wording(),
+        "name": hub.config.name,
+        "said": said,
+        "gates": gates[:GATES_SHOWN],
+        "gates_more": len(gates) - GATES_SHOWN,
+        "states": coverage.STATES,
+        "before": _day_of(begin_ms - 1),
+        "after": _day_of(end_ms) if end_ms <= hub.clock() else "",
+        "short": _SHORT,
+    }
+
+
+def _day_of(unix_ms: int) -> str:
+    return (pull.iso(unix_ms) or "")[:10]
 
 
 def _live(hub: Hub) -> dict[str, Any]:

@@ -8,7 +8,7 @@ How a page is written down is left to `edge.hub.forms`; NDJSON, the plain one, s
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -28,6 +28,8 @@ MOST: Final = 10_000
 LOOK: Final = 250_000
 """Hub sequence numbers a filtered page looks through at most: a rare filter must not hold a thread for minutes."""
 CHUNK: Final = 500
+LOCAL: Final = "local"
+"""Role of whoever reads by a command at the hub's machine, without a token."""
 
 VARYING: Final = ("at_ms", "duration_ms", "trust_version", "policy_version")
 LASTING: Final = tuple(name for name in FACTS if name not in VARYING)
@@ -249,12 +251,59 @@ def record(connection: sqlite3.Connection, reader: Reader, peer: str, after: int
     )
 
 
-def record_other(connection: sqlite3.Connection, reader: Reader, peer: str, what: tuple[str, int], now_ms: int) -> None:
-    """Put on record that something else than scans was read, by its name and how many rows it had."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Something else than a page of scans that was read.
+
+    Attributes:
+        what: Its name.
+        rows: How many rows it had.
+        after: Hub sequence number before its first row, where its rows have one.
+        last: That of its last row.
+    """
+
+    what: str
+    rows: int
+    after: int = 0
+    last: int = 0
+
+
+def record_other(connection: sqlite3.Connection, reader: Reader, peer: str, read: Read, now_ms: int) -> None:
+    """Put on record that something else than scans was read; a file that is handed out in pieces is one row."""
+    if read.last:
+        again = connection.execute(
+            "UPDATE pulls SET last_ms = ?, times = times + 1 WHERE id = "
+            "(SELECT max(id) FROM pulls WHERE token = ? AND peer = ?) AND what = ? AND rows = ? AND last = ?",
+            (now_ms, reader.token, peer, read.what, read.rows, read.last),
+        )
+        if again.rowcount:
+            return
     connection.execute(
         "INSERT INTO pulls(at_ms, last_ms, times, role, token, peer, after, rows, last, what) "
-        "VALUES (?, ?, 1, ?, ?, ?, 0, ?, 0, ?)",
-        (now_ms, now_ms, reader.role, reader.token, peer, what[1], what[0]),
+        "VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?)",
+        (now_ms, now_ms, reader.role, reader.token, peer, read.after, read.rows, read.last, read.what),
+    )
+
+
+def exported_as(days: Sequence[str], views: Sequence[str]) -> str:
+    """Return how an export is called in the audit."""
+    return " ".join(["export", *sorted(days), *views])
+
+
+def record_local(connection: sqlite3.Connection, person: str, read: Read, now_ms: int) -> int:
+    """Put on record that somebody reads by a command at the hub, and return the row; see `complete`."""
+    made = connection.execute(
+        "INSERT INTO pulls(at_ms, last_ms, times, role, token, peer, after, rows, last, what) "
+        "VALUES (?, ?, 1, ?, '', ?, ?, ?, ?, ?)",
+        (now_ms, now_ms, LOCAL, person, read.after, read.rows, read.last, read.what),
+    )
+    return int(made.lastrowid or 0)
+
+
+def complete(connection: sqlite3.Connection, row: int, read: Read, now_ms: int) -> None:
+    """Say on record what a command that read came to; one that broke off stands there without."""
+    connection.execute(
+        "UPDATE pulls SET last_ms = ?, rows = ?, last = ? WHERE id = ?", (now_ms, read.rows, read.last, row)
     )
 
 

@@ -24,7 +24,7 @@ from tests.simulators import world
 from tests.simulators.codes import CODES, Shown
 from tests.simulators.tickets import admitting
 
-ROUNDS, REPEAT = 200, 25
+ROUNDS, REPEAT = 1000, 5
 TARGETS = {"hcert, ES256": "<= 1.5", "shc": "<= 2"}
 """The most that a whole verification may take of the bare one."""
 _RIVALS = "EDGE_BENCH_RIVALS"

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-ROUNDS, REPEAT = 30, 20
+ROUNDS, REPEAT = 200, 3
 
 
 def _cwt(code: bytes, key: dict[str, bytes], opened: Callable[[bytes], bytes]) -> Callable[[], object]:

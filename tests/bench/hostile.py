@@ -1,6 +1,9 @@
 """The worst codes there can be: time to a verdict and memory of hostile inputs as large as the largest symbol."""
 
+import base64
 import gc
+import gzip
+import json
 import time
 import tracemalloc
 import zlib
@@ -13,9 +16,10 @@ from edge.codec import base45
 from edge.gate.formats import load_formats
 from edge.policy.examine import examine
 from tests.bench.timing import row
-from tests.simulators import foreign, world
+from tests.simulators import foreign, tickets, world
 from tests.simulators.claim169 import id_claims, make_id
 from tests.simulators.shc import make_shc, packed, shc_claims
+from tests.unit import test_aadhaar, test_twoddoc
 
 LARGEST = 4296
 ROUNDS = 30
@@ -73,7 +77,32 @@ def inputs() -> dict[str, bytes]:
             f"{name} bomb of a long array": based(prefix, bomb(lambda size: b"\x9a\x00\x10\x00\x00" + bytes(size))),
             f"{name} digits": prefix + b"5" * (LARGEST - len(prefix)),
         }
-    return found
+    named = {f"{name}, {number}": raw for name, raws in shapes().items() for number, raw in enumerate(raws)}
+    return found | named
+
+
+def shapes() -> dict[str, list[bytes]]:
+    """Return hostile codes of the formats that are known by their shape."""
+    field = tickets.message((1, b"x"))
+    tickets_ = [
+        tickets.ticket_code(field * 900, bytes(64)),
+        (base64.b64encode(b"\x01" + b"\xff" * 3000))[::-1],
+    ]
+    seals_ = [
+        head + (body * LARGEST)[: LARGEST - len(head)]
+        for head in (b'{"data":', b'{"data":{"hdr":', b'{"sig":[')
+        for body in (b"[", b'{"a":', b"1,", b"{},", b'"\\u0000",')
+    ] + [json.dumps({"data": {str(n): 0 for n in range(400)}, "sig": {}}).encode()]
+    documents = [
+        (test_twoddoc.header() + "L0A\x1d" * 1000).encode()[: LARGEST - 110] + b"\x1f" + b"A" * 103,
+        (test_twoddoc.header().encode() + b"\x1d" * LARGEST)[:LARGEST],
+    ]
+    identities = [b"9" * LARGEST, *(_number_of_nulls(size) for size in (1 << 16, 1 << 18, 1 << 20, 1_700_000))]
+    return {"pretix": tickets_, "vdsnc": seals_, "twoddoc": documents, "aadhaar": identities}
+
+
+def _number_of_nulls(size: int) -> bytes:
+    return test_aadhaar.number(gzip.compress(bytes(size), mtime=0))
 
 
 def run() -> dict[str, Any]:

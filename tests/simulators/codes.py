@@ -8,13 +8,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from edge.codec.cose import to_be_signed
-from edge.credentials import aadhaar, claim169, hcert, nzcp, pretix, shc, twoddoc, vdsnc
+from edge.credentials import aadhaar, claim169, hcert, nzcp, pretix, shc, twoddoc, vc, vdsnc
 from edge.credentials.format import Format
 from edge.model.trust import PS256, Anchor
 from tests.simulators import claim169 as identities
 from tests.simulators import foreign, seals, tickets
 from tests.simulators import nzcp as passes
 from tests.simulators import shc as cards
+from tests.simulators import vc as badges
 from tests.unit import test_aadhaar, test_twoddoc
 
 _PSS = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256().digest_size)
@@ -55,6 +56,8 @@ CODES: Mapping[str, Shown] = {
     "shc": Shown(shc.FORMAT, cards.make_shc(), cards.SHC_ANCHOR),
     "nzcp": Shown(nzcp.FORMAT, passes.make_nzcp(), passes.NZCP_ANCHOR),
     "claim169, EdDSA": Shown(claim169.FORMAT, _identity(), identities.ID_ANCHOR),
+    "vc, SD-JWT": Shown(vc.FORMAT, badges.make_sd(), badges.VC_ANCHOR),
+    "vc, W3C": Shown(vc.FORMAT, badges.make_w3c(), badges.VC_ANCHOR),
     "pretix": Shown(pretix.FORMAT, tickets.make_ticket(), tickets.EVENT_ANCHOR),
     "vdsnc": Shown(vdsnc.FORMAT, seals.make_seal(), seals.CSCA_ANCHOR),
     "twoddoc": Shown(twoddoc.FORMAT, test_twoddoc.GOOD, test_twoddoc.ANCHOR),

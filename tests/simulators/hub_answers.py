@@ -23,7 +23,11 @@ from tests.simulators.hub_gates import Clock, Device, begin, enrol, fact, post
 
 EXAMPLES = Path(__file__).parents[2] / "edge" / "hub" / "openapi_examples.json"
 DAY = "2026-11-18"
-_READ = (wire.SCANS, wire.GATES, wire.INCIDENTS, f"{wire.COVERAGE}/{DAY}")
+_FILE = f"{wire.EXPORT}/0000000000000000/{DAY}/batches-000000000000001-000000000000003.cbor"
+_READ = (wire.SCANS, wire.GATES, wire.INCIDENTS, f"{wire.COVERAGE}/{DAY}", wire.EXPORT, _FILE)
+_QUESTION = json.dumps({"day": DAY, "scan": 1, "purpose": "alarm"}).encode()
+_STEPS = (wire.QUERIES, f"{wire.QUERIES}/1/approval", f"{wire.QUERIES}/1/answer")
+_ALL = (*(("GET", path) for path in (*_READ, wire.QUERIES)), *(("POST", path) for path in _STEPS))
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Walk:
 
     def all(self) -> list[Heard]:
         """Ask everything and return what was answered."""
-        for ask in (self._gates, self._operations, self._refused, self._pages, self._full, self._broken):
+        for ask in (self._gates, self._operations, self._queries, self._refused, self._pages, self._full, self._broken):
             ask(self._app.test_client())
         self._hub.close()
         return self.heard
@@ -110,22 +114,48 @@ class Walk:
             self._ask(client, "GET", path, headers=operator)
         for form in ("csv", "cloudevents", "cloudevents-batch"):
             self._ask(client, "GET", f"{wire.SCANS}?format={form}", headers=operator)
+        made = self._ask(client, "GET", wire.EXPORT, headers=operator)
+        while made.status == 202:
+            made = self._ask(client, "GET", wire.EXPORT, headers=operator)
+        (key,) = self._hub.spool._orders
+        path = _FILE.replace("0" * 16, key)
+        self._ask(client, "GET", path, headers=operator)
+        self._ask(client, "GET", f"{path}?from=x", headers=operator)
+        self._ask(client, "GET", f"{wire.EXPORT}?view=xlsx", headers=operator)
+        self._hub.spool._is_full = lambda _: True  # type: ignore[method-assign]
+        self._ask(client, "GET", f"{wire.EXPORT}?view=csv", headers=operator)
         self._ask(client, "GET", f"{wire.SCANS}?limit=0", headers=operator)
         self._ask(client, "GET", f"{wire.COVERAGE}/today", headers=operator)
         for path in ("/v1/status", "/openapi.json", "/docs", "/static/hub.css", "/static/none.css"):
             self._ask(client, "GET", path)
 
+    def _queries(self, client: FlaskClient) -> None:
+        operator, auditor = _bearer(self._operator), _bearer(self._desk.new_token("auditor"))
+        path, approval, answer = _STEPS
+        old = {"day": "2020-01-01", "token": "00" * 8, "purpose": "order"}
+        none = {"day": DAY, "scan": 999, "purpose": "fault"}
+        for body in (_QUESTION, _QUESTION, json.dumps(none).encode(), json.dumps(old).encode(), b"x", b"x" * 20_000):
+            self._ask(client, "POST", path, data=body, headers=operator)
+        self._ask(client, "POST", path, data=_QUESTION, headers=operator | {"Content-Encoding": "gzip"})
+        for step, who in ((answer, operator), (approval, auditor), (approval, auditor), (answer, operator)):
+            self._ask(client, "POST", step, headers=who)
+        self._ask(client, "GET", path, headers=auditor)
+        self._clock.pass_s(5 * 3600)
+        for step in (approval, answer):
+            self._ask(client, "POST", step.replace("/1/", "/2/"), headers=auditor)
+            self._ask(client, "POST", step.replace("/1/", "/9/"), headers=auditor)
+
     def _refused(self, client: FlaskClient) -> None:
         technician = _bearer(self._desk.new_token("technician"))
-        for path in _READ:
-            self._ask(client, "GET", path)
-            self._ask(client, "GET", path, headers=technician)
-        for path in _READ * 4:
-            self._ask(client, "GET", path, headers=_bearer("wrong"))
+        for method, path in _ALL:
+            self._ask(client, method, path, data=_QUESTION)
+            self._ask(client, method, path, data=_QUESTION, headers=technician)
+        for method, path in _ALL * 3:
+            self._ask(client, method, path, data=_QUESTION, headers=_bearer("wrong"))
 
     def _pages(self, client: FlaskClient) -> None:
         far = {"REMOTE_ADDR": "192.0.2.1"}
-        for path in ("/", "/live"):
+        for path in ("/", "/live", "/coverage", f"/coverage/{DAY}"):
             self._ask(client, "GET", path)
             self._ask(client, "GET", path, environ_overrides=far)
             self._ask(client, "GET", path, headers={"Host": "evil.example"})
@@ -145,16 +175,16 @@ class Walk:
             for admission in (self._hub.admission, reader._pulls, reader._beats):
                 while stack.enter_context(admission.entered()) == 0:
                     pass
-            for path in _READ:
-                self._ask(client, "GET", path, headers=_bearer(self._operator))
+            for method, path in _ALL:
+                self._ask(client, method, path, data=_QUESTION, headers=_bearer(self._operator))
             self._ask(client, "POST", wire.HEARTBEAT, data=b"x")
             self._ask(client, "POST", wire.BATCHES, data=b"x")
 
     def _broken(self, client: FlaskClient) -> None:
-        def fail(*_: object) -> tuple[bytes, int]:
+        def fail(*_: object) -> bytes:
             raise RuntimeError("a defect")
 
-        self._hub.told_gates = fail  # type: ignore[method-assign]
+        self._hub.tell = fail  # type: ignore[method-assign]
         self._ask(client, "GET", wire.GATES, headers=_bearer(self._operator))
         self._clock.pass_s(5)
         self._hub._counted = (-1e9, {})
@@ -164,13 +194,22 @@ class Walk:
         database.rename(database.with_suffix(".away"))
         self._ask(client, "POST", wire.ENROL, data=Device(8).request(code))
         self._ask(client, "POST", wire.BATCHES, data=self._gate.batch(1, 1))
-        for path in ("/v1/status", "/", "/live"):
+        for path in ("/v1/status", "/", "/live", f"/coverage/{DAY}"):
             self._ask(client, "GET", path)
 
 
 def examples(heard: list[Heard]) -> dict[str, Any]:
     """Return the answers that the document shows, by the name it knows them under."""
-    good = {one.path: one for one in reversed(heard) if one.status == 200 and "csv" not in one.media_type}
+    posted = {
+        one.path: one.shown
+        for one in reversed(heard)
+        if (one.method, one.status) == ("POST", 200) and one.path in _STEPS
+    }
+    good = {
+        one.path: one
+        for one in reversed(heard)
+        if (one.method, one.status) == ("GET", 200) and "csv" not in one.media_type
+    }
     refusals = {
         f"refusal_{one.status}": one.shown
         for one in reversed(heard)
@@ -181,7 +220,12 @@ def examples(heard: list[Heard]) -> dict[str, Any]:
         "scans_csv": next(one.shown for one in heard if one.media_type.startswith("text/csv")),
         "gates": good[wire.GATES].shown,
         "incidents": good[wire.INCIDENTS].shown,
-        "coverage": good[_READ[-1]].shown,
+        "coverage": good[_READ[3]].shown,
+        "export": good[wire.EXPORT].shown,
+        "making": next(one.shown for one in heard if one.status == 202),
+        "token_query": posted[wire.QUERIES],
+        "token_queries": good[wire.QUERIES].shown,
+        "token_answer": posted[_STEPS[2]],
         "status": good["/v1/status"].shown,
         **dict(sorted(refusals.items())),
     }

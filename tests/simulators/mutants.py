@@ -4,12 +4,13 @@ A code is taken apart into its CBOR, also that inside of byte strings; a change 
 the text; it is put together again, with lengths that fit unless they are what was changed. Deterministic by seed.
 """
 
+import base64
 import random
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from edge.codec import base45
+from edge.codec import base32, base45
 
 UINT, NINT, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
 _WIDTH = {24: 1, 25: 2, 26: 4, 27: 8}
@@ -130,11 +131,19 @@ def plain(code: bytes) -> Original:
     return Original(code, code[:4], base45.decode, base45.encode)
 
 
-def deflated(code: bytes) -> Original:
-    """Return an original in Base45 over zlib."""
+def deflated(code: bytes, prefix: int = 4) -> Original:
+    """Return an original in Base45 over zlib, behind a prefix of so many characters."""
     return Original(
-        code, code[:4], lambda text: zlib.decompress(base45.decode(text)), lambda raw: base45.encode(zlib.compress(raw))
+        code,
+        code[:prefix],
+        lambda text: zlib.decompress(base45.decode(text)),
+        lambda raw: base45.encode(zlib.compress(raw)),
     )
+
+
+def thirty_two(code: bytes, prefix: int = 8) -> Original:
+    """Return an original in Base32 without padding, behind a prefix of so many characters."""
+    return Original(code, code[:prefix], base32.decode, lambda raw: base64.b32encode(raw).rstrip(b"="))
 
 
 class Mutator:

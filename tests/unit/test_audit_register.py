@@ -19,7 +19,7 @@ from edge.audit import register
 from edge.authority import ledger_schema
 from edge.cli.main import edge
 from edge.gate.clock import Clock
-from edge.hub import courier, fleet, folder, incidents, pull, schema, webhook
+from edge.hub import courier, documents, fleet, folder, incidents, pull, schema, webhook
 from edge.hub.export import Task
 from edge.hub.forms import FORMS
 from edge.hub.hub import Hub
@@ -221,9 +221,9 @@ class Told:
         desk.export_ledger(Task(path / "out"), lambda *_: None)
         with hub.store.reader() as connection:
             self.page = pull.read(connection, Asked(0))
-            self.gates = json.loads(hub.told_gates(connection)[0])
-            self.incidents = json.loads(hub.told_incidents(connection)[0])
-            self.coverage = json.loads(hub.told_coverage(connection, "2026-11-18")[0])
+            self.gates = json.loads(documents.gates(hub, connection)[0])
+            self.incidents = json.loads(documents.opened(hub, connection)[0])
+            self.coverage = json.loads(documents.covered(hub, connection, "2026-11-18")[0])
             self.alarms = courier.alarms(connection, clock.ms, 90, with_silent=True)
             self.audit = pull.recorded(connection, 9)
         self.files = {file.name for file in (path / "hub").iterdir()}

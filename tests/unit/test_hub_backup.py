@@ -1,7 +1,6 @@
 """Backups of a hub: whole, without private parts, taken while it serves; and their return."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,20 +14,6 @@ from edge.hub.desk import Desk
 from edge.hub.hub import Hub
 from edge.model.scan import Receipt
 from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol, post
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", Clock())
-
-
-@pytest.fixture
-def hub(desk: Desk) -> Iterator[Hub]:
-    """An open hub."""
-    opened = Hub.open(desk.home.path, clock=Clock())
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

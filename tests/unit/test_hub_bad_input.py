@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ from edge.hub.hub import Hub
 from edge.hub.imports import Import
 from edge.ledger import batch, device, receipt, stick, wire
 from edge.model.scan import Receipt
-from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol, post
+from tests.simulators.hub_gates import START_MS, Device, enrol, post
 from tests.simulators.hub_server import Caller, serving
 
 HELD = 6
@@ -115,20 +115,6 @@ NAMES = [bad.name for bad in CLASSES]
 def _scanned(gate: Device) -> Device:
     gate.scan(20)
     return gate
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", Clock())
-
-
-@pytest.fixture
-def hub(desk: Desk) -> Iterator[Hub]:
-    """An open hub."""
-    made = Hub.open(desk.home.path, clock=Clock())
-    yield made
-    made.close()
 
 
 @pytest.fixture

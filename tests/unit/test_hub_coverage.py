@@ -1,7 +1,6 @@
 """The coverage of a day: complete only when nothing of it can be outstanding, signed, and checked offline."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,33 +8,16 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.hub import coverage, proof, statement
+from edge.hub.coverage import REASONS, STATES
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub
+from edge.hub.serve import create_app
+from edge.hub.wording import LANGUAGES, Wording
 from edge.ledger import device
-from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol, fact, post
+from tests.simulators.hub_gates import START_MS, Clock, Device, enrol, fact, post
 
 DAY = "2026-11-18"
 END_MS = coverage.bounds(DAY)[1]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The hub's clock, on the day asked about."""
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", clock)
-
-
-@pytest.fixture
-def hub(desk: Desk, clock: Clock) -> Iterator[Hub]:
-    """An open hub."""
-    made = Hub.open(desk.home.path, clock=clock)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -167,3 +149,46 @@ def test_a_coverage_that_contradicts_itself_is_found(desk: Desk, gate: Device, t
     file.write_bytes(statement.make("coverage", said, desk.home.key))
 
     assert proof.verify_statement(file, None)[0].count == 1
+
+
+# The page
+
+
+@pytest.mark.parametrize(("language", "shown"), [("zh", "齐全"), ("en", "Complete")])
+def test_the_page_says_what_the_statement_says(desk: Desk, hub: Hub, gate: Device, language: str, shown: str) -> None:
+    """In both languages, with the day before and, once it began, the day after; and it is on record."""
+    hub_client = create_app(hub).test_client()
+    answer = hub_client.get(f"/coverage/{DAY}?lang={language}", headers={"Host": "127.0.0.1"})
+    (row,) = desk.pulls(10)
+
+    assert (answer.status_code, shown in answer.text, "北站" in answer.text) == (200, True, True)
+    assert "/coverage/2026-11-17" in answer.text
+    assert (row["what"], row["role"], row["rows"]) == (f"coverage {DAY}", "page", 1)
+
+
+def test_every_state_and_reason_has_words() -> None:
+    """In both languages: what a statement can say the page can."""
+    wanted = {*(f"cover.state.{state}" for state in STATES), *(f"cover.why.{reason}" for reason in REASONS)}
+
+    for language in LANGUAGES:
+        assert all(Wording(language)(key) for key in wanted)
+
+
+@pytest.mark.parametrize("day", ["today", "2026-13-01", "9999-12-31", "0001-01-01", "<script>"])
+def test_every_day_or_nonsense_is_answered(hub: Hub, gate: Device, day: str) -> None:
+    """With the page of that day, or the way to yesterday's."""
+    answer = create_app(hub).test_client().get(f"/coverage/{day}", headers={"Host": "127.0.0.1"})
+
+    assert answer.status_code in {200, 302, 404}
+    assert "<script>" not in answer.text
+
+
+def test_from_elsewhere_the_page_asks_for_a_token(hub: Hub) -> None:
+    """And tells nothing."""
+    answer = (
+        create_app(hub)
+        .test_client()
+        .get(f"/coverage/{DAY}", headers={"Host": "127.0.0.1"}, environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
+    )
+
+    assert (answer.status_code, "/login" in answer.headers["Location"]) == (302, True)

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -18,21 +17,7 @@ from edge.hub.hub import Hub
 from edge.hub.imports import Import, Pieces
 from edge.ledger import batch, device, receipt, stick
 from edge.model.scan import Receipt
-from tests.simulators.hub_gates import Clock, Device, begin, enrol, post
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", Clock())
-
-
-@pytest.fixture
-def hub(desk: Desk) -> Iterator[Hub]:
-    """An open hub."""
-    opened = Hub.open(desk.home.path, clock=Clock())
-    yield opened
-    opened.close()
+from tests.simulators.hub_gates import Device, enrol, post
 
 
 @pytest.fixture

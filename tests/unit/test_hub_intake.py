@@ -2,7 +2,6 @@
 
 import itertools
 import random
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,35 +19,7 @@ from edge.hub.schema import FACTS
 from edge.hub.sequence import MAX_BATCHES
 from edge.ledger import batch, device, facts
 from edge.model.scan import EntryType, Facts, Receipt
-from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol, fact, post
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The hub's clock."""
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", clock)
-
-
-@pytest.fixture
-def hub(desk: Desk, clock: Clock) -> Iterator[Hub]:
-    """An open hub."""
-    opened = Hub.open(desk.home.path, clock=clock)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def gate(hub: Hub, desk: Desk) -> Device:
-    """An enrolled gate."""
-    made = Device()
-    enrol(hub, desk, made)
-    return made
+from tests.simulators.hub_gates import START_MS, Clock, Device, enrol, fact, post
 
 
 def seqs(hub: Hub, epoch: bytes | None = None) -> list[int]:

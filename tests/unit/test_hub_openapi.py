@@ -68,6 +68,11 @@ def errors(schema: Mapping[str, Any], value: Any) -> list[str]:
     return [f"{error.json_path}: {error.message}" for error in checked.iter_errors(value)]
 
 
+def unnamed(shown: Any) -> str:
+    """Return examples without who asked: access tokens are random."""
+    return re.sub(r'"(asked|approved)_by": "[0-9a-f]{8}"', r'"\1_by": ""', json.dumps(shown, sort_keys=True))
+
+
 def test_the_document_is_openapi() -> None:
     """By a validator that is not ours."""
     assert [str(error) for error in OpenAPIV31SpecValidator(openapi.document()).iter_errors()] == []
@@ -132,8 +137,9 @@ def test_examples_are_answers_of_a_hub(heard: list[Heard]) -> None:
 
     assert statement.opened(statement.COVERAGE, coverage, None)["day"] == "2026-11-18"
     for one in (kept, fresh):
-        one["coverage"]["signature"] = one["coverage"]["signed"]["hub_key"] = ""
-    assert kept == fresh
+        for name in ("coverage", "export"):
+            one[name]["signature"] = one[name]["signed"]["hub_key"] = ""
+    assert unnamed(kept) == unnamed(fresh)
 
 
 def test_every_refusal_has_an_example() -> None:

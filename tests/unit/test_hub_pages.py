@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from importlib import resources
 from pathlib import Path
@@ -23,23 +22,9 @@ HERE = {"Host": "127.0.0.1:8090"}
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """The hub's clock."""
-    return Clock()
-
-
-@pytest.fixture
 def desk(tmp_path: Path, clock: Clock) -> Desk:
     """A hub folder."""
     return begin(tmp_path / "hub", clock, url="http://127.0.0.1:8090")
-
-
-@pytest.fixture
-def hub(desk: Desk, clock: Clock) -> Iterator[Hub]:
-    """An open hub."""
-    made = Hub.open(desk.home.path, clock=clock)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -127,7 +112,7 @@ def test_every_label_is_used() -> None:
     root = resources.files("edge.hub")
     sources = [root.joinpath("pages.py").read_text(encoding="utf-8")]
     sources += [file.read_text(encoding="utf-8") for file in root.joinpath("templates").iterdir()]
-    built = ("state.", "incident.", "outcome.", "type.", "tls.")
+    built = ("state.", "incident.", "outcome.", "type.", "tls.", "cover.state.", "cover.why.")
 
     dead = [
         key

@@ -1,8 +1,5 @@
 """Whom the hub believes who asks: nobody, but proxies that were named, and these only as far as they know."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from flask.testing import FlaskClient
 
@@ -13,26 +10,11 @@ from edge.hub.hub import Hub
 from edge.hub.proxies import VIA, Proxies
 from edge.hub.serve import create_app
 from edge.ledger import wire
-from tests.simulators.hub_gates import Clock, begin
 
 PROXY = "192.0.2.10"
 INNER = "192.0.2.77"
 CLIENT = "203.0.113.5"
 LIE = "198.51.100.1"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", Clock())
-
-
-@pytest.fixture
-def hub(desk: Desk) -> Iterator[Hub]:
-    """An open hub."""
-    made = Hub.open(desk.home.path, clock=Clock())
-    yield made
-    made.close()
 
 
 def seen(named: tuple[str, ...], remote: str, **headers: str) -> tuple[str, str, bool]:

@@ -17,16 +17,10 @@ from edge.hub.hub import Hub
 from edge.hub.outfile import OutFile, ParquetFolder
 from edge.hub.pull import Asked, Filter, Page
 from edge.model.scan import EntryType, Facts
-from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol, post
+from tests.simulators.hub_gates import START_MS, Clock, Device, enrol, post
 from tests.simulators.hub_server import Caller, serving
 
 SITE = '=HYPERLINK("http://evil")'
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", Clock())
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A hub set back to an old backup: what gates still hold comes again, what is lost is named, nothing stays refused."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,20 +14,6 @@ from tests.simulators.hub_gates import Clock, Device, begin, enrol, post
 from tests.simulators.real_hub import DirectHub
 from tests.simulators.real_hub import enrol as enrol_gate
 from tests.simulators.sync_gate import SyncGate
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", Clock())
-
-
-@pytest.fixture
-def hub(desk: Desk) -> Iterator[Hub]:
-    """An open hub."""
-    opened = Hub.open(desk.home.path, clock=Clock())
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Facts go at the end of their retention, under two roles' signatures and never under one; the chain still verifies."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,23 +11,18 @@ from nacl.signing import SigningKey
 from edge.cli.hub import hub as hub_command
 from edge.cli.main import edge
 from edge.errors import ConfigError, LedgerError
-from edge.hub import incidents, inspection, rebuild, retention
+from edge.hub import incidents, inspection, proof, rebuild, retention
 from edge.hub.desk import Desk
+from edge.hub.export import Task
 from edge.hub.hub import Hub
 from edge.hub.store import Store
-from edge.ledger import batch, destruction
+from edge.ledger import batch, destruction, device
 from edge.model.scan import Receipt
 from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol, post
 
 OPERATOR, AUDITOR, STRANGER = (SigningKey(bytes(31) + bytes((number,))) for number in (1, 2, 3))
 DAYS = 730
 LATER_MS = START_MS + 800 * retention.DAY_MS
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The hub's clock."""
-    return Clock()
 
 
 @pytest.fixture
@@ -39,14 +33,6 @@ def desk(tmp_path: Path, clock: Clock) -> Desk:
         retention.add_role(connection, "operator", OPERATOR.verify_key.encode(), START_MS)
         retention.add_role(connection, "auditor", AUDITOR.verify_key.encode(), START_MS)
     return made
-
-
-@pytest.fixture
-def hub(desk: Desk, clock: Clock) -> Iterator[Hub]:
-    """An open hub."""
-    opened = Hub.open(desk.home.path, clock=clock)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -177,6 +163,21 @@ def test_facts_that_went_without_a_certificate_are_named(hub: Hub, gate: Device)
 
     assert "batch 2: has lost its facts, and no certificate says so" in problem
     assert gate.entries
+
+
+def test_an_export_made_before_loses_the_facts_and_still_verifies(hub: Hub, desk: Desk, gate: Device) -> None:
+    """The same command into the same folder writes the day anew, and whoever verifies it counts what is gone."""
+    task = Task(desk.home.path.parent / "out", views=("csv",))
+    desk.export_ledger(task, lambda *_: None)
+    assert gate.gate.hex() in next(task.out.glob("*/scans-*-000000000000009.csv")).read_text()
+    apply(hub, signed(hub, OPERATOR, AUDITOR))
+
+    assert desk.export_ledger(task, lambda *_: None).written == 1
+
+    assert gate.gate.hex() not in next(task.out.glob("*/scans-*-000000000000009.csv")).read_text()
+    report = proof.verify(task.out, {device.key_id(desk.home.public).hex(): desk.home.public}, lambda *_: None)
+    assert (report.faults, report.destroyed, report.batches) == ([], 3, 1)
+    assert desk.export_ledger(task, lambda *_: None).written == 0
 
 
 def test_a_rebuild_gives_destroyed_entries_rows_without_facts(hub: Hub, gate: Device) -> None:
@@ -338,6 +339,7 @@ def test_the_commands_ask_sign_and_apply(tmp_path: Path, hub: Hub, desk: Desk, g
     assert "1 of 2" in run("destroy", "--sign", request, "--key", keys["operator"]).output
     early = run("destroy", path, "--apply", request)
     assert run("destroy", "--sign", request, "--key", keys["auditor"]).exit_code == 0
+    (path / "spool" / "0" / "2026-11-24").mkdir(parents=True)
     done = run("destroy", path, "--apply", request)
     checked = run("check", path)
 
@@ -345,6 +347,8 @@ def test_the_commands_ask_sign_and_apply(tmp_path: Path, hub: Hub, desk: Desk, g
     assert "12 entries in 4 batches" in done.output
     assert (checked.exit_code, "12 of them without facts" in checked.output) == (0, True)
     assert gate.entries
+    # Exports on their way to somebody hold the facts, too.
+    assert not (path / "spool").exists()
     assert fork.entries
 
 

@@ -2,7 +2,6 @@
 
 import json
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,34 +18,6 @@ from edge.ledger.enrolment import EnrolmentAnswer, Watermark
 from tests.simulators.hub_gates import ROOT, START_MS, Clock, Device, begin, enrol, post
 
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The hub's clock."""
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", clock)
-
-
-@pytest.fixture
-def hub(desk: Desk, clock: Clock) -> Iterator[Hub]:
-    """An open hub."""
-    opened = Hub.open(desk.home.path, clock=clock)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def gate(hub: Hub, desk: Desk) -> Device:
-    """An enrolled gate."""
-    made = Device()
-    enrol(hub, desk, made)
-    return made
 
 
 def invited(desk: Desk, hours: float = 24) -> str:

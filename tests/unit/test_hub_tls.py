@@ -8,7 +8,8 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from edge.ledger import wire
 from edge.sync.transport import Question
 from edge.sync.transports.http import HttpTransport
 from tests.simulators.certificates import Authority
-from tests.simulators.hub_gates import Device, begin, enrol, post
+from tests.simulators.hub_gates import Device, enrol, post
 from tests.simulators.hub_server import Caller, serving
 
 
@@ -36,17 +37,9 @@ def now_ms() -> int:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", now_ms)
-
-
-@pytest.fixture
-def hub(desk: Desk) -> Iterator[Hub]:
-    """An open hub."""
-    made = Hub.open(desk.home.path, clock=now_ms)
-    yield made
-    made.close()
+def clock() -> Callable[[], int]:
+    """The hub's clock is the machine's."""
+    return now_ms
 
 
 @pytest.fixture
@@ -114,6 +107,34 @@ def test_a_large_post_comes_over_whole(url: str, authority: Authority) -> None:
     # Random bytes are no batches: the hub read them all to say so.
     assert answer.status in {200, 413}
     assert answer.body
+
+
+def test_slow_readers_at_once_get_every_byte(hub: Hub, desk: Desk, url: str, authority: Authority) -> None:
+    """The loop and the threads that answer share each connection: records are never torn or mixed."""
+    gate = Device()
+    enrol(hub, desk, gate)
+    gate.scan(6000)
+    post(hub, gate.batches(500))
+    token = client.read_token(desk.home.path / folder.OPERATOR)
+    context = ssl.create_default_context(cafile=authority.file)
+    lines = ("GET /v1/scans?limit=6000 HTTP/1.1", "Host: x", f"Authorization: Bearer {token}", "Connection: close")
+
+    def read(_: int) -> bytes:
+        with socket.socket() as plain:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            plain.connect(where(url))
+            with context.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False) as peer:
+                peer.sendall("\r\n".join((*lines, "", "")).encode())
+                answer = bytearray()
+                while piece := peer.recv(3000):
+                    answer += piece
+        return bytes(answer.partition(b"\r\n\r\n")[2])
+
+    with ThreadPoolExecutor(6) as readers:
+        bodies = set(readers.map(read, range(6)))
+
+    assert len(bodies) == 1
+    assert bodies.pop().count(b'"hub_seq":') == 6000
 
 
 @pytest.mark.parametrize("size", [1, channel.RECORD - 1, channel.RECORD, channel.RECORD + 1, 5 * channel.RECORD])

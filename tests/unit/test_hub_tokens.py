@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -12,20 +11,8 @@ from edge.hub import access, client, folder, statement
 from edge.hub.client import Client, Source
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub
-from tests.simulators.hub_gates import Clock, Device, begin, enrol
+from tests.simulators.hub_gates import Clock, Device, enrol
 from tests.simulators.hub_server import Caller, serving
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The hub's clock."""
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", clock)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from edge.hub.courier import Courier
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub
 from edge.hub.webhook import Hook, Outcome
-from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol
+from tests.simulators.hub_gates import START_MS, Clock, Device, enrol
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -65,18 +65,6 @@ def receiver() -> Iterator[Receiver]:
     made = Receiver()
     yield made
     made.close()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The hub's clock."""
-    return Clock()
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Desk:
-    """A hub folder."""
-    return begin(tmp_path / "hub", clock)
 
 
 @pytest.fixture
