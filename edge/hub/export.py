@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -412,12 +412,9 @@ def digest(path: Path) -> tuple[int, str]:
     Raises:
         OSError: It cannot be read.
     """
-    hashed, size = sha256(), 0
     with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            hashed.update(piece)
-            size += len(piece)
-    return size, hashed.hexdigest()
+        hashed = file_digest(file, "sha256").hexdigest()
+        return file.tell(), hashed
 
 
 def _as_parquet(ndjson: Staged, target: Path) -> dict[str, Any]:
