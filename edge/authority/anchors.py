@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from edge.authority.authority import Authority
@@ -49,6 +50,7 @@ def add_anchors(
     found: Iterable[Found],
     *,
     hash_lists: Iterable[int] = (),
+    types: Mapping[str, str] = MappingProxyType({}),
     holder: Holder | None = None,
     skip_bad: bool = False,
 ) -> Added:
@@ -60,6 +62,7 @@ def add_anchors(
         format_: The format they sign.
         found: The keys, as `edge.authority.key_sources.read` returns them.
         hash_lists: Numbers of further lists of hashes to look their credentials up in.
+        types: Kinds by further types that their credentials name; others are refused once there is one.
         holder: Puts the issuer into the registry and the matrix, if it is not there.
         skip_bad: Whether keys that cannot be used are left out instead of refusing everything.
 
@@ -71,6 +74,9 @@ def add_anchors(
         registry, matrix = _registered(authority, issuer, holder)
         members = _members(authority, issuer, format_)
         _add_lists(members, hash_lists)
+        if types:
+            named = {row["type"]: row["kind"] for row in members.get("types", ())} | dict(types)
+            members["types"] = [{"type": name, "kind": kind} for name, kind in sorted(named.items())]
         done = _merged(members, [_checked(one, members, issuer) for one in found], skip_bad=skip_bad)
         authority.sources.check(path, members)
         if holder is not None:

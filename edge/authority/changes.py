@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge.authority import rule_changes
 from edge.authority.ceremony import ChangedFile, Examined, approved_of, sunset_of
 from edge.authority.draft import Draft, listed_after
 from edge.authority.roles import ROOT, TARGETS, TOP_LEVEL
@@ -125,6 +126,9 @@ def _content(file: ChangedFile, *, is_new: bool) -> Iterator[Change]:
             flipped, size = flips(file.before, file.after, file.path)
             share = f"{flipped / size:.2%}" if size else "-"
             yield Change("flips", {"path": file.path, "n": flipped, "of": size, "share": share})
+        elif file.path == paths.RULES:
+            for kind, values in rule_changes.told(file.before, file.after, file.path):
+                yield Change(kind, values)
         elif file.path.endswith(".json"):
             yield from _members(file)
             yield from _policy(file) if file.path == paths.POLICY else ()

@@ -29,6 +29,13 @@ def anchors() -> None:
 @click.option("--kind", "kinds", multiple=True, help="What they may attest.  [default: as each certificate says]")
 @click.option("--alg", "algorithm", help="Algorithm, where a key fits several.  [default: PS256 for RSA]")
 @click.option("--hash-list", "hash_lists", type=int, multiple=True, help="A list of hashes to look credentials up in.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    metavar="TYPE=KIND",
+    help="What a type of credential attests (its vct or type); types that are not named are refused.  [default: any]",
+)
 @click.option("--name-zh", help="With --name-en: adds the issuer to the registry under this name.")
 @click.option("--name-en", help="With --name-zh.")
 @click.option(
@@ -51,6 +58,9 @@ def add(folder: Path, files: tuple[Path, ...], issuer: str, format_: str, **give
     names = {"zh": given["name_zh"], "en": given["name_en"]}
     if any(names.values()) and not all(names.values()):
         raise click.UsageError("--name-zh and --name-en go together")
+    types = dict(one.rpartition("=")[::2] for one in given["types"])
+    if not all(types) or not all(types.values()):
+        raise click.UsageError("--type takes TYPE=KIND, such as https://example.org/vaccination=vaccination")
     wish = key_sources.Wish(format_, given["claimed"], given["kinds"] or None, given["algorithm"])
     found = [one for file in files for one in key_sources.read(read(file, _MAX_FILE), wish)]
     done = add_anchors(
@@ -59,6 +69,7 @@ def add(folder: Path, files: tuple[Path, ...], issuer: str, format_: str, **give
         format_,
         found,
         hash_lists=given["hash_lists"],
+        types=types,
         holder=Holder(names, given["outcome"]) if names["zh"] else None,
         skip_bad=given["skip_bad"],
     )
@@ -128,8 +139,10 @@ def revoked(folder: Path, files: tuple[Path, ...], issuer: str, **given: Any) ->
     """List what each FILE revokes, in place of the issuer's last lists of the same kinds; - is standard input.
 
     A FILE holds revocation batches of the EU's gateway, a card revocation list of SMART Health Cards (give the lists of
-    all keys of the issuer at once), or lines: identifiers as the certificates have them, or hashes with --kind. Batches
-    that have run out are left out. Gates refuse what is listed after the next publish and their next refresh.
+    all keys of the issuer at once), a Status List Token (JWT; give all of the issuer's at once), or lines: identifiers
+    as the certificates have them, or hashes with --kind. Batches that have run out are left out.
+
+    Gates refuse what is listed after the next publish and their next refresh.
     """
     from edge.authority.revoked import put_revoked
     from edge.authority.revoked_sources import Wish

@@ -80,7 +80,8 @@ def answer(number: int, **asked: Any) -> None:
 
     for scan in found["scans"]:
         click.echo(json.dumps(scan, ensure_ascii=False, separators=(",", ":")))
-    click.echo(f"{len(found['scans'])} of {found['found']} scans of {found['day']}", err=True)
+    told = f"{len(found['scans'])} of {found['found']} scans of {found['day']}"
+    click.echo(f"{told}; what came to the hub before {found['kept_since']} has no token any more", err=True)
 
 
 @token_query.command("list")

@@ -27,6 +27,7 @@ _DIGITS: Final = re.compile(rb"[1-9][0-9]*\Z")
 _GZIP: Final = b"\x1f\x8b"
 _SEPARATOR: Final = b"\xff"
 _VERSIONS: Final = (b"V2", b"V3", b"V4")
+"""Versions that put their name before the fields of the first; V5 has been seen, and its layout is not published."""
 _FIELDS: Final = 16
 """Of the first version: what follows, reference, name, birth, gender, eleven of the address; then the photo."""
 _REFERENCE: Final = re.compile(rb"\d{4}(\d{17})\Z")

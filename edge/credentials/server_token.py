@@ -20,14 +20,21 @@ _JKM_CHARS: Final = 268
 _JKM_TAG: Final = re.compile(rb"JKM1[0-9]{2,6}")
 
 
-def _yuekang(raw: bytes) -> bool:
+def _of_object(raw: bytes) -> tuple[str, str] | None:
+    """Return the family of a code that is a JSON object."""
     if not raw.startswith(b"{"):
-        return False
+        return None
     try:
         document: Any = json.loads(raw)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.get("label") == "yss"
+        return None
+    if not isinstance(document, dict):
+        return None
+    if document.get("label") == "yss":
+        return "yuekang", "44"
+    # The one member that a gate client of Chongqing takes out of the object it scanned (hqwlkj/flutter_huashi).
+    code_id = document.get("codeId")
+    return ("yukang", "50") if isinstance(code_id, str) and code_id else None
 
 
 def _national(raw: bytes) -> bool:
@@ -55,9 +62,7 @@ FAMILIES: Final = ("nhc", "yuekang", "jkm", *(family for _, family, _ in _DOMAIN
 def _family(raw: bytes) -> tuple[str, str] | None:
     if _NHC.fullmatch(raw):
         return "nhc", "nhc"
-    if _yuekang(raw):
-        return "yuekang", "44"
-    return ("jkm", "cn") if _national(raw) else _linked(raw)
+    return ("jkm", "cn") if _national(raw) else _of_object(raw) or _linked(raw)
 
 
 def _linked(raw: bytes) -> tuple[str, str] | None:

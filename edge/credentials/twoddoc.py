@@ -40,6 +40,7 @@ _NO_DAY: Final = 0xFFFF
 _END: Final = re.compile("[\x1d\x1e]")
 _HOLDERS: Final = {"B2": ("F1", "F0", "F2"), "L1": ("L0", "L1", "L2")}
 """By document type: fields of family name, given names and date of birth."""
+# Sizes of F0 to F6 and L0 to LA as in the catalogue of specification 4 ("Identifiants de données").
 _FIXED: Final = {"F2": 8, "F3": 1, "F5": 1, "F6": 12, "L2": 8, "L7": 1, "L8": 1, "L9": 8, "LA": 2}
 _LONGEST: Final = {"F0": 60, "F1": 38, "F4": 7, "L0": 80, "L1": 80, "L3": 30, "L4": 15, "L5": 30, "L6": 30}
 """Characters of fields that stand without a separator, and of those that need none where they are full."""

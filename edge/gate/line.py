@@ -41,6 +41,8 @@ from edge.verify.signatures import VERIFIERS, Verifier
 from edge.verify.verify import region_of, status_of
 
 _SET_SHOWN_S: Final = 20.0
+COUNTIES: Final = 100
+"""A log states the prefecture (GB/T 2260): with the county ten times as many people are alone with their facts."""
 REOPEN_S: Final = 2.0
 """How often a log that refuses is opened anew at most, seconds."""
 _NO_KEYS: Final[Mapping[str, bytes]] = MappingProxyType({})
@@ -438,7 +440,7 @@ def facts_of(verdict: Verdict, symbol: Symbol, moment: Moment) -> Facts:
         issuer=verdict.issuer.id if authentic is not None and verdict.issuer is not None else "",
         kind=int(authentic.kind) if authentic is not None else None,
         status=status_of(authentic) if authentic is not None else None,
-        region=region_of(authentic) if authentic is not None else 0,
+        region=region_of(authentic) // COUNTIES * COUNTIES if authentic is not None else 0,
         trust_version=verdict.trust_version,
         policy_version=verdict.policy_version,
         duration_ms=min(duration_ms, 600_000),

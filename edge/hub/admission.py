@@ -21,6 +21,10 @@ _FASTER: Final = 0.1
 _SLOWER: Final = 0.0005
 """How much of a measured pace is believed. Slow moments pass (every gate's first heartbeat after an outage is one), and
 a slot once given too late leaves the hub idle: it is not taken back."""
+_FIRST_SLOWER: Final = 0.05
+_FIRST_POSTS: Final = 32
+"""So many measured paces teach quickly both ways: a hub ten times slower than what is believed at first would else
+send a crowd away every second for as long as the crowd lasts."""
 _DENSER: Final = 0.8
 """Slots are a little closer than the pace, so that there is always somebody waiting."""
 
@@ -40,6 +44,7 @@ class Admission:
         self._in_work = 0
         self._left_at: float | None = None
         self._pace_s = _FIRST_PACE_S
+        self._measured = 0
         self._next_slot = 0.0
 
     @contextmanager
@@ -82,7 +87,9 @@ class Admission:
                 self._left_at = now
             else:
                 took_s = now - self._left_at
-                share = _FASTER if took_s < self._pace_s else _SLOWER
+                slower = _FIRST_SLOWER if self._measured < _FIRST_POSTS else _SLOWER
+                self._measured += 1
+                share = _FASTER if took_s < self._pace_s else slower
                 self._pace_s = max(_LEAST_PACE_S, self._pace_s + share * (took_s - self._pace_s))
                 self._left_at = now
             self._in_work -= 1

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -27,11 +27,8 @@ from typing import Any, Final
 from edge.disk import durable
 from edge.disk.lockfile import LockFile
 from edge.errors import ConfigError, FolderInUse, LedgerError
-from edge.hub import projection, pull, statement, tabular
+from edge.hub import forms, projection, pull, statement, tabular
 from edge.hub.folder import HubFolder
-from edge.hub.forms import FORMS
-from edge.hub.projection import Placed
-from edge.hub.pull import Page
 from edge.hub.store import Store
 from edge.ledger import batch, chain, device
 from edge.model.scan import Batch
@@ -49,11 +46,12 @@ NUMBERS: Final = re.compile(r"[0-9]{15}", re.ASCII)
 """First and last hub sequence number in a `NAME`."""
 DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DAY_S: Final = 86_400
-_NOWHERE: Final = Placed(0, 0, 0, 0)
+_NOWHERE: Final = projection.Placed(0, 0, 0, 0)
 _KEPT: Final = (
     "SELECT id, log, place, received_ms, first, last, head, hub_first, hub_last FROM batches ORDER BY hub_last"
 )
 _LOGS: Final = "SELECT logs.id, gates.gate, logs.epoch, gates.public FROM logs JOIN gates ON gates.id = logs.gate"
+_SIZE: Final = "SELECT sum(length(wire)) FROM batches WHERE hub_last BETWEEN ? AND ?"
 _WIRE: Final = "SELECT wire FROM batches WHERE id = ?"
 
 
@@ -110,7 +108,7 @@ Say = Callable[[str, int, int], None]
 """Told of progress: the day, batches done of it, batches there are of it."""
 
 
-def page_of(opened: Batch, numbers: tuple[int, int], place: tuple[str, str]) -> Page:
+def page_of(opened: Batch, numbers: tuple[int, int], place: tuple[str, str]) -> pull.Page:
     """Return the scans a batch added to the ledger, as they are handed out.
 
     Args:
@@ -124,7 +122,7 @@ def page_of(opened: Batch, numbers: tuple[int, int], place: tuple[str, str]) -> 
     facts = projection.columns_of(opened.bodies[skip:])
     start = header.first + skip
     rows = [pull.row_of(projection.row(_NOWHERE, hub_first + at, start + at, found)) for at, found in enumerate(facts)]
-    return Page(rows, {0: (header.gate, header.epoch)}, {0: place}, hub_last, hub_last)
+    return pull.Page(rows, {0: (header.gate, header.epoch)}, {0: place}, hub_last, hub_last)
 
 
 class Export:
@@ -216,7 +214,8 @@ class Export:
         durable.remove_staged(folder)
         numbers = f"{kept[0].hub_first:015}-{kept[-1].hub_last:015}"
         index = folder / f"index-{numbers}.json"
-        if not self._is_there(index, content, numbers):
+        (size,) = connection.execute(_SIZE, (kept[0].hub_last, kept[-1].hub_last)).fetchone()
+        if not self._is_there(index, content, numbers, size):
             files = self._write(connection, book, (folder, numbers), kept)
             text = json.dumps({**content, "files": files}, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
             durable.write(index, text.encode() + b"\n")
@@ -232,14 +231,17 @@ class Export:
             "gates": gates,
         }
 
-    def _is_there(self, index: Path, content: dict[str, Any], numbers: str) -> bool:
-        names = {f"batches-{numbers}.cbor", *(f"scans-{numbers}.{view}" for view in self._views)}
+    def _is_there(self, index: Path, content: dict[str, Any], numbers: str, size: int) -> bool:
+        batches = f"batches-{numbers}.cbor"
+        names = {batches, *(f"scans-{numbers}.{view}" for view in self._views)}
         try:
             found = json.loads(index.read_bytes())
             files = found.pop("files")
             return (
                 found == content
                 and {file["name"] for file in files} == names
+                # Facts that the hub destroyed since must not stay here.
+                and [file["bytes"] for file in files if file["name"] == batches] == [size]
                 and all(digest(index.parent / file["name"]) == (file["bytes"], file["sha256"]) for file in files)
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -251,19 +253,19 @@ class Export:
         folder, numbers = where
         wire_file = folder / f"batches-{numbers}.cbor"
         tables = {view: folder / f"scans-{numbers}.{view}" for view in self._views}
-        lined = {view: Staged(file) for view, file in tables.items() if view in FORMS}
+        lined = {view: Staged(file) for view, file in tables.items() if view in forms.FORMS}
         if "parquet" in tables and "ndjson" not in lined:
             lined["ndjson"] = Staged(folder / f"scans-{numbers}.ndjson")
         batches = Staged(wire_file)
         try:
             for view, file in lined.items():
-                file.write(FORMS[view].header)
+                file.write(forms.FORMS[view].header)
             for at, one in enumerate(kept):
                 (wire,) = connection.execute(_WIRE, (one.row,)).fetchone()
                 batches.write(wire)
                 page = book.page(one, wire)
                 for view, file in lined.items():
-                    file.write(b"".join(FORMS[view].render(page)))
+                    file.write(b"".join(forms.FORMS[view].render(page)))
                 self._say(folder.name, at + 1, len(kept))
             files = [batches.close()]
             if "parquet" in tables:
@@ -363,11 +365,11 @@ class _Book:
             ],
         }
 
-    def page(self, kept: Kept, wire: bytes) -> Page:
+    def page(self, kept: Kept, wire: bytes) -> pull.Page:
         """Return the scans of a batch; none where its facts were destroyed."""
         _, _, public = self.logs[kept.log]
         if not batch.has_facts(wire):
-            return Page([], {}, {})
+            return pull.Page([], {}, {})
         return page_of(batch.open_batch(wire, public), (kept.hub_first, kept.hub_last), self._places[kept.place])
 
 
@@ -410,12 +412,9 @@ def digest(path: Path) -> tuple[int, str]:
     Raises:
         OSError: It cannot be read.
     """
-    hashed, size = sha256(), 0
     with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            hashed.update(piece)
-            size += len(piece)
-    return size, hashed.hexdigest()
+        hashed = file_digest(file, "sha256").hexdigest()
+        return file.tell(), hashed
 
 
 def _as_parquet(ndjson: Staged, target: Path) -> dict[str, Any]:

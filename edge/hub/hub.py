@@ -375,7 +375,7 @@ class Hub:
         """
         self.settle()
         now_ms = self.clock()
-        with self.store.reader() as connection:
+        with self.readers.reader() as connection:
             found = token_queries.look(connection, reader, number, now_ms)
             at = (number, found)
             told = self.writer.do(lambda writing: token_queries.answer(writing, reader, peer, at, now_ms))

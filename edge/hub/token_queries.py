@@ -75,7 +75,10 @@ _OF_DAY: Final = (
     "SELECT p.batch, p.part FROM private AS p JOIN batches AS b ON b.id = p.batch WHERE EXISTS (SELECT 1 FROM scans "
     "WHERE hub_seq BETWEEN b.hub_first AND b.hub_last AND at_ms >= ? AND at_ms < ?) ORDER BY p.batch"
 )
-_HOLDING: Final = "SELECT id FROM batches WHERE hub_last >= ? AND hub_first <= ? ORDER BY hub_last LIMIT 1"
+_HOLDING: Final = (
+    "SELECT b.id, p.part FROM batches AS b JOIN private AS p ON p.batch = b.id WHERE b.id = "
+    "(SELECT id FROM batches WHERE hub_last >= ? AND hub_first <= ? ORDER BY hub_last LIMIT 1)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +215,8 @@ def look(connection: sqlite3.Connection, reader: Reader, number: int, now_ms: in
     if query.approved_ms is None:
         return REFUSALS["not_approved"]
     asked = query.question
-    token = asked.token if asked.scan is None else _token_of(connection, asked.scan, asked.day)
-    if token is None or isinstance(token, Declined):
-        return token or REFUSALS["expired"]
-    return list(_scans_of(connection, token, asked.day))
+    token = _token(connection, asked)
+    return token if isinstance(token, Declined) else list(_scans_of(connection, token, asked.day))
 
 
 def answer(
@@ -244,7 +245,9 @@ def answer(
     query = _read(connection, number)[0]
     told = pull.Read(f"token query {number}", min(len(found), query.question.most))
     pull.record_other(connection, reader, peer, told, now_ms)
-    return query.told(now_ms) | {"scans": found[: query.question.most]}
+    # What came before is destroyed already: of a day that began earlier the answer may lack some.
+    (since_ms,) = connection.execute("SELECT min(received_ms) FROM private").fetchone()
+    return query.told(now_ms) | {"scans": found[: query.question.most], "kept_since": pull.iso(since_ms)}
 
 
 def scans(connection: sqlite3.Connection, numbers: list[int]) -> list[dict[str, Any]]:
@@ -279,19 +282,23 @@ def forget(connection: sqlite3.Connection, now_ms: int) -> int:
 
 
 def _unanswerable(connection: sqlite3.Connection, question: Question, now_ms: int) -> Declined | None:
-    begin_ms, end_ms = bounds(question.day)
     (waiting,) = connection.execute(
         "SELECT count(*) FROM token_queries WHERE answered_ms IS NULL AND expires_ms > ?", (now_ms,)
     ).fetchone()
     if waiting >= MOST_OPEN:
         return REFUSALS["too_many"]
-    if begin_ms > now_ms:
+    if bounds(question.day)[0] > now_ms:
         return REFUSALS["wrong_day"]
+    token = _token(connection, question)
+    return token if isinstance(token, Declined) else None
+
+
+def _token(connection: sqlite3.Connection, question: Question) -> bytes | Declined:
+    """Return the token that is asked for, or why nothing of its day can be."""
     if question.scan is not None:
-        token = _token_of(connection, question.scan, question.day)
-        return token if isinstance(token, Declined) else None
-    is_kept = connection.execute(f"{_OF_DAY} LIMIT 1", (begin_ms, end_ms)).fetchone()
-    return None if is_kept else REFUSALS["destroyed"]
+        return _token_of(connection, question.scan, question.day)
+    is_kept = connection.execute(f"{_OF_DAY} LIMIT 1", bounds(question.day)).fetchone()
+    return question.token if question.token and is_kept else REFUSALS["destroyed"]
 
 
 def _token_of(connection: sqlite3.Connection, scan: int, day: str) -> bytes | Declined:
@@ -302,13 +309,12 @@ def _token_of(connection: sqlite3.Connection, scan: int, day: str) -> bytes | De
         return REFUSALS["destroyed"]
     if row is None or not begin_ms <= row[0] < end_ms:
         return REFUSALS["wrong_day"]
-    (batch_row,) = connection.execute(_HOLDING, (scan, scan)).fetchone()
-    part = connection.execute("SELECT part FROM private WHERE batch = ?", (batch_row,)).fetchone()
-    one = next(kept.read(connection, after=batch_row - 1, most=1))
-    tokens = _tokens(one, part[0]) if part else []
-    if not tokens:
+    held = connection.execute(_HOLDING, (scan, scan)).fetchone()
+    if held is None:
         return REFUSALS["destroyed"]
-    return tokens[scan - one.hub_first] or REFUSALS["no_token"]
+    one = next(kept.read(connection, after=held[0] - 1, most=1))
+    tokens = _tokens(one, held[1])
+    return (tokens[scan - one.hub_first] or REFUSALS["no_token"]) if tokens else REFUSALS["destroyed"]
 
 
 def _scans_of(connection: sqlite3.Connection, token: bytes, day: str) -> Iterator[int]:

@@ -199,6 +199,7 @@ def _gate_page(desk: Desk) -> Response:
             for code, spoken in languages().items()
         },
         "sound": web.sound if web.sound in ("off", "neutral", "verdict") else "neutral",
+        "slips": web.slips,
         "notes": NOTES,
         "override": bool(desk.settings.staff.pin_file),
         "token": desk.token,

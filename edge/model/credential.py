@@ -216,6 +216,7 @@ class ForeignCredential:
         revocable: What of it is hashed and looked up in the anchor's lists of revoked ones, by kind of hash.
         introduced: A key between the anchor and this credential, or None.
         is_bound: Whether its issuer has bound it to a holder's key, which a code alone does not prove.
+        types: Types that it names itself, for the anchor to say what they attest (`Anchor.types`).
         has_status: Whether it says that its issuer keeps a status of it: then no list of it is no answer.
     """
 
@@ -233,6 +234,7 @@ class ForeignCredential:
     revocable: tuple[tuple[HashKind, bytes], ...] = ()
     introduced: Introduced | None = None
     is_bound: bool = False
+    types: tuple[str, ...] = ()
     has_status: bool = False
 
     @property

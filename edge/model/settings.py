@@ -89,6 +89,7 @@ class WebSettings:
     port: int = _key(8080, "Port the pages are served on.")
     language: str = _key("zh", "Language a page starts in: `zh` or `en`.")
     sound: str = _key("neutral", "`off`, `neutral` (one sound for all) or `verdict` (bystanders can tell).")
+    slips: bool = _key(False, "Show the signed slip beside each referral and refusal unasked; otherwise S does.")
 
 
 @dataclass(frozen=True, slots=True)

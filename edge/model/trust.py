@@ -139,6 +139,8 @@ class Anchor:
         not_before: Unix seconds from which it may have signed.
         not_after: Unix seconds until which it may have signed.
         hash_lists: Numbers of the issuer's lists of hashes that its credentials are looked up in.
+        types: What credentials that name their type (`vct`) attest: type and kind; a type not named is none of its own.
+            Empty: of any type, and of the kind that the format says.
     """
 
     issuer: str
@@ -151,6 +153,7 @@ class Anchor:
     not_before: int
     not_after: int
     hash_lists: tuple[int, ...] = ()
+    types: tuple[tuple[str, PassKind], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ A gate reads it where its policy admits the format, and parses no certificate ev
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from edge.codec.ed25519 import refuse_weak_point
 from edge.errors import EncodingRefused
-from edge.model.credential import FOREIGN_KINDS
+from edge.model.credential import FOREIGN_KINDS, PassKind
 from edge.model.trust import EDDSA, ES256, ES384, PS256, RS256, Anchor
 from edge.trust import targets
 from edge.trust.fields import Document, Fields
@@ -20,6 +21,7 @@ ALGORITHMS: Final = MappingProxyType({"EdDSA": EDDSA, "ES256": ES256, "ES384": E
 MAX_ANCHORS: Final = 10000
 MAX_HASH_LISTS: Final = 64
 MAX_CLAIMED: Final = 400
+MAX_TYPES: Final = 64
 _MAX_KEY_ID: Final = 64
 _MAX_LIST: Final = 999999
 
@@ -48,12 +50,13 @@ def anchors(document: Document, issuer: str) -> tuple[Anchor, ...]:
     """
     if targets.issuer_id(document, "issuer") != issuer:
         raise document.fault("issuer", "is not the issuer of this path")
-    format_, lists = format_of(document), _lists(document)
+    format_, lists, types = format_of(document), _lists(document), _types(document)
     found: dict[tuple[str, bytes], list[Anchor]] = {}
     for row in document.objects("anchors", MAX_ANCHORS):
         anchor = _anchor(row, (issuer, format_), lists)
         if anchor is None:
             continue
+        anchor = replace(anchor, types=types)
         same = found.setdefault((anchor.claimed, anchor.key_id), [])
         if any(other.public == anchor.public for other in same):
             raise row.fault("public", "stands twice for this claimed issuer and kid")
@@ -67,6 +70,21 @@ def _lists(document: Document) -> tuple[int, ...]:
     found = tuple(row.integer("list", 1, _MAX_LIST) for row in document.objects("hash_lists", MAX_HASH_LISTS))
     if len(set(found)) != len(found):
         raise document.fault("hash_lists", "names a list twice")
+    return found
+
+
+def _types(document: Document) -> tuple[tuple[str, PassKind], ...]:
+    rows = document.objects("types", MAX_TYPES) if document.has("types") else []
+    found = tuple((row.text("type", MAX_CLAIMED), _kind(row)) for row in rows)
+    if len({name for name, _ in found}) != len(found):
+        raise document.fault("types", "names a type twice")
+    return found
+
+
+def _kind(row: Fields) -> PassKind:
+    found = KINDS.get(row.text("kind"))
+    if found is None:
+        raise row.fault("kind", f"must be one of {', '.join(KINDS)}")
     return found
 
 

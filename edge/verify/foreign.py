@@ -5,6 +5,7 @@ for all formats: what a format has not (a time, a key between) is None.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from edge.model.credential import ForeignCredential
 from edge.model.moment import ClockQuality, Moment
@@ -33,6 +34,7 @@ def verify_foreign(
     issuer = trust.issuers.get((anchor or tried[0]).issuer) if tried else None
     if anchor is None or issuer is None:
         return Verification(credential, reason if anchor is None else Reason.ISSUER_UNKNOWN, issuer)
+    credential = _typed(credential, anchor)
     reason = _within_bounds(credential, anchor)
     if reason is not OK:
         return Verification(credential, reason, issuer, anchor)
@@ -72,7 +74,7 @@ def _anchor(
 
 
 def _within_bounds(credential: ForeignCredential, anchor: Anchor) -> Reason:
-    if credential.kind not in anchor.kinds:
+    if credential.kind not in anchor.kinds or not _is_of_its_types(credential, anchor):
         return Reason.KEY_KIND
     at, introduced = credential.issued_at, credential.introduced
     if introduced is not None:
@@ -82,6 +84,17 @@ def _within_bounds(credential: ForeignCredential, anchor: Anchor) -> Reason:
     if at is not None and not anchor.not_before <= at < anchor.not_after:
         return Reason.KEY_NOT_CURRENT
     return OK
+
+
+def _is_of_its_types(credential: ForeignCredential, anchor: Anchor) -> bool:
+    return not anchor.types or any(name in credential.types for name, _ in anchor.types)
+
+
+def _typed(credential: ForeignCredential, anchor: Anchor) -> ForeignCredential:
+    """Return it with the kind that its anchor gives the first of its types; else as it is."""
+    given = dict(anchor.types)
+    kinds = [given[name] for name in credential.types if name in given]
+    return replace(credential, kind=kinds[0]) if kinds else credential
 
 
 def _status(credential: ForeignCredential, anchor: Anchor, trust: TrustSnapshot) -> Reason:

@@ -18,7 +18,20 @@ from rich.table import Table
 
 NAMES = (
     *("verify", "record", "decode", "line", "start", "hub", "trust", "revocation", "publication", "looks", "scanner"),
-    *("recognition", "foreign", "memory", "rules", "wire", "storm", "hostile", "pull"),
+    *(
+        "recognition",
+        "foreign",
+        "memory",
+        "rules",
+        "wire",
+        "storm",
+        "hostile",
+        "pull",
+        "joined",
+        "drain",
+        "crowd",
+        "ledger",
+    ),
 )
 
 

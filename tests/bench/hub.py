@@ -4,6 +4,7 @@ The scans are drawn (`tests.simulators.traffic`), so a batch of 500 has the seve
 figure of a kind is the median of rounds that take turns with those of the other kinds; who sends runs beside the hub.
 """
 
+import os
 import shutil
 import sqlite3
 import statistics
@@ -44,6 +45,7 @@ class Kind:
         at_once: Batches in a post.
         posts: Posts of each gate in a round.
         seconds: What each round took.
+        cpu: Seconds of a core that the hub spent in each.
         answers: Seconds to each answer.
     """
 
@@ -53,6 +55,7 @@ class Kind:
     posts: int
     seconds: list[float] = field(default_factory=list)
     answers: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     bodies: list[list[bytes]] = field(default_factory=list)
 
     @property
@@ -72,17 +75,22 @@ class Kind:
         """Return the posts of each gate in a round."""
         return [bodies[number * self.posts : (number + 1) * self.posts] for bodies in self.bodies]
 
-    def send(self, url: str, number: int) -> None:
+    def send(self, hub: HubProcess, number: int) -> None:
         """Send a round, every gate on a connection of its own, and note what it took."""
-        began = time.perf_counter()
+        spent, began = _cpu_s(hub.process.pid), time.perf_counter()
         with ThreadPoolExecutor(len(self.gates)) as pool:
-            for answers in pool.map(lambda bodies: _send(url, bodies), self.of_round(number)):
+            for answers in pool.map(lambda bodies: _send(hub.url, bodies), self.of_round(number)):
                 self.answers += answers
         self.seconds.append(time.perf_counter() - began)
+        self.cpu.append(_cpu_s(hub.process.pid) - spent)
 
     def rate(self) -> float:
         """Return batches a second in the median round."""
         return self.batches / statistics.median(self.seconds)
+
+    def cpu_each(self) -> float:
+        """Return the seconds of a core that the hub spends on a batch, its rows in the background in it."""
+        return statistics.median(self.cpu) / self.batches
 
 
 def run() -> dict[str, object]:
@@ -111,7 +119,7 @@ def _over_http(path: Path) -> list[dict[str, object]]:
     try:
         for number in range(ROUNDS):
             for kind in kinds:
-                kind.send(running.url, number)
+                kind.send(running, number)
             bare.write(
                 [
                     (gate.public, body)
@@ -135,6 +143,7 @@ class Bare:
         path.mkdir()
         self._path = path
         self.seconds: dict[str, list[float]] = {"alone": [], "together": [], "signature": [], "whole": []}
+        self.cpu: dict[str, list[float]] = {name: [] for name in self.seconds}
 
     def write(self, batches: list[tuple[bytes, bytes]]) -> None:
         """Write the batches of a round, and check them, each in its ways; seconds for one batch are noted."""
@@ -145,13 +154,18 @@ class Bare:
             "whole": lambda: [batch.open_batch(body, public) for public, body in batches],
         }
         for name, action in actions.items():
-            began = time.perf_counter()
+            spent, began = time.process_time(), time.perf_counter()
             action()
             self.seconds[name].append((time.perf_counter() - began) / len(batches))
+            self.cpu[name].append((time.process_time() - spent) / len(batches))
 
     def each(self, name: str) -> float:
         """Return the median seconds for one batch."""
         return statistics.median(self.seconds[name])
+
+    def cpu_each(self, name: str) -> float:
+        """Return the median seconds of a core for one batch."""
+        return statistics.median(self.cpu[name])
 
     def _insert(self, name: str, batches: list[tuple[bytes, bytes]], together: int) -> None:
         with closing(sqlite3.connect(self._path / f"{name}.db", isolation_level=None)) as connection:
@@ -176,6 +190,8 @@ def _rows(single: Kind, several: Kind, scans: Kind, bare: Bare) -> list[dict[str
         row(f"{AT_ONCE} batches a post: taken in", best, "batches/s"),
         row(f"{AT_ONCE} batches a post: answer, p50", percentile(grouped, 0.5) * 1e3, "ms"),
         row(f"{AT_ONCE} batches a post: answer, p99", percentile(grouped, 0.99) * 1e3, "ms"),
+        row("a batch a post: the hub's core, rows in the background in it", single.cpu_each() * 1e6, "us/batch"),
+        row(f"{AT_ONCE} batches a post: the same", several.cpu_each() * 1e6, "us/batch"),
         row("SQLite alone, a commit for each batch", 1 / bare.each("alone"), "batches/s"),
         row(f"SQLite alone, {GATES} batches a commit", 1 / bare.each("together"), "batches/s"),
         row("signature and hashes of a batch alone", bare.each("signature") * 1e6, "us"),
@@ -189,6 +205,19 @@ def _rows(single: Kind, several: Kind, scans: Kind, bare: Bare) -> list[dict[str
             1 / (bare.each("whole") + bare.each("together")),
             "batches/s",
         ),
+        row(
+            "core: SQLite, a commit each / a batch a post",
+            bare.cpu_each("alone") / single.cpu_each(),
+            "ratio",
+            ">= 0.5",
+        ),
+        row(
+            f"core: SQLite, a commit each / {AT_ONCE} batches a post",
+            bare.cpu_each("alone") / several.cpu_each(),
+            "ratio",
+        ),
+        row("core: a batch opened wholly", bare.cpu_each("whole") * 1e6, "us"),
+        row("core: signature and hashes", bare.cpu_each("signature") * 1e6, "us"),
         row("one scan a post", scans.rate(), "scans/s"),
         row("scans: a batch a post / one scan a post", rate * SCANS / scans.rate(), "times", ">= 5"),
     ]
@@ -232,6 +261,12 @@ def _enrol(path: Path, gates: list[Device]) -> None:
     for one in gates:
         enrol(hub, Desk(path), one, lane=str(one.number))
     hub.close()
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the seconds of a core that a process has used: what others do beside it does not count."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _send(url: str, bodies: list[bytes]) -> list[float]:

@@ -10,8 +10,8 @@ WIDTH, HEIGHT, LEFT, TOP, PLOT_W, PLOT_H = 720, 400, 70, 40, 600, 260
 COLOURS = ("#888", "#0b5", "#06c", "#c40")
 
 
-def draw(series: Mapping[str, Sequence[float]]) -> str:
-    """Return the picture: the share of commits that took at most so long, the time on a logarithmic scale."""
+def draw(series: Mapping[str, Sequence[float]], what: str = "commits") -> str:
+    """Return the picture: the share of `what` that took at most so long, the time on a logarithmic scale."""
     every = [value for figures in series.values() for value in figures]
     low, high = math.floor(math.log10(min(every))), math.ceil(math.log10(max(every)))
 
@@ -22,7 +22,7 @@ def draw(series: Mapping[str, Sequence[float]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
         ' font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        f'<text x="{LEFT}" y="{TOP - 14}" font-size="14">share of commits that took at most so long</text>',
+        f'<text x="{LEFT}" y="{TOP - 14}" font-size="14">share of {what} that took at most so long</text>',
     ]
     for power in range(low, high + 1):
         x = across(10.0**power)

@@ -41,8 +41,9 @@ import sys
 from pathlib import Path
 from edge.kiosk.serve import serve
 from edge.model.settings import Settings, StaffSettings, WebSettings
-state, port, language, sound, pin = sys.argv[1:]
-settings = Settings(web=WebSettings(port=int(port), language=language, sound=sound), staff=StaffSettings(pin_file=pin))
+state, port, language, sound, pin, slips = sys.argv[1:]
+web = WebSettings(port=int(port), language=language, sound=sound, slips=slips == "slips")
+settings = Settings(web=web, staff=StaffSettings(pin_file=pin))
 serve(settings, Path(state))
 """
 
@@ -62,14 +63,17 @@ class Kiosk:
         language: Language a page starts in.
         sound: The sound policy.
         pin: Name of the PIN file; empty means no override.
+        slips: `slips` shows them unasked.
     """
 
-    def __init__(self, state: Path, language: str = "zh", sound: str = "verdict", pin: str = "pin") -> None:
+    def __init__(
+        self, state: Path, language: str = "zh", sound: str = "verdict", pin: str = "pin", *, slips: str = ""
+    ) -> None:
         self.state = state
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, str(state), str(self.port), language, sound, pin],
+            [sys.executable, "-c", _SERVE, str(state), str(self.port), language, sound, pin, slips],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -145,11 +149,12 @@ class Stand:
 
     Args:
         folder: The state folder.
+        slips: As of `Kiosk`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, slips: str = "") -> None:
         self.gate = GateSocket(folder / "gate.sock").start()
-        self.kiosk = Kiosk(folder)
+        self.kiosk = Kiosk(folder, slips=slips)
         self.kiosk.wait()
 
     def reset(self) -> None:

@@ -910,6 +910,35 @@ def test_somebody_without_a_code_is_recorded_by_number_or_by_hand(
     ]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_slip_is_shown_unasked_where_the_technician_wants_it(
+    language: str, tmp_path: Path, new_page: Callable[..., Page]
+) -> None:
+    """Beside a refusal and a referral it can be read off the screen; an accept, and what is only counted, have none."""
+    stand = Stand(tmp_path, slips="slips")
+    stand.reset()
+    page = new_page()
+    page.clock.install()
+    page.goto(f"{stand.kiosk.url}/?lang={language}")
+    see(page, "idle")
+    found = []
+    holder = {"name": "张＊伟", "birth_year": 1988, "id_tail": "3416"}
+    for event in (reject(480), refer(481, holder=holder), accept(482), reject(0)):
+        stand.gate.publish(event)
+        see(page, event["outcome"])
+        if event["seq"] in {480, 481}:
+            page.wait_for_function("() => document.querySelector('img.slip')?.naturalWidth > 0")
+        slips = page.locator("img.slip")
+        read = [symbol.raw.decode() for symbol in read_image(slips.screenshot())] if slips.count() else []
+        found.append((read, overflows(page)))
+        page.clock.fast_forward(3100)
+        page.keyboard.press("Space")
+    page.close()
+    stand.stop()
+
+    assert found == [([SLIP], []), ([SLIP], []), ([], []), ([], [])]
+
+
 @pytest.mark.parametrize(("typed", "tone", "said"), [("341x", "good", "matches"), ("9041", "bad", "does NOT match")])
 def test_an_ending_is_compared_with_the_pass(
     gate: GateSocket, open_page: Callable[..., Page], typed: str, tone: str, said: str

@@ -26,6 +26,7 @@ ALPHABETS = {
     "pretix": b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_",
     "vdsnc": b'"\\{}[]:,01aZ_-=/ ',
     "vc": b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~",
+    "vc, W3C": b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~",
     "twoddoc": _PRINTABLE,
     "aadhaar": b"0123456789",
 }

@@ -15,7 +15,7 @@ from tests.simulators import claim169 as identities
 from tests.simulators import foreign, seals, tickets
 from tests.simulators import nzcp as passes
 from tests.simulators import shc as cards
-from tests.simulators import vc as statements
+from tests.simulators import vc as badges
 from tests.unit import test_aadhaar, test_twoddoc
 
 _PSS = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256().digest_size)
@@ -56,9 +56,10 @@ CODES: Mapping[str, Shown] = {
     "shc": Shown(shc.FORMAT, cards.make_shc(), cards.SHC_ANCHOR),
     "nzcp": Shown(nzcp.FORMAT, passes.make_nzcp(), passes.NZCP_ANCHOR),
     "claim169, EdDSA": Shown(claim169.FORMAT, _identity(), identities.ID_ANCHOR),
+    "vc": Shown(vc.FORMAT, badges.make_sd(), badges.VC_ANCHOR),
+    "vc, W3C": Shown(vc.FORMAT, badges.make_w3c(), badges.VC_ANCHOR),
     "pretix": Shown(pretix.FORMAT, tickets.make_ticket(), tickets.EVENT_ANCHOR),
     "vdsnc": Shown(vdsnc.FORMAT, seals.make_seal(), seals.CSCA_ANCHOR),
-    "vc": Shown(vc.FORMAT, statements.make_sd(), statements.VC_ANCHOR),
     "twoddoc": Shown(twoddoc.FORMAT, test_twoddoc.GOOD, test_twoddoc.ANCHOR),
     "aadhaar": Shown(aadhaar.FORMAT, test_aadhaar.GOOD, test_aadhaar.ANCHOR),
 }

@@ -54,10 +54,15 @@ def rule(identifier: str = "TR-AT-0001", logic: Any = None, **changes: Any) -> d
     }
 
 
-def published(*rows: dict[str, Any], codes: tuple[str, ...] = ("840539006",)) -> Document:
-    """Return the document of some rules and one value set."""
+def rules_document(*rows: dict[str, Any], codes: tuple[str, ...] = ("840539006",)) -> bytes:
+    """Return the document of some rules and one value set, as it is published."""
     sets = [{"valueSetId": "disease-agent-targeted", "valueSetDate": "2021-04-27", "codes": list(codes)}]
-    return Document(json.dumps({"schema": 1, "value_sets": sets, "rules": rows}).encode(), "national/rules.json")
+    return json.dumps({"schema": 1, "value_sets": sets, "rules": rows}).encode()
+
+
+def published(*rows: dict[str, Any], codes: tuple[str, ...] = ("840539006",)) -> Document:
+    """Return the same, opened by its reader."""
+    return Document(rules_document(*rows, codes=codes), "national/rules.json")
 
 
 def ruled(trust: TrustSnapshot, *rows: dict[str, Any], outcome: str = "reject", country: str = "AT") -> TrustSnapshot:

@@ -96,11 +96,14 @@ class HubProcess:
 
     Args:
         path: The hub's folder.
+        module: Another program that serves it, at a port of its own choice.
     """
 
-    def __init__(self, path: Path, *options: str | Path, port: int = 0, host: str = "127.0.0.1") -> None:
-        command = [sys.executable, "-m", "edge", "hub", "serve", str(path), "--host", host, "--port", str(port)]
-        command += map(str, options)
+    def __init__(
+        self, path: Path, *options: str | Path, port: int = 0, host: str = "127.0.0.1", module: str = ""
+    ) -> None:
+        served = ["edge", "hub", "serve", str(path), "--host", host, "--port", str(port), *map(str, options)]
+        command = [sys.executable, "-m", *([module, str(path)] if module else served)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         said = self.process.stdout.readline()

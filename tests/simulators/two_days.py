@@ -7,9 +7,11 @@ his own; half of them come at about the same time on both days, as people do who
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from edge.gate.line import COUNTIES
 from edge.gate.sightings import Memory
 from edge.ledger import tokens
 from edge.ledger.tokens import DAY_MS, DayKey
@@ -38,7 +40,9 @@ class Crowd:
         self._drawn = random.Random(seed)
         self.identities = [self._drawn.randbytes(70) for _ in range(count)]
         stated = traffic.stated(replace(traffic.BUSY, local=0.6), 10 * count + 100, seed)
-        self.passes = [one for one in stated if one.type is EntryType.SCAN and one.issuer][:count]
+        self.counties = list(islice((one for one in stated if one.type is EntryType.SCAN and one.issuer), count))
+        """What their passes carry, with the county, which no log states."""
+        self.passes = [replace(one, region=one.region // COUNTIES * COUNTIES) for one in self.counties]
         self._habits = [self._drawn.randrange(DAY_MS) if self._drawn.random() < 0.5 else None for _ in range(count)]
 
     def day(self, number: int) -> list[tuple[int, Facts]]:

@@ -30,7 +30,7 @@ from edge.policy.examine import examine
 from edge.trust import paths
 from edge.trust.fetchers import FolderFetcher
 from edge.trust.store import TrustStore
-from tests.simulators.foreign import Signer, hcert_claims, make_hcert
+from tests.simulators.foreign import SIGNER, Signer, hcert_claims, make_hcert
 from tests.simulators.world import DAY, at, context
 
 NOW = now()
@@ -285,3 +285,23 @@ def test_a_key_that_states_no_usage_is_given_one(format_, name):
     """What it may attest is never guessed."""
     for found in key_sources.read(cases(name), key_sources.Wish(format_)):
         assert (found.row, "--kind" in found.problem) == (None, True)
+
+
+def test_types_are_given_their_kinds_one_by_one(folder, tmp_path):
+    """Of verifiable credentials: each `--type` joins those of before, and a wrong one changes nothing."""
+    file = tmp_path / "jwks.json"
+    x, y = (base64.urlsafe_b64encode(half).rstrip(b"=").decode() for half in (SIGNER.public[1:33], SIGNER.public[33:]))
+    file.write_text(json.dumps({"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "x": x, "y": y}]}))
+    issuer = ("--issuer", "badges", "--format", "vc", "--claimed", "https://i.example", "--kind", "vaccination")
+
+    assert run("anchors", "add", str(folder), str(file), *issuer, "--type", "A=vaccination", *NAMES).exit_code == 0
+    assert (
+        run("anchors", "add", str(folder), str(file), *issuer, "--type", "https://i.example/?a=b=test").exit_code == 0
+    )
+    for wrong in ("B=person", "B"):
+        assert run("anchors", "add", str(folder), str(file), *issuer, "--type", wrong).exit_code != 0
+    (source,) = folder.rglob("badges/anchors.json")
+    assert json.loads(source.read_text())["types"] == [
+        {"type": "A", "kind": "vaccination"},
+        {"type": "https://i.example/?a=b", "kind": "test"},
+    ]

@@ -13,7 +13,7 @@ import pytest
 from nacl.signing import SigningKey
 from tuf.api.metadata import Metadata
 
-from edge.authority import ceremony, issuers, profiles, rotation
+from edge.authority import ceremony, health_rules, issuers, profiles, rotation, rule_changes
 from edge.authority.authority import Authority, init
 from edge.authority.ceremony import RoleSignature, SigningRequest, examine
 from edge.authority.changes import changes, flips
@@ -26,6 +26,7 @@ from edge.errors import PublicationError
 from edge.model.trust import Status
 from edge.trust import status_list
 from edge.words.catalogue import languages
+from tests.simulators.health_rules import AGENTS, rule, rules_document
 from tests.simulators.json_shapes import nodes, replaced
 from tests.simulators.repository import DAY, NOW
 
@@ -200,6 +201,28 @@ def test_a_desk_is_told_in_plain_words_what_a_policy_with_rules_admits(authority
     assert said(examined).count("Wanted: 2 of these") == 9
 
 
+def test_a_desk_is_told_whole_rules_and_every_code(authority: Authority) -> None:
+    """What a rule reads and its logic to the end, codes that come and go: cut short they would hide what is signed."""
+    health_rules.add(authority, {"first": json.dumps([AGENTS, rule(), rule("VR-AT-0001")]).encode()})
+    told = said(request(authority, NOW).examined, "zh")
+    logic = json.dumps(rule()["Logic"])
+
+    assert logic in told
+    assert len(logic) > 100
+    assert "采样须在72小时内。 读取 external.validationClock, payload.t.0.sc" in told
+    assert "值集 disease-agent-targeted：新增 840539006；移除 -" in told
+
+
+def test_a_desk_is_told_what_leaves_the_rules() -> None:
+    """A rule taken out and a code that no longer counts; what stays is not told again."""
+    before, after = rules_document(rule(), rule("VR-AT-0001")), rules_document(rule(), codes=("1",))
+
+    assert list(rule_changes.told(before, after, "rules")) == [
+        ("codes", {"set": "disease-agent-targeted", "added": "1", "removed": "840539006"}),
+        ("rule_removed", {"rule": "VR-AT-0001 1.0.0"}),
+    ]
+
+
 def test_a_desk_is_told_of_keys_and_roles(authority: Authority) -> None:
     """Who joins, who leaves, what an issuer's new key may sign, and until when policies may run."""
     rotation.rotate(authority, ("province-61-2",))
@@ -216,7 +239,8 @@ def test_a_desk_is_told_of_keys_and_roles(authority: Authority) -> None:
 
 def test_the_words_of_a_ceremony_are_all_said() -> None:
     """Each has a case in the code, and each case has words."""
-    source = (Path(__file__).parents[2] / "edge/authority/changes.py").read_text()
+    folder = Path(__file__).parents[2] / "edge/authority"
+    source = "".join((folder / name).read_text() for name in ("changes.py", "rule_changes.py"))
     words = {key.removeprefix("ceremony.") for key in languages()["en"].labels if key.startswith("ceremony.")}
     causes = {"changed", "resigned", "renewed", "row_added_more", "row_removed_more", "row_added", "row_removed"}
 

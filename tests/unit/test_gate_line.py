@@ -156,6 +156,14 @@ def test_a_log_on_a_disk_that_was_mounted_again_is_taken_up_without_a_restart(tm
     gate.log.close()
 
 
+def test_the_log_states_the_prefecture_and_the_page_the_county(gate):
+    """What an entry says of the area is not what makes somebody alone of his status."""
+    gate.show(make_pass(person(region=440106)))
+
+    assert [entry.region for entry in gate.facts()] == [440100]
+    assert gate.heard.events[-1]["outcome"] == "accept"
+
+
 def test_a_repeated_pass_is_referred_and_only_within_the_window(gate):
     """The second showing is looked at; after the policy's window it passes again."""
     code = make_pass()

@@ -11,11 +11,12 @@ from nacl.signing import SigningKey
 from edge.cli.hub import hub as hub_command
 from edge.cli.main import edge
 from edge.errors import ConfigError, LedgerError
-from edge.hub import incidents, inspection, rebuild, retention
+from edge.hub import incidents, inspection, proof, rebuild, retention
 from edge.hub.desk import Desk
+from edge.hub.export import Task
 from edge.hub.hub import Hub
 from edge.hub.store import Store
-from edge.ledger import batch, destruction
+from edge.ledger import batch, destruction, device
 from edge.model.scan import Receipt
 from tests.simulators.hub_gates import START_MS, Clock, Device, begin, enrol, post
 
@@ -162,6 +163,21 @@ def test_facts_that_went_without_a_certificate_are_named(hub: Hub, gate: Device)
 
     assert "batch 2: has lost its facts, and no certificate says so" in problem
     assert gate.entries
+
+
+def test_an_export_made_before_loses_the_facts_and_still_verifies(hub: Hub, desk: Desk, gate: Device) -> None:
+    """The same command into the same folder writes the day anew, and whoever verifies it counts what is gone."""
+    task = Task(desk.home.path.parent / "out", views=("csv",))
+    desk.export_ledger(task, lambda *_: None)
+    assert gate.gate.hex() in next(task.out.glob("*/scans-*-000000000000009.csv")).read_text()
+    apply(hub, signed(hub, OPERATOR, AUDITOR))
+
+    assert desk.export_ledger(task, lambda *_: None).written == 1
+
+    assert gate.gate.hex() not in next(task.out.glob("*/scans-*-000000000000009.csv")).read_text()
+    report = proof.verify(task.out, {device.key_id(desk.home.public).hex(): desk.home.public}, lambda *_: None)
+    assert (report.faults, report.destroyed, report.batches) == ([], 3, 1)
+    assert desk.export_ledger(task, lambda *_: None).written == 0
 
 
 def test_a_rebuild_gives_destroyed_entries_rows_without_facts(hub: Hub, gate: Device) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from edge.cli.main import edge
 from edge.errors import AnswerRefused
-from edge.hub import token_queries
+from edge.hub import pull, token_queries
 from edge.hub.backup import back_up
 from edge.hub.client import Client, Query, Source
 from edge.hub.desk import Desk
@@ -121,6 +121,7 @@ def test_two_people_of_two_roles_learn_which_scans_were_of_one_pass(world: World
     assert by_scan["scans"] == by_token["scans"]
     assert by_scan["scans"] == [one for one in world.person("han").scans(Query()) if one["hub_seq"] in {1, 3, 6}]
     assert (by_scan["state"], by_scan["found"]) == ("answered", 3)
+    assert by_scan["kept_since"] == pull.iso(world.clock.ms)
     for token in (PASS, OTHER, RARE):
         assert token.hex() not in json.dumps([by_scan, by_token, world.person("li").token_queries()])
 
@@ -227,12 +228,12 @@ def test_an_entry_without_a_token_is_of_no_pass(world: World) -> None:
 @pytest.mark.parametrize("named", [{"scan": 1}, {"scan": None, "token": PASS.hex()}])
 def test_after_48_hours_nothing_can_be_asked(world: World, named: dict[str, Any]) -> None:
     """The tokens are destroyed, whoever approves."""
+    question = {name: value for name, value in (ASKED | named).items() if value is not None}
     world.clock.ms += TOKENS_MS - token_queries.TERM_MS // 2
-    number = world.approved()
+    number = world.approved(question)
     world.clock.ms += token_queries.TERM_MS // 2 + 1
     world.tidy()
 
-    question = {name: value for name, value in (ASKED | named).items() if value is not None}
     assert world.refusal(lambda: world.person("han").ask_token(question)) == "destroyed"
     assert world.refusal(lambda: world.person("li").answer_token(number)) == "destroyed"
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from edge.authority import authority, desk, keys
+from edge.authority import authority, desk, issuers, keys, profiles
 from edge.cli import answers
 from edge.cli.audit import audit as audit_command
+from edge.cli.authority import authority as authority_command
 from edge.cli.hub import hub as hub_command
 from edge.cli.policy import policy as policy_command
 from edge.cli.trust import trust as trust_command
@@ -18,6 +19,7 @@ from edge.disk import bounded, durable
 from edge.errors import ConfigError, PublicationError, SetupError
 from edge.gate.config import load_settings
 from edge.hub import folder as hub_folder
+from edge.scanner.sources.base import split_spec
 from edge.trust.fetchers import FolderFetcher
 
 ENDLESS = Path("/dev/zero")
@@ -165,6 +167,25 @@ def test_a_place_to_decide_for_has_six_digits(region: str) -> None:
     done = CliRunner().invoke(verify_command, ["HP1:X", "--region", region])
     assert isinstance(done.exception, ConfigError)
     assert "six digits" in done.exception.next_step
+
+
+def test_a_frame_source_without_a_target_is_not_called_unknown() -> None:
+    """`stdin` and `stdin:` are of a kind that is known; only what to read is missing."""
+    for spec in ("stdin", "stdin:"):
+        with pytest.raises(ConfigError, match="does not say what to read"):
+            split_spec(spec)
+    with pytest.raises(ConfigError, match="not known here"):
+        split_spec("nope:x")
+
+
+def test_a_pass_without_history_is_told_so(tmp_path: Path) -> None:
+    """`edge authority history` of an index nobody changed is no silence; for scripts it is no line."""
+    country = authority.init(tmp_path / "country", 1_780_000_000)
+    issuers.add_issuer(country, next(iter(profiles.profiles())), 1_780_000_000)
+    issuer = next(iter(profiles.profiles())).id
+    words = ["history", str(country.folder), "--issuer", issuer, "--list", "1", "--index", "1"]
+    assert "is on record" in CliRunner().invoke(authority_command, words).output
+    assert not CliRunner().invoke(authority_command, [*words, "--json"]).output
 
 
 def test_the_outbox_of_no_hub_says_that_it_is_none(tmp_path: Path) -> None:

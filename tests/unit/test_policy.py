@@ -173,6 +173,8 @@ def test_server_tokens_are_named_and_referred_never_accepted():
     national = base64.b64encode((b"\x00" * 10 + b"JKM1440000GBGS").ljust(201, b"\x01"))
     for raw, family in [
         (b'{"label":"yss","data":"x"}', "yuekang"),
+        (b'{"label":"yss","codeId":"x"}', "yuekang"),
+        (b'{"codeId":"1a2b","time":1}', "yukang"),
         (b"a" * 64 + b":1", "nhc"),
         (b"A" * 64, "nhc"),
         (national, "jkm"),
@@ -185,7 +187,8 @@ def test_server_tokens_are_named_and_referred_never_accepted():
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"https://example.com", b"WIFI:S:x;;", b'{"label":"xss"}', b"{" * 4000, b"[" * 4000, b"a" * 63, b"\xff\xfe",
+    [b"", b"https://example.com", b"WIFI:S:x;;", b'{"label":"xss"}',
+     b'{"codeId":1}', b'{"codeId":""}', b'["codeId"]', b"{" * 4000, b"[" * 4000, b"a" * 63, b"\xff\xfe",
      b"a" * 64 + b":12", b"A" * 268, b'{"label":' + b"9" * 4200 + b"}"],
 )  # fmt: skip
 def test_foreign_codes_are_refused_as_foreign(raw):

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.errors import TrustError
-from edge.model.credential import FOREIGN_KINDS
+from edge.model.credential import FOREIGN_KINDS, PassKind
 from edge.trust.anchors import anchors, by_place
 from edge.trust.fields import Document
 from tests.simulators.foreign import SIGNER, Signer
@@ -53,6 +53,28 @@ def test_a_bad_row_is_named(changes, named):
     """Row and member stand in the message."""
     with pytest.raises(TrustError, match=rf"anchors\[1\]: {named}"):
         read({**ROW, "claimed": "BE"}, {**ROW, **changes})
+
+
+def test_types_say_what_they_attest():
+    """Of the whole document, in its order."""
+    (found,) = read(ROW, types=[{"type": "https://x.example/v", "kind": "vaccination"}, {"type": "T", "kind": "test"}])
+
+    assert found.types == (("https://x.example/v", PassKind.VACCINATION), ("T", PassKind.TEST))
+    assert read(ROW)[0].types == ()
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        *([{"type": "T", "kind": "person"}], [{"type": "", "kind": "test"}], [{"type": "T"}], {"T": "test"}),
+        [{"type": "T", "kind": "test"}, {"type": "T", "kind": "vaccination"}],
+    ],
+    ids=str,
+)
+def test_types_that_are_none(types):
+    """A kind of passes, none, a type twice."""
+    with pytest.raises(TrustError, match=r"types|kind|type"):
+        read(ROW, types=types)
 
 
 def test_an_algorithm_to_come_is_left_out():

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.conformance.runner import run
-from edge.credentials import vc
+from edge.credentials import claim169, vc
 from edge.model.credential import HashKind, PassKind
 from edge.model.live import LiveRule
 from edge.model.trust import EDDSA, ES256
 from edge.model.verdict import Outcome, Reason
 from edge.verify.verify import verify
+from tests.simulators.claim169 import ID_ANCHOR, make_id
 from tests.simulators.foreign import Signer
 from tests.simulators.tickets import admitting, judged
 from tests.simulators.vc import (
@@ -147,6 +148,47 @@ def test_a_credential_with_a_status_needs_a_list_of_its_issuer(status):
         assert verdict(raw, listed).outcome is Outcome.ACCEPT
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"status": {"status_list": {"idx": 5, "uri": "https://issuer.example/list"}}},
+        {
+            "credentialStatus": [
+                {
+                    "type": "BitstringStatusListEntry",
+                    "statusListIndex": "7",
+                    "statusListCredential": "https://b.example",
+                },
+                {
+                    "type": "BitstringStatusListEntry",
+                    "statusListIndex": "5",
+                    "statusListCredential": "https://issuer.example/list",
+                },
+            ]
+        },
+    ],
+    ids=["token", "bitstring"],
+)
+def test_a_place_in_a_status_list_is_looked_up(status):
+    """By the URI and the index."""
+    anchor = replace(VC_ANCHOR, hash_lists=(1,))
+    for index, reason in ((5, Reason.STATUS_REVOKED), (6, Reason.OK)):
+        place = f"https://issuer.example/list#{index}".encode()
+        trust = admitting(anchor, revoked={1: (HashKind.IDENTIFIER, place)})
+        for raw in with_claims(**status):
+            assert verdict(raw, trust).reason is reason
+
+
+@pytest.mark.parametrize("index", [-1, "x", None, 1.5, True, "05", [], 10**19])
+def test_a_status_that_names_no_place(index):
+    """Refused, whichever mechanism it is of."""
+    for status in (
+        {"status": {"status_list": {"idx": index, "uri": "https://issuer.example/list"}}},
+        {"credentialStatus": {"statusListIndex": index, "statusListCredential": "https://issuer.example/list"}},
+    ):
+        assert all(is_malformed(raw) for raw in with_claims(**status))
+
+
 def test_each_revocation_hash_finds_its_code():
     """The signature over R, and the id."""
     found = vc.FORMAT.parse(GOOD_W3C)
@@ -156,6 +198,27 @@ def test_each_revocation_hash_finds_its_code():
         (HashKind.IDENTIFIER, b"https://issuer.example/1"),
     ):
         assert verdict(GOOD_W3C, admitting(anchor, revoked={1: (kind, value)})).reason is Reason.STATUS_REVOKED
+
+
+def test_an_anchor_says_what_a_type_attests():
+    """By vct or type; a type that is not named is refused, and a kind that the key may not attest."""
+    kinds = frozenset((PassKind.VACCINATION, PassKind.STATEMENT))
+    for raw, name in ((GOOD, "https://issuer.example/badge"), (GOOD_W3C, "Badge")):
+        for kind, reason in ((PassKind.VACCINATION, Reason.OK), (PassKind.TEST, Reason.KEY_KIND)):
+            found = verdict(
+                raw, admitting(replace(VC_ANCHOR, kinds=kinds, types=(("Other", PassKind.TEST), (name, kind))))
+            )
+            assert (found.reason, found.kind) == (reason, kind)
+        for other in ("Other", "VerifiableCredential", name.lower() + "x"):
+            trust = admitting(replace(VC_ANCHOR, kinds=kinds, types=((other, PassKind.VACCINATION),)))
+            assert verdict(raw, trust).reason is Reason.KEY_KIND
+
+
+def test_a_format_without_types_is_refused_by_an_anchor_that_names_some():
+    """It can say of none of its codes what they are."""
+    anchor = replace(ID_ANCHOR, types=(("T", PassKind.IDENTITY),))
+
+    assert judged(make_id(), claim169.FORMAT, admitting(anchor)).reason is Reason.KEY_KIND
 
 
 def test_tokens_of_other_types_are_nobodys():

@@ -62,7 +62,7 @@ export function drawMain(config, s, shown, nowMs) {
   if (shown.kind === "lost") return plight(voice, "lost", "lost", lostWords(voice, s));
   if (shown.kind === "starting") return plight(voice, "starting", "clock", partWords(voice, "starting"));
   if (shown.kind === "stopped") return stopped(voice, shown.alert);
-  return verdict(voice, shown, nowMs);
+  return verdict(voice, shown, nowMs, config.slips);
 }
 
 /** Make a view smaller until everything in it is inside: words are as many as they are. */
@@ -85,7 +85,7 @@ function head(kind, shapes, word, also) {
   return el("div", `head ${kind}`, before, words, after);
 }
 
-function verdict(voice, { kind, shown }, nowMs) {
+function verdict(voice, { kind, shown }, nowMs, slips) {
   const shape = () => icon(kind, "shape");
   const many = kind === "accept" ? Math.min(shown.holders.length, 3) : 1;
   // Position tells too: an accept's shape stands before the word, a reject's after it, a refer's on both sides.
@@ -96,7 +96,9 @@ function verdict(voice, { kind, shown }, nowMs) {
   const cards = kind === "reject" ? [] : shown.holders.map((holder) => card(voice, holder, shown));
   if (kind === "accept" && !cards.length) cards.push(el("section", "card bare", el("p", "", voice.say("card.unsigned"))));
   const body = el("div", cards.length ? "body" : "body wide", reasons(voice, kind, shown, nowMs), cards);
-  return el("div", `view verdict ${kind}`, top, body);
+  if (!slips || kind === "accept" || !shown.seq || shown.together > 1 || shown.missed) return el("div", `view verdict ${kind}`, top, body);
+  top.classList.add("many");
+  return el("div", `view verdict ${kind} slipped`, top, body, slipCard(voice, shown));
 }
 
 // What is said of a verdict: of several codes, and of an accept that came too late, the page's own words.
@@ -325,11 +327,18 @@ export function drawPanel(config, s) {
   return [...top, el("p", "chosen", `1. ${voice.say(`note.${panel.note}`)}`), pinForm(voice, panel), close];
 }
 
+// The same beside the verdict, where the technician wants it unasked: no key is taken from anything else.
+function slipCard(voice, shown) {
+  const card = el("section", "card unasked", el("p", "label", el("span", "", voice.say("panel.slip"))), slipCode(voice, shown));
+  card.setAttribute("aria-label", voice.say("panel.slip"));
+  return card;
+}
+
 // The code to take along; where there is none, why.
-function slipCode(voice, panel) {
+function slipCode(voice, { seq }) {
   const code = el("img", "slip");
   const hint = el("p", "", voice.say("panel.slip_hint"));
-  Object.assign(code, { src: `/slip.svg?seq=${panel.seq}`, alt: voice.say("panel.slip") });
+  Object.assign(code, { src: `/slip.svg?seq=${seq}`, alt: voice.say("panel.slip") });
   code.addEventListener("error", () => {
     code.hidden = true;
     hint.textContent = voice.say("panel.no_slip");
