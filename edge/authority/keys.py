@@ -92,6 +92,16 @@ def write(place: Path, key: SigningKey | PrivateKey, seal: Seal | None = None) -
     durable.write(place, bytes(key) if seal is None else seal.close(key), mode=_PRIVATE)
 
 
+def create(place: Path, key: SigningKey, seal: Seal | None = None) -> None:
+    """Write the file of a key that is new, durably; of two at once, one makes it.
+
+    Raises:
+        FileExistsError: It is there; it stays as it is.
+        OSError: The file system refuses.
+    """
+    durable.create(place, bytes(key) if seal is None else seal.close(key), mode=_PRIVATE)
+
+
 class KeyFolder:
     """The folder `keys/` of an authority.
 

@@ -260,7 +260,9 @@ def new_key(file: Path, plain: bool, passphrase_file: Path | None, as_json: bool
     passphrase = None if plain else new_passphrase(passphrase_file, may_be_none=False)
     key = SigningKey.generate()
     try:
-        keys.write(file, key, None if passphrase is None else Seal.new(passphrase))
+        keys.create(file, key, None if passphrase is None else Seal.new(passphrase))
+    except FileExistsError:
+        raise PublicationError(f"{file} is there already; a key is never overwritten.", "Name another file.") from None
     except OSError as error:
         raise PublicationError(f"{file} cannot be written: {error.strerror}.", "Check the folder.") from error
     public, half = bytes(key.verify_key).hex(), file.with_suffix(".pub")

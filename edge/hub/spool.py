@@ -101,7 +101,7 @@ class Spool:
         key = sha256(repr((days, views)).encode()).hexdigest()[:16]
         with self._lock:
             now = self._monotonic()
-            order = self._orders.setdefault(key, _Order(now))
+            order = self._orders.get(key) or _Order(now)
             order.used_at = now
             if order.thread is not None:
                 return order.progress
@@ -116,6 +116,8 @@ class Spool:
                 return Declined(
                     507, "no_room", "The hub's disk has no room for this export.", "Ask for single days: --day DAY."
                 )
+            # Kept from now on: who asks for ever other days while one is made leaves nothing behind.
+            self._orders[key] = order
             begun = order.progress = Making()
             order.thread = threading.Thread(
                 target=self._make, args=(key, order, (days, views)), name="hub-export", daemon=True

@@ -267,6 +267,16 @@ def test_no_export_fills_the_hubs_disk(site: Site, monkeypatch: pytest.MonkeyPat
     assert "--day" in met.value.next_step
 
 
+def test_who_asks_for_ever_other_days_leaves_nothing_behind(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what was begun is kept."""
+    monkeypatch.setattr(spool, "RESERVE", 1 << 60)
+
+    for day in range(1, 29):
+        site.hub.spool.ask((f"2026-02-{day:02}",), ("ndjson",))
+
+    assert site.hub.spool._orders == {}
+
+
 def test_an_export_is_put_away(site: Site) -> None:
     """After an hour that nobody asked in, at the next start, and when facts are destroyed."""
     site.fetch()
