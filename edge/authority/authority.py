@@ -112,7 +112,7 @@ class Authority:
             durable.write(self.folder / _ROLES, role_names.encode(roles))
         except OSError as error:
             raise PublicationError(
-                f"{self.folder / _ROLES} cannot be written: {error.strerror}.", "Check permissions."
+                f"{self.folder / _ROLES} cannot be written: {error.strerror}.", "Make room, or check permissions."
             ) from error
 
     def new_role(self, name: str, seal: Seal | None = None) -> Role:
@@ -200,7 +200,9 @@ def init(
             _refuse_filled(folder)
             _fill(authority, now, purpose, (*TOP_LEVEL, *(delegated_roles() if delegated else ())), seal)
     except OSError as error:
-        raise PublicationError(f"{folder} cannot be written: {error.strerror}.", "Check permissions.") from error
+        raise PublicationError(
+            f"{folder} cannot be written: {error.strerror}.", "Make room, or name a folder of yours."
+        ) from error
     return authority
 
 

@@ -1,7 +1,8 @@
 """Files in which other systems publish what they revoked, to hashes by kind, as gates look them up.
 
 A reader takes a file by its shape: revocation batches of the EU's gateway, card revocation lists of SMART Health Cards,
-or lines. A row that cannot be read is named by its place, never by what it says: an identifier may be a person's.
+Status List Tokens, or lines. A row that cannot be read is named by its place, never by what it says: an identifier may
+be a person's.
 """
 
 import base64
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from edge.authority import card_revocation
+from edge.authority import card_revocation, status_tokens
 from edge.errors import EncodingRefused, PublicationError
 from edge.model.credential import HashKind
 from edge.policy.certlogic import time_of
@@ -27,6 +28,8 @@ _TYPES: Final = {
 }
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{32}){1,2}", re.ASCII)
 _UVCI: Final = re.compile(r"[0-9A-Za-z]+:[0-9A-Za-z:/#]{1,80}", re.ASCII)
+_URI: Final = re.compile(r"(?:https?|urn|did):[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,400}", re.ASCII)
+"""What names a verifiable credential, or its place in a status list (RFC 3986, 2)."""
 _NEXT: Final = "Correct the file, or fetch it again from its issuer; nothing was changed."
 
 
@@ -69,6 +72,9 @@ def read(data: bytes, place: str, wish: Wish) -> list[Batch]:
     Raises:
         PublicationError: A row is of none of the forms; it is named.
     """
+    if status_tokens.claims(data):
+        token = status_tokens.read(data, place)
+        return [Batch(HashKind.IDENTIFIER, token.expires_at, token.digests)]
     if not data.lstrip().startswith((b"{", b"[")):
         return list(_lines(data, place, wish))
     try:
@@ -118,7 +124,7 @@ def _lines(data: bytes, place: str, wish: Wish) -> Iterator[Batch]:
             continue
         if _HEX.fullmatch(text) and wish.kind is not None:
             found.setdefault(wish.kind, set()).add(bytes.fromhex(text))
-        elif _UVCI.fullmatch(text) and wish.kind is not HashKind.SIGNATURE:
+        elif (_UVCI.fullmatch(text) or _URI.fullmatch(text)) and wish.kind is not HashKind.SIGNATURE:
             kind = HashKind.COUNTRY_AND_IDENTIFIER if wish.country else HashKind.IDENTIFIER
             found.setdefault(kind, set()).add(sha256(f"{wish.country}{text}".encode()).digest())
         else:

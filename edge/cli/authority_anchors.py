@@ -139,8 +139,10 @@ def revoked(folder: Path, files: tuple[Path, ...], issuer: str, **given: Any) ->
     """List what each FILE revokes, in place of the issuer's last lists of the same kinds; - is standard input.
 
     A FILE holds revocation batches of the EU's gateway, a card revocation list of SMART Health Cards (give the lists of
-    all keys of the issuer at once), or lines: identifiers as the certificates have them, or hashes with --kind. Batches
-    that have run out are left out. Gates refuse what is listed after the next publish and their next refresh.
+    all keys of the issuer at once), a Status List Token (JWT; give all of the issuer's at once), or lines: identifiers
+    as the certificates have them, or hashes with --kind. Batches that have run out are left out.
+
+    Gates refuse what is listed after the next publish and their next refresh.
     """
     from edge.authority.revoked import put_revoked
     from edge.authority.revoked_sources import Wish

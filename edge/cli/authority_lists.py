@@ -118,7 +118,10 @@ def history(folder: Path, issuer: str, number: int | None, index: int, as_json: 
 
     authority = opened(folder)
     place = Index(issuer, _number(authority, issuer, number), index)
-    for change in authority.ledger.history(place):
+    changes = list(authority.ledger.history(place))
+    if not changes and not as_json:
+        click.echo(f"No change of index {index} of issuer {issuer}, list {place.number}, is on record.", err=True)
+    for change in changes:
         if as_json:
             told = {"at": iso(change.at), "was": change.was.name.lower(), "now": change.now.name.lower()}
             click.echo(json.dumps({**told, "reason": change.reason}, ensure_ascii=False))

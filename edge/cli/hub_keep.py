@@ -101,13 +101,15 @@ def role_key(directory: Path | None, role: str, out: Path | None, public: str | 
         raise ConfigError(f"{out} exists.", "Keys are never overwritten: choose another file.")
     key = _public(public) if public is not None else SigningKey.generate()
     half = key if isinstance(key, bytes) else key.verify_key.encode()
-    if directory is not None:
-        store = Store(folder.load(directory).database)
+    home = folder.load(directory) if directory is not None else None
+    # First the key: the hub must not wait for signatures of one that nobody has.
+    if out is not None and not isinstance(key, bytes):
+        answers.write_secret(out, key.encode())
+    if home is not None:
+        store = Store(home.database)
         store.migrate()
         with store.writing() as connection:
             retention.add_role(connection, role, half, system_clock())
-    if out is not None and not isinstance(key, bytes):
-        answers.write_secret(out, key.encode())
     click.echo(f"{role}: {half.hex()}")
 
 

@@ -14,7 +14,7 @@ from edge.codec import sd_jwt
 from edge.codec.sd_jwt import Token
 from edge.credentials import claimed
 from edge.errors import CredentialError, EncodingRefused
-from edge.model.credential import ForeignCredential, Holder, PassKind
+from edge.model.credential import ForeignCredential, HashKind, Holder, PassKind
 from edge.model.verdict import Reason
 
 NAME: Final = "vc"
@@ -43,6 +43,8 @@ _ALWAYS: Final = frozenset(
 """What decides stands in the signed part itself (SD-JWT VC, 3.2.2.2)."""
 _SHAPE: Final = re.compile(rb"[A-Za-z0-9_-]{8,2048}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_LIST: Final = "statusListCredential"
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _LARGEST: Final = 4296
 _MAX_KID: Final = 64
 
@@ -134,6 +136,20 @@ def _identifier(claims: Mapping[str, Any]) -> str:
     return found
 
 
+def _listed(claims: Mapping[str, Any]) -> tuple[tuple[HashKind, bytes], ...]:
+    """Return the place in a status list, `URI#INDEX`, by either of the mechanisms that have one."""
+    status, entry = claims.get("status"), claims.get("credentialStatus")
+    token = status.get("status_list") if type(status) is dict else None
+    named = [(token.get("uri"), token.get("idx"))] if type(token) is dict else []
+    entries = [one for one in (entry if type(entry) is list else [entry]) if type(one) is dict]
+    named += [(one[_LIST], one.get("statusListIndex")) for one in entries if _LIST in one]
+    for uri, index in named:
+        # A number in a token, its digits in a bitstring entry (Bitstring Status List, 2.1).
+        if type(uri) is not str or not (type(index) is int or type(index) is str) or not _INDEX.fullmatch(str(index)):
+            raise EncodingRefused("a status names no place in a list")
+    return tuple((HashKind.IDENTIFIER, f"{uri}#{index}".encode(errors="replace")) for uri, index in named)
+
+
 def _credential(token: Token) -> ForeignCredential:
     header, claims = token.header, token.claims
     algorithm = header.get("alg")
@@ -155,7 +171,7 @@ def _credential(token: Token) -> ForeignCredential:
         issued_at,
         expires_at,
         _holder(subject),
-        claimed.revoked_by(token.signature, _identifier(claims)),
+        claimed.revoked_by(token.signature, _identifier(claims)) + _listed(claims),
         is_bound="cnf" in claims,
         types=_types(claims),
         has_status="status" in claims or "credentialStatus" in claims,

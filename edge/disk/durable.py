@@ -36,6 +36,20 @@ def write(path: Path, data: bytes | bytearray, *, mode: int | None = 0o644) -> N
     sync_folder(path.parent)
 
 
+def create(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Write `data` to a file that is not there yet, whole or not at all: of two at once, one makes it.
+
+    Raises:
+        FileExistsError: It is there; it stays as it is.
+        OSError: The file system refuses.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".making-") as folder:
+        staged = Path(folder) / path.name
+        write(staged, data, mode=mode)
+        path.hardlink_to(staged)
+    sync_folder(path.parent)
+
+
 def refuse_device(path: Path) -> None:
     """Refuse to put a file in the place of what stands in /dev.
 

@@ -5,6 +5,7 @@ nor makes it begin again). Tokens do not outlive their 48 hours in a drawer: the
 needs the folder with the hub's keys; what gates got receipts for since is `edge.hub.recovery`'s.
 """
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -114,7 +115,13 @@ def _copied(source: sqlite3.Connection, staged: Path, tell: Tell, mark: tuple[by
     source.execute("BEGIN")
     source.execute("SELECT count(*) FROM logs").fetchone()
     with closing(sqlite3.connect(staged, isolation_level=None)) as copy:
-        source.backup(copy, pages=_PAGES, progress=lambda _status, left, whole: tell(whole - left, whole))
+        try:
+            source.backup(copy, pages=_PAGES, progress=lambda _status, left, whole: tell(whole - left, whole))
+        except sqlite3.OperationalError as failed:
+            # The ledger is only read: it is the copy that has no room.
+            if failed.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from failed
+            raise
         copy.execute("PRAGMA journal_mode=DELETE")
         copy.execute("PRAGMA secure_delete=ON")
         copy.execute("BEGIN")

@@ -27,11 +27,8 @@ from typing import Any, Final
 from edge.disk import durable
 from edge.disk.lockfile import LockFile
 from edge.errors import ConfigError, FolderInUse, LedgerError
-from edge.hub import projection, pull, statement, tabular
+from edge.hub import forms, projection, pull, statement, tabular
 from edge.hub.folder import HubFolder
-from edge.hub.forms import FORMS
-from edge.hub.projection import Placed
-from edge.hub.pull import Page
 from edge.hub.store import Store
 from edge.ledger import batch, chain, device
 from edge.model.scan import Batch
@@ -49,7 +46,7 @@ NUMBERS: Final = re.compile(r"[0-9]{15}", re.ASCII)
 """First and last hub sequence number in a `NAME`."""
 DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DAY_S: Final = 86_400
-_NOWHERE: Final = Placed(0, 0, 0, 0)
+_NOWHERE: Final = projection.Placed(0, 0, 0, 0)
 _KEPT: Final = (
     "SELECT id, log, place, received_ms, first, last, head, hub_first, hub_last FROM batches ORDER BY hub_last"
 )
@@ -111,7 +108,7 @@ Say = Callable[[str, int, int], None]
 """Told of progress: the day, batches done of it, batches there are of it."""
 
 
-def page_of(opened: Batch, numbers: tuple[int, int], place: tuple[str, str]) -> Page:
+def page_of(opened: Batch, numbers: tuple[int, int], place: tuple[str, str]) -> pull.Page:
     """Return the scans a batch added to the ledger, as they are handed out.
 
     Args:
@@ -125,7 +122,7 @@ def page_of(opened: Batch, numbers: tuple[int, int], place: tuple[str, str]) -> 
     facts = projection.columns_of(opened.bodies[skip:])
     start = header.first + skip
     rows = [pull.row_of(projection.row(_NOWHERE, hub_first + at, start + at, found)) for at, found in enumerate(facts)]
-    return Page(rows, {0: (header.gate, header.epoch)}, {0: place}, hub_last, hub_last)
+    return pull.Page(rows, {0: (header.gate, header.epoch)}, {0: place}, hub_last, hub_last)
 
 
 class Export:
@@ -256,19 +253,19 @@ class Export:
         folder, numbers = where
         wire_file = folder / f"batches-{numbers}.cbor"
         tables = {view: folder / f"scans-{numbers}.{view}" for view in self._views}
-        lined = {view: Staged(file) for view, file in tables.items() if view in FORMS}
+        lined = {view: Staged(file) for view, file in tables.items() if view in forms.FORMS}
         if "parquet" in tables and "ndjson" not in lined:
             lined["ndjson"] = Staged(folder / f"scans-{numbers}.ndjson")
         batches = Staged(wire_file)
         try:
             for view, file in lined.items():
-                file.write(FORMS[view].header)
+                file.write(forms.FORMS[view].header)
             for at, one in enumerate(kept):
                 (wire,) = connection.execute(_WIRE, (one.row,)).fetchone()
                 batches.write(wire)
                 page = book.page(one, wire)
                 for view, file in lined.items():
-                    file.write(b"".join(FORMS[view].render(page)))
+                    file.write(b"".join(forms.FORMS[view].render(page)))
                 self._say(folder.name, at + 1, len(kept))
             files = [batches.close()]
             if "parquet" in tables:
@@ -368,11 +365,11 @@ class _Book:
             ],
         }
 
-    def page(self, kept: Kept, wire: bytes) -> Page:
+    def page(self, kept: Kept, wire: bytes) -> pull.Page:
         """Return the scans of a batch; none where its facts were destroyed."""
         _, _, public = self.logs[kept.log]
         if not batch.has_facts(wire):
-            return Page([], {}, {})
+            return pull.Page([], {}, {})
         return page_of(batch.open_batch(wire, public), (kept.hub_first, kept.hub_last), self._places[kept.place])
 
 

@@ -186,7 +186,13 @@ def _queries() -> dict[str, Any]:
         "Question": question,
         "TokenQuery": _object(query),
         "TokenQueries": _object({"counts": counts, "queries": listed}),
-        "TokenAnswer": _object({**query, "scans": scans}),
+        "TokenAnswer": _object(
+            {
+                **query,
+                "scans": scans,
+                "kept_since": _perhaps(_moment("Since when tokens are kept; of earlier scans the answer lacks.")),
+            }
+        ),
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Final
 
 from edge.model.credential import PassKind, Presentation, SignedCredential
 from edge.model.rules import Ground
@@ -86,6 +87,10 @@ class Reason(StrEnum):
     STAFF_NOT_HOLDER = "staff.not_holder"
     STAFF_OVERRIDE = "staff.override"
     STAFF_UNDO = "staff.undo"
+
+
+OK: Final = Reason.OK
+"""The same by its own name: Python 3.11 takes 0.1 us to find a member of an enumeration, and a pass asks ten times."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from edge.model.credential import ForeignCredential
 from edge.model.moment import ClockQuality, Moment
 from edge.model.trust import Anchor, TrustSnapshot
-from edge.model.verdict import Reason, Verification
+from edge.model.verdict import OK, Reason, Verification
 from edge.verify.signatures import Verifier, signing_key
 from edge.verify.validity import in_time
 
@@ -36,15 +36,15 @@ def verify_foreign(
         return Verification(credential, reason if anchor is None else Reason.ISSUER_UNKNOWN, issuer)
     credential = _typed(credential, anchor)
     reason = _within_bounds(credential, anchor)
-    if reason is not Reason.OK:
+    if reason is not OK:
         return Verification(credential, reason, issuer, anchor)
     reason, warnings = in_time(credential.issued_at, credential.expires_at, moment)
-    if reason is Reason.OK and moment.quality is not ClockQuality.DOUBTFUL and moment.unix_s >= anchor.not_after:
+    if reason is OK and moment.quality is not ClockQuality.DOUBTFUL and moment.unix_s >= anchor.not_after:
         reason = Reason.KEY_NOT_CURRENT
-    if reason is Reason.OK or reason is Reason.CLOCK_DOUBTFUL:
+    if reason is OK or reason is Reason.CLOCK_DOUBTFUL:
         # A doubted clock hides no revocation.
         status = _status(credential, anchor, trust)
-        reason = reason if status is Reason.OK else status
+        reason = reason if status is OK else status
     return Verification(credential, reason, issuer, anchor, warnings)
 
 
@@ -70,7 +70,7 @@ def _anchor(
         return None, Reason.KEY_ALGORITHM
     if not holds(introduced.public, credential.signed, credential.signature):
         return None, Reason.SIGNATURE_INVALID
-    return anchor, Reason.OK
+    return anchor, OK
 
 
 def _within_bounds(credential: ForeignCredential, anchor: Anchor) -> Reason:
@@ -83,7 +83,7 @@ def _within_bounds(credential: ForeignCredential, anchor: Anchor) -> Reason:
         at = introduced.not_before
     if at is not None and not anchor.not_before <= at < anchor.not_after:
         return Reason.KEY_NOT_CURRENT
-    return Reason.OK
+    return OK
 
 
 def _is_of_its_types(credential: ForeignCredential, anchor: Anchor) -> bool:
@@ -98,7 +98,7 @@ def _typed(credential: ForeignCredential, anchor: Anchor) -> ForeignCredential:
 
 
 def _status(credential: ForeignCredential, anchor: Anchor, trust: TrustSnapshot) -> Reason:
-    answer = Reason.STATUS_UNAVAILABLE if credential.has_status and not anchor.hash_lists else Reason.OK
+    answer = Reason.STATUS_UNAVAILABLE if credential.has_status and not anchor.hash_lists else OK
     revocation = credential.revocation if anchor.hash_lists else ()
     for number in anchor.hash_lists:
         listed = trust.hash_lists.get((anchor.issuer, number))
@@ -108,7 +108,7 @@ def _status(credential: ForeignCredential, anchor: Anchor, trust: TrustSnapshot)
         if any(kind is listed.kind and digest in listed for kind, digest in revocation):
             return Reason.STATUS_REVOKED
     # No answer is not "valid"; a short-lived credential needs none (docs/adr/0013-short-lived-passes.md).
-    return Reason.OK if answer is not Reason.OK and is_short_lived(credential, trust) else answer
+    return OK if answer is not OK and is_short_lived(credential, trust) else answer
 
 
 def is_short_lived(credential: ForeignCredential, trust: TrustSnapshot) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 from edge.model.credential import Proof
 from edge.model.moment import ClockQuality, Moment
-from edge.model.verdict import Reason
+from edge.model.verdict import OK, Reason
 from edge.verify.signatures import ed25519
 
 UNSYNCED_S: Final = 120
@@ -35,14 +35,14 @@ def freshness(
         nonces: What this gate asks now and asked just before.
     """
     if proof.nonce:
-        return (Reason.OK if proof.nonce in nonces else Reason.LIVE_NONCE), ()
+        return (OK if proof.nonce in nonces else Reason.LIVE_NONCE), ()
     slack_s = window_s if moment.quality is ClockQuality.SYNCED else window_s + UNSYNCED_S
     ahead_s = proof.at - moment.unix_s
     if abs(ahead_s) <= slack_s:
-        return Reason.OK, ()
+        return OK, ()
     if moment.quality is ClockQuality.DOUBTFUL:
         return Reason.CLOCK_DOUBTFUL, ()
     # It is at least as late as the moment says, so what is behind it is stale for certain; what is ahead may be now.
     if ahead_s > 0 and (moment.quality is ClockQuality.FLOOR or ahead_s <= slack_s + moment.late_ms // 1000):
-        return Reason.OK, (Reason.LIVE_STALE,)
+        return OK, (Reason.LIVE_STALE,)
     return Reason.LIVE_STALE, ()

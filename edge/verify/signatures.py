@@ -14,11 +14,14 @@ from nacl.exceptions import BadSignatureError
 
 from edge.codec.ed25519 import KEY_BYTES
 from edge.model.trust import EDDSA, ES256, ES384, PS256, RS256, Anchor, IssuerKey
-from edge.model.verdict import Reason
+from edge.model.verdict import OK, Reason
 
 _SIGNATURE_BYTES: Final = 64
 MAX_KEYS: Final = 4
 """Keys of one (issuer, key id) that are tried: key ids are short and may collide, but never all keys are tried."""
+# Looked up once: every pass meets them (see `OK`).
+_ALGORITHM: Final = Reason.KEY_ALGORITHM
+_INVALID: Final = Reason.SIGNATURE_INVALID
 Key = TypeVar("Key", IssuerKey, Anchor)
 
 
@@ -100,7 +103,7 @@ def signing_key(
     """
     if not candidates:
         return None, Reason.KEY_UNKNOWN
-    reason = Reason.KEY_ALGORITHM
+    reason: Reason = _ALGORITHM
     for key in candidates[:MAX_KEYS]:
         # The algorithm comes from the key record; a header that says another is refused, never obeyed.
         if key.algorithm != signed.algorithm:
@@ -109,7 +112,7 @@ def signing_key(
         if holds is None:
             reason = Reason.KEY_UNSUPPORTED
             continue
-        reason = Reason.SIGNATURE_INVALID
+        reason = _INVALID
         if holds(key.public, signed.signed, signed.signature):
-            return key, Reason.OK
+            return key, OK
     return None, reason

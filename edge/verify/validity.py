@@ -3,7 +3,7 @@
 from typing import Final
 
 from edge.model.moment import ClockQuality, Moment
-from edge.model.verdict import Reason
+from edge.model.verdict import OK, Reason
 
 LEEWAY_S: Final = 60
 """A pass issued this far in the gate's future is still valid: two honest clocks differ (RFC 8392, 3.1.5)."""
@@ -27,6 +27,6 @@ def in_time(issued_at: int | None, expires_at: int | None, moment: Moment) -> tu
         if moment.quality is ClockQuality.DOUBTFUL:
             return Reason.CLOCK_DOUBTFUL, ()
         if moment.quality is ClockQuality.FLOOR or now + LEEWAY_S + moment.late_ms // 1000 >= issued_at:
-            return Reason.OK, (Reason.TIME_NOT_YET_VALID,)
+            return OK, (Reason.TIME_NOT_YET_VALID,)
         return Reason.TIME_NOT_YET_VALID, ()
-    return Reason.OK, ()
+    return OK, ()

@@ -5,6 +5,7 @@ credential that holds may pass *here* is left to `edge.policy`.
 """
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from edge.model.credential import (
     Credential,
@@ -16,11 +17,16 @@ from edge.model.credential import (
 )
 from edge.model.moment import Moment
 from edge.model.trust import IssuerKey, Status, TrustSnapshot
-from edge.model.verdict import Reason, Verification
+from edge.model.verdict import OK, Reason, Verification
 from edge.verify import live
 from edge.verify.foreign import verify_foreign
 from edge.verify.signatures import VERIFIERS, Verifier, signing_key
 from edge.verify.validity import in_time
+
+# Looked up once: every pass meets them (see `OK`).
+_VENUE: Final = PassKind.VENUE
+_VALID: Final = Status.VALID
+_PLACED: Final = (PersonClaims, VenueClaims)
 
 
 def verify(
@@ -54,14 +60,14 @@ def verify(
         # Whoever altered it is not the holder: nothing of it may be shown.
         return Verification(credential, Reason.LIVE_INVALID, issuer)
     reason = _within_bounds(credential, key, trust)
-    if reason is not Reason.OK:
+    if reason is not OK:
         return Verification(credential, reason, issuer, key)
     reason, warnings = in_time(credential.issued_at, credential.expires_at, moment)
-    if reason is Reason.OK or reason is Reason.CLOCK_DOUBTFUL:
+    if reason is OK or reason is Reason.CLOCK_DOUBTFUL:
         # A doubted clock hides no revocation.
         status = _status(credential, key, trust)
-        reason = reason if status is Reason.OK else status
-    if reason is Reason.OK and proof is not None:
+        reason = reason if status is OK else status
+    if reason is OK and proof is not None:
         reason, doubts = live.freshness(proof, moment, trust.policy.live_window_s, nonces)
         warnings += doubts
     return Verification(credential, reason, issuer, key, warnings)
@@ -82,13 +88,13 @@ def _within_bounds(credential: Credential, key: IssuerKey, trust: TrustSnapshot)
     claims = credential.claims
     if isinstance(claims, VenueClaims) and trust.registries.refuses(claims.id, claims.region):
         return Reason.VENUE_UNKNOWN
-    return Reason.OK
+    return OK
 
 
 def region_of(credential: SignedCredential) -> int:
     """Return the region a pass speaks of, GB/T 2260, or 0 for a travel pass and whatever is foreign."""
     claims = credential.claims
-    return claims.region if isinstance(claims, PersonClaims | VenueClaims) else 0
+    return claims.region if isinstance(claims, _PLACED) else 0
 
 
 def status_of(credential: SignedCredential) -> int | None:
@@ -99,14 +105,14 @@ def status_of(credential: SignedCredential) -> int | None:
 
 def _status(credential: Credential, key: IssuerKey, trust: TrustSnapshot) -> Reason:
     claims = credential.claims
-    if isinstance(claims, VenueClaims) or credential.kind is PassKind.VENUE:
-        return Reason.OK
+    if isinstance(claims, VenueClaims) or credential.kind is _VENUE:
+        return OK
     listed = trust.status_lists.get((credential.issuer, key.status_list))
     status = None if listed is None else listed.status(claims.index)
     if status is None:
         # No answer is not "valid"; a short-lived pass needs none (docs/adr/0013-short-lived-passes.md).
         short = credential.expires_at - credential.issued_at <= trust.policy.short_lived_s
-        return Reason.OK if short else Reason.STATUS_UNAVAILABLE
-    if status == Status.VALID:
-        return Reason.OK
+        return OK if short else Reason.STATUS_UNAVAILABLE
+    if status == _VALID:
+        return OK
     return Reason.STATUS_SUSPENDED if status == Status.SUSPENDED else Reason.STATUS_REVOKED

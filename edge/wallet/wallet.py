@@ -41,14 +41,14 @@ class Wallet:
             WalletError: There is one already, or the folder cannot be written.
         """
         place = folder / KEY_FILE
-        if place.exists():
-            raise WalletError(
-                f"{place} is there already: a new key would make its pass useless.", "Choose another folder."
-            )
         key = SigningKey.generate()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            durable.write(place, key.encode(), mode=0o600)
+            durable.create(place, key.encode())
+        except FileExistsError as error:
+            raise WalletError(
+                f"{place} is there already: a new key would make its pass useless.", "Choose another folder."
+            ) from error
         except OSError as error:
             raise WalletError(f"{place} cannot be written: {error.strerror}.", "Choose another folder.") from error
         return cls(folder, key)

@@ -11,7 +11,7 @@ from tests.bench.timing import alternate, median_ratio, percentile, row
 from tests.simulators import world
 from tests.simulators.sm2 import Signer
 
-ROUNDS, REPEAT = 2000, 10
+ROUNDS, REPEAT = 1000, 20
 
 
 def run() -> dict[str, Any]:

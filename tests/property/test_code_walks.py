@@ -25,6 +25,8 @@ ALPHABETS = {
     "claim169, EdDSA": _BASE45,
     "pretix": b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_",
     "vdsnc": b'"\\{}[]:,01aZ_-=/ ',
+    "vc": b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~",
+    "vc, W3C": b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~",
     "twoddoc": _PRINTABLE,
     "aadhaar": b"0123456789",
 }

@@ -56,7 +56,7 @@ CODES: Mapping[str, Shown] = {
     "shc": Shown(shc.FORMAT, cards.make_shc(), cards.SHC_ANCHOR),
     "nzcp": Shown(nzcp.FORMAT, passes.make_nzcp(), passes.NZCP_ANCHOR),
     "claim169, EdDSA": Shown(claim169.FORMAT, _identity(), identities.ID_ANCHOR),
-    "vc, SD-JWT": Shown(vc.FORMAT, badges.make_sd(), badges.VC_ANCHOR),
+    "vc": Shown(vc.FORMAT, badges.make_sd(), badges.VC_ANCHOR),
     "vc, W3C": Shown(vc.FORMAT, badges.make_w3c(), badges.VC_ANCHOR),
     "pretix": Shown(pretix.FORMAT, tickets.make_ticket(), tickets.EVENT_ANCHOR),
     "vdsnc": Shown(vdsnc.FORMAT, seals.make_seal(), seals.CSCA_ANCHOR),

@@ -17,6 +17,7 @@ from typing import Any
 from edge.credentials import aadhaar, shc, vdsnc
 from tests.simulators import codes, seals, tickets
 from tests.simulators import shc as cards
+from tests.simulators import vc as statements
 from tests.unit import test_aadhaar, test_twoddoc
 
 _NUMBERS = (-1, 0, 1, 255, 65536, 2**31, 2**32, 2**53, 2**63, 2**64 - 1, 1.5, 1e300)
@@ -151,6 +152,21 @@ def seal() -> Apart:
     return Apart(closed(own), own, closed)
 
 
+def statement() -> Apart:
+    """Return an SD-JWT: header, claims, signature, what is disclosed."""
+    code = codes.CODES["vc"].code
+    token, *shown, _ = code.decode().split("~")
+    own = [statements.disclosure(f"salt{number}", *pair) for number, pair in enumerate(statements.NAMES.items())]
+    signature = base64.urlsafe_b64decode(token.rpartition(".")[2] + "==")
+
+    def closed(parts: Any) -> bytes:
+        header, claims, proof, disclosed = parts
+        said = [statements.b64(statements.text(one)) for one in (header, claims)]
+        return "~".join((".".join((*said, statements.b64(proof))), *disclosed, "")).encode()
+
+    return Apart(code, [dict(statements.HEADER), statements.vct_claims(own), signature, shown], closed)
+
+
 def ticket() -> Apart:
     """Return a ticket: fields of its message, signature, version."""
     signature = tickets.EVENT.sign(tickets.message(*tickets.TICKET)).signature
@@ -193,6 +209,7 @@ def identity() -> Apart:
 ORIGINALS: dict[str, Callable[[], Apart]] = {
     "shc": card,
     "vdsnc": seal,
+    "vc": statement,
     "pretix": ticket,
     "twoddoc": document,
     "aadhaar": identity,

@@ -1,6 +1,8 @@
 """Backups of a hub: whole, without private parts, taken while it serves; and their return."""
 
+import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge.cli.hub import hub as hub_command
-from edge.errors import ConfigError, EdgeError, LedgerError, LogDamaged
+from edge.errors import ConfigError, EdgeError, LedgerError, LogDamaged, SetupError
 from edge.hub import backup, folder
 from edge.hub.desk import Desk
 from edge.hub.hub import Hub
@@ -179,3 +181,21 @@ def test_the_commands_tell_what_was_kept_and_who_may_be_ahead(
     assert gate.gate.hex()[:8] in done.output
     assert "--after 9" in done.output
     assert (desk.home.path / f"{folder.DATABASE}.before-restore-1").exists()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 kB, or skip where this user may not mount."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    if os.system(f"mount -t tmpfs -o size=64k tmpfs {place} 2>/dev/null") != 0:  # noqa: S605
+        pytest.skip("this user may not mount")
+    yield place
+    os.system(f"umount {place}")  # noqa: S605
+
+
+def test_a_full_disk_is_that_of_the_backup_and_not_the_hubs(desk: Desk, tiny: Path) -> None:
+    """The message names the file that has no room; the ledger is fine, and nothing half-made stays."""
+    with pytest.raises(SetupError, match=rf"The backup {tiny}/copy\.db cannot be written: .*No space left"):
+        saved(desk, tiny / "copy.db")
+    assert not list(tiny.iterdir())

@@ -2,23 +2,30 @@
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from edge.authority import authority, desk, keys
+from edge.authority import authority, desk, issuers, keys, profiles
 from edge.cli import answers
 from edge.cli.audit import audit as audit_command
+from edge.cli.authority import authority as authority_command
 from edge.cli.hub import hub as hub_command
 from edge.cli.policy import policy as policy_command
 from edge.cli.trust import trust as trust_command
 from edge.cli.verify import verify as verify_command
 from edge.disk import bounded, durable
-from edge.errors import ConfigError, PublicationError, SetupError
+from edge.errors import ConfigError, PublicationError, SetupError, WalletError
 from edge.gate.config import load_settings
 from edge.hub import folder as hub_folder
+from edge.hub import retention
+from edge.hub.store import Store
+from edge.scanner.sources.base import split_spec
 from edge.trust.fetchers import FolderFetcher
+from edge.wallet.wallet import Wallet
 
 ENDLESS = Path("/dev/zero")
 
@@ -165,6 +172,53 @@ def test_a_place_to_decide_for_has_six_digits(region: str) -> None:
     done = CliRunner().invoke(verify_command, ["HP1:X", "--region", region])
     assert isinstance(done.exception, ConfigError)
     assert "six digits" in done.exception.next_step
+
+
+def test_a_frame_source_without_a_target_is_not_called_unknown() -> None:
+    """`stdin` and `stdin:` are of a kind that is known; only what to read is missing."""
+    for spec in ("stdin", "stdin:"):
+        with pytest.raises(ConfigError, match="does not say what to read"):
+            split_spec(spec)
+    with pytest.raises(ConfigError, match="not known here"):
+        split_spec("nope:x")
+
+
+def test_a_pass_without_history_is_told_so(tmp_path: Path) -> None:
+    """`edge authority history` of an index nobody changed is no silence; for scripts it is no line."""
+    country = authority.init(tmp_path / "country", 1_780_000_000)
+    issuers.add_issuer(country, next(iter(profiles.profiles())), 1_780_000_000)
+    issuer = next(iter(profiles.profiles())).id
+    words = ["history", str(country.folder), "--issuer", issuer, "--list", "1", "--index", "1"]
+    assert "is on record" in CliRunner().invoke(authority_command, words).output
+    assert not CliRunner().invoke(authority_command, [*words, "--json"]).output
+
+
+def test_of_two_wallets_made_at_once_one_is_refused(tmp_path: Path) -> None:
+    """A key whose public half was told is never replaced by the other's."""
+    begin = threading.Barrier(8)
+
+    def make() -> bytes | None:
+        begin.wait()
+        try:
+            return Wallet.new(tmp_path / "wallet").public
+        except WalletError:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        made = [found.result() for found in [pool.submit(make) for _ in range(8)]]
+    assert [public for public in made if public] == [Wallet.open(tmp_path / "wallet").public]
+    assert [file.name for file in (tmp_path / "wallet").iterdir()] == ["holder.key"]
+
+
+def test_a_role_key_that_cannot_be_written_signs_for_nobody(tmp_path: Path) -> None:
+    """The hub knows only keys that somebody has."""
+    home = tmp_path / "hub"
+    CliRunner().invoke(hub_command, ["init", str(home), "--url", "http://127.0.0.1:8090"])
+    nowhere = tmp_path / "nowhere" / "key"
+    done = CliRunner().invoke(hub_command, ["role-key", str(home), "--role", "operator", "--out", str(nowhere)])
+    assert isinstance(done.exception, ConfigError)
+    with Store(home / "hub.db").reader() as connection:
+        assert not retention.holders(connection).get("operator")
 
 
 def test_the_outbox_of_no_hub_says_that_it_is_none(tmp_path: Path) -> None:

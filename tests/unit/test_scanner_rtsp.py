@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 
 from edge.errors import SourceError
@@ -18,6 +19,7 @@ from edge.scanner.scanner import Scanner
 from edge.scanner.sources._film import MESSAGE, Film, Said
 from edge.scanner.sources._rtsp import RtspStream
 from edge.scanner.sources.url import open_source
+from edge.scanner.sources.video import open_source as open_film
 from tests.simulators.mjpeg import AnsweringServer, Script, scene
 from tests.simulators.rtsp import RtspServer
 from tests.unit.test_scanner import _codes, _next_code, _until
@@ -100,6 +102,25 @@ def test_a_child_that_dies_or_stops_costs_frames_and_is_counted(how: signal.Sign
     assert left == {"scanner.child_restarted": {"count": 1}}
     assert len(again - {child}) == 1
     assert _film_children() == set()
+
+
+def test_a_film_whose_child_is_lost_is_over(tmp_path: Path):
+    """A file is not begun anew after some of its frames were read: it ends with the reason."""
+    path = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 15, (1280, 720), isColor=False)
+    for _ in range(3):
+        writer.write(scene("FILM"))
+    writer.release()
+    film = open_film(str(path), 0, SETTINGS)
+    first = film.read()
+    (child,) = _film_children()
+    os.kill(child, signal.SIGKILL)
+    with pytest.raises(SourceError) as error:
+        film.read()
+    film.close()
+
+    assert first is not None
+    assert (error.value.cause, film.is_finished, film.read()) == ("child_lost", True, None)
 
 
 def _wild(rng: random.Random) -> Callable[[bytes], bytes]:

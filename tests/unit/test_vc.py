@@ -148,6 +148,47 @@ def test_a_credential_with_a_status_needs_a_list_of_its_issuer(status):
         assert verdict(raw, listed).outcome is Outcome.ACCEPT
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"status": {"status_list": {"idx": 5, "uri": "https://issuer.example/list"}}},
+        {
+            "credentialStatus": [
+                {
+                    "type": "BitstringStatusListEntry",
+                    "statusListIndex": "7",
+                    "statusListCredential": "https://b.example",
+                },
+                {
+                    "type": "BitstringStatusListEntry",
+                    "statusListIndex": "5",
+                    "statusListCredential": "https://issuer.example/list",
+                },
+            ]
+        },
+    ],
+    ids=["token", "bitstring"],
+)
+def test_a_place_in_a_status_list_is_looked_up(status):
+    """By the URI and the index."""
+    anchor = replace(VC_ANCHOR, hash_lists=(1,))
+    for index, reason in ((5, Reason.STATUS_REVOKED), (6, Reason.OK)):
+        place = f"https://issuer.example/list#{index}".encode()
+        trust = admitting(anchor, revoked={1: (HashKind.IDENTIFIER, place)})
+        for raw in with_claims(**status):
+            assert verdict(raw, trust).reason is reason
+
+
+@pytest.mark.parametrize("index", [-1, "x", None, 1.5, True, "05", [], 10**19])
+def test_a_status_that_names_no_place(index):
+    """Refused, whichever mechanism it is of."""
+    for status in (
+        {"status": {"status_list": {"idx": index, "uri": "https://issuer.example/list"}}},
+        {"credentialStatus": {"statusListIndex": index, "statusListCredential": "https://issuer.example/list"}},
+    ):
+        assert all(is_malformed(raw) for raw in with_claims(**status))
+
+
 def test_each_revocation_hash_finds_its_code():
     """The signature over R, and the id."""
     found = vc.FORMAT.parse(GOOD_W3C)

@@ -99,6 +99,8 @@ def split_spec(spec: str) -> tuple[str, str]:
     known = _openers()
     if kind in known and target:
         return kind, target
+    if kind in known:
+        raise ConfigError(f"The frame source `{spec}` does not say what to read.", f"Write it as {kind}:...")
     kinds = ", ".join(f"{name}:..." for name in sorted(known))
     raise ConfigError(f"A frame source of the kind `{kind}` is not known here.", f"Write one of {kinds}.")
 
