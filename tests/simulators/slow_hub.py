@@ -29,7 +29,7 @@ def main() -> None:
     hub = SlowHub.open(Path(sys.argv[1]))
     hub.admission = Admission(hub.monotonic, at_once=AT_ONCE)
     try:
-        serve(hub, "127.0.0.1", 0, lambda url: print(url, flush=True))
+        serve(hub, ("127.0.0.1", 0), lambda url: print(url, flush=True))
     finally:
         hub.close()
 
