@@ -259,7 +259,14 @@ def test_pictures_come_in_the_order_people_count(tmp_path: Path):
     assert names == [b"p1.png", b"p2.png", b"p10.png"]
 
 
-@pytest.mark.parametrize("spec", ["webcam:0", "camera:", "camera", "", ":0"])
+@pytest.mark.parametrize("spec", ["camera:", "camera"])
+def test_a_source_without_a_target_is_refused_with_its_form(spec: str):
+    """The kind is right, so the sentence says what is missing and not what kinds there are."""
+    with pytest.raises(ConfigError, match=r"does not say what to read\. Write it as camera:"):
+        split_spec(spec)
+
+
+@pytest.mark.parametrize("spec", ["webcam:0", "", ":0"])
 def test_an_unknown_source_is_refused_naming_the_known(spec: str):
     """A source of an unknown kind, or of none, is a configuration error that names the kinds there are."""
     with pytest.raises(ConfigError, match=r"camera:.*folder:.*url:.*video:"):
