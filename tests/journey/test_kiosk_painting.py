@@ -616,6 +616,67 @@ def test_a_note_is_chosen_from_the_list(machine: Machine) -> None:
     assert left[3]["effects"] == [{"do": "post", "body": {"cmd": "note", "seq": 1, "note": "medical"}, "ids": []}]
 
 
+TAIL_MATCHED = {"type": "reply", "cmd": "tail", "ok": True, "matched": True, "seq": 9}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_what_is_said_of_a_matched_id_ends_with_the_next_person(machine: Machine, outcome: str) -> None:
+    """*ID ending matches* names the result it is of, and never stands over another's."""
+    left = machine(
+        (0, show("accept", 1, has_tail=True)),
+        (10, key("tail")),
+        (20, {"type": "tail", "tail": "3416"}),
+        (30, TAIL_MATCHED),
+        (4500, state()),
+        (5000, show(outcome, 2)),
+    )
+
+    assert [step["notice"] for step in left[3:]] == ["done.tail_matched", "done.tail_matched", None]
+    assert '"number":"A7F3-000001"' in left[3]["whole"]
+
+
+def test_a_failure_is_still_said_when_the_next_person_comes(machine: Machine) -> None:
+    """*NOT recorded* is of no person alone: it stands its time."""
+    failed = {"type": "reply", "cmd": "note", "ok": False, "code": "gone"}
+
+    assert machine((0, show("accept", 1)), (10, failed), (20, show("reject", 2)))[-1]["notice"] == "failed.gone"
+
+
+@pytest.mark.parametrize(
+    ("pressed", "kind", "panel"),
+    [("next", "idle", None), ("not_holder", "reject", "slip"), ("tail", "accept", "tail"), ("note", "accept", "note")],
+)
+def test_an_open_slip_takes_no_key_from_the_next_person(
+    machine: Machine, pressed: str, kind: str, panel: str | None
+) -> None:
+    """While one person photographs the slip, the next one's green answers to its keys."""
+    left = machine(
+        (0, show("refer", 1)),
+        (500, key("slip")),
+        (3500, show("accept", 2, has_tail=True)),
+        (4500, key(pressed)),
+    )
+
+    assert [(step["kind"], step["panel"]) for step in left] == [
+        ("refer", None),
+        ("refer", "slip"),
+        ("accept", "slip"),
+        (kind, panel),
+    ]
+
+
+def test_space_closes_the_slip_and_acknowledges_its_person(machine: Machine) -> None:
+    """One key for the next person, also with the slip open; then `D` opens for whoever has no code."""
+    left = machine((0, show("refer", 1)), (500, key("slip")), (1500, key("next")), (1600, key("manual")))
+
+    assert [(step["kind"], step["panel"]) for step in left[1:]] == [
+        ("refer", "slip"),
+        ("idle", None),
+        ("idle", "manual"),
+    ]
+    assert left[2]["effects"] == [{"do": "ack", "ids": ["v1"]}]
+
+
 def test_an_override_asks_for_a_reason_and_the_pin(machine: Machine) -> None:
     """Without a reason no PIN is taken; the red goes only when the scanner part says it is recorded."""
     pin = {"type": "pin", "pin": "2468"}

@@ -203,7 +203,9 @@ function renderAround(shown) {
   refresh("footer", String(footerKey), () => drawFooter(config, state, shown, able));
   renderPanel();
   const blocked = player.isBlocked && shown.kind === "idle" ? say("sound.blocked") : "";
-  const said = state.notice ? say(state.notice.key) || say("failed") : blocked;
+  const { key, number } = state.notice || {};
+  const about = number ? `#${number}: ` : ""; // of a person who may have gone
+  const said = state.notice ? about + (say(key) || say("failed")) : blocked;
   parts.notice.dataset.tone = state.notice ? state.notice.tone : "";
   if (parts.notice.textContent !== said) parts.notice.textContent = said;
 }

@@ -200,7 +200,9 @@ function paint(s, p, now) {
   if (isLate(p, now)) return miss(s, [p], now);
   const since = now - p.aged; // more than nought only after the page was loaded again
   const lasts = TIMES[p.outcome];
-  const cleared = { ...leave(s), panel: s.panel && s.panel.kind === "help" ? null : s.panel };
+  // What is said of the one before would be read as said of this one, and covers what to do.
+  const notice = s.notice && s.notice.number !== undefined ? null : s.notice;
+  const cleared = { ...leave(s), notice, panel: s.panel && s.panel.kind === "help" ? null : s.panel };
   const main = { kind: p.outcome, p, since, until: lasts ? since + lasts : Infinity, held: heldFor(p), known: false };
   return did({ ...cleared, main, reach: reachOf(p, now) }, { do: "sound", kind: p.outcome });
 }
@@ -349,6 +351,8 @@ function everywhere(s, key) {
 function panelKey(s, key, now) {
   if (key === "close" || (s.panel.kind === "help" && (key === "help" || key === "next"))) return { ...s, panel: null };
   if (key === s.panel.kind) return { ...s, panel: null };
+  // Nothing is typed into a slip: while one person photographs it, every key is for whoever is next.
+  if (s.panel.kind === "slip") return mainKey(key === "next" ? { ...s, panel: null } : s, key, now);
   if (key === "registration" && s.panel.kind === "manual" && !s.panel.sent) return byHand(s, { way: key }, now);
   return key === "language" ? everywhere(s, key, now) : s;
 }
@@ -407,7 +411,8 @@ function reply(s, event, now) {
   if (cmd === "manual") return { ...s, panel: null };
   if (cmd === "tail") {
     const [tone, said] = event.matched ? ["good", "done.tail_matched"] : ["bad", "done.tail_differs"];
-    return { ...s, panel: null, notice: { tone, key: said, until: now + TIMES.reach } };
+    const number = s.panel && s.panel.kind === "tail" ? s.panel.number : "";
+    return { ...s, panel: null, notice: { tone, key: said, number, until: now + TIMES.reach } };
   }
   const notice = { tone: "good", key: `done.${cmd}`, until: now + (cmd === "override" ? TIMES.undo : TIMES.notice) };
   let next = { ...s, notice, staff: { seq: event.seq, until: now + TIMES.undo } };
