@@ -135,7 +135,7 @@ def _tend(part: _Part, config: Path) -> int:
 
 def _start(name: str, config: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "edge", "gate", "run", "--part", name, "--config", str(config)],
+        [sys.executable, "-P", "-m", "edge", "gate", "run", "--part", name, "--config", str(config)],
         stdin=subprocess.DEVNULL,
         start_new_session=False,
         preexec_fn=_die_with_parent,  # noqa: PLW1509  # one system call; no thread runs yet that could hold a lock
