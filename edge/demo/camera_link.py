@@ -87,7 +87,7 @@ def start_camera(processes: Processes, seed: int) -> Camera:
         processes: What it belongs to.
         seed: Looks, movements and noise follow from it.
     """
-    argv = [sys.executable, "-m", "edge.demo.camera", str(seed), "0"]
+    argv = [sys.executable, "-P", "-m", "edge.demo.camera", str(seed), "0"]
     camera = Camera(processes.start("camera", argv, is_spoken_to=True))
     threading.Thread(target=_listen, args=(camera,), name="camera", daemon=True).start()
     return camera

@@ -17,7 +17,7 @@ from typing import Final
 
 from edge.errors import SetupError
 
-EDGE: Final = (sys.executable, "-m", "edge")
+EDGE: Final = (sys.executable, "-P", "-m", "edge")
 """The command line of this very installation."""
 _TAIL_LINES: Final = 12
 _COMMAND_S: Final = 60.0
@@ -84,7 +84,7 @@ class Processes:
         self._lock = threading.Lock()
         self._services: list[Service] = []
         self._leash = subprocess.Popen(
-            [sys.executable, "-m", "edge.demo.leash"], stdin=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, "-P", "-m", "edge.demo.leash"], stdin=subprocess.PIPE, text=True, start_new_session=True
         )
         if not is_kept:
             self._tell(f"={folder}")

@@ -35,8 +35,11 @@ def _check_use(use: HealthUse, trust: TrustSnapshot) -> None:
     for kind in sorted(use.kinds):
         if not any(rule.is_for(kind) for rule in own):
             named = kind.name.lower()
-            raise _wrong(f"certlogic wants the rules of {use.country} for {named}, and {paths.RULES} has none")
+            raise _wrong(
+                f"certlogic wants the rules of {use.country} for {named}, and {paths.RULES} has none",
+                "Bring them in first: edge authority rules import DIR FILE, then edge authority publish DIR",
+            )
 
 
-def _wrong(what: str) -> TrustError:
-    return TrustError(f"{paths.POLICY} rules: {what}.")
+def _wrong(what: str, next_step: str = "") -> TrustError:
+    return TrustError(f"{paths.POLICY} rules: {what}.", next_step)
