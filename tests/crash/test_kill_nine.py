@@ -72,6 +72,7 @@ class Lane:
         self.state, self.config = self.scanner.state, self.scanner.config
         self.shown: dict[int, dict[str, Any]] = {}
         self.unshown = 0
+        self.kills = 0
         self._codes = itertools.cycle(codes)
         self._admitted: dict[str, float] = {}
         self._checked = 0
@@ -81,6 +82,7 @@ class Lane:
         dice = random.Random(times)
         for _ in range(times):
             in_flight = self._until_killed(dice.uniform(0, 0.5))
+            self.kills += 1
             self._check(in_flight)
 
     def _until_killed(self, after_s: float) -> str:
@@ -123,8 +125,10 @@ class Lane:
                 if stated.outcome == Outcome.ACCEPT:
                     self._admit(in_flight)
         assert max(self.shown, default=0) <= head.seq, "shown, and not in the log"
-        assert unshown <= 1, "recorded twice"
         self.unshown += unshown
+        # One a kill. Where the kill came between an entry's write and its mark in the index of the write-ahead log,
+        # readers see the entry only once the next writer has recovered the log: the check after that counts it.
+        assert self.unshown <= self.kills, "recorded twice"
         self._checked = head.seq
 
     def kill_sync(self, times: int) -> None:
