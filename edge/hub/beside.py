@@ -29,7 +29,8 @@ def problems(connection: sqlite3.Connection) -> Iterator[str]:
     """Give what does not hold, one sentence each."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
         MIGRATIONS.apply(Database(model))
-        for name, _ in sorted(_definitions(connection) ^ _definitions(model)):
+        changed = _definitions(connection) ^ _definitions(model)
+        for name in sorted({str(name) for _, name, *_ in changed}):
             yield f"table or index {name} is not the one this program makes"
     for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall():
         if name not in _IN_THE_LEDGER:
@@ -44,12 +45,14 @@ def problems(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"piece of evidence {row} ({kind}) is not the one that was filed"
 
 
-def _definitions(connection: sqlite3.Connection) -> set[tuple[str, str]]:
-    """Return names and texts of tables and indexes; those that sqlite-utils makes for itself are its own affair."""
-    rows = connection.execute(
-        "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT LIKE '%sqlite%'"
+def _definitions(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
+    """Return what the schema says of tables and indexes; those of sqlite-utils are its own affair."""
+    # All of each row: SQLite goes by the text, others by the kind and the name of the table.
+    return set(
+        connection.execute(
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT LIKE '%sqlite%'"
+        )
     )
-    return {(name, sql) for name, sql in rows}
 
 
 def _unreadable(connection: sqlite3.Connection, table: str) -> Iterator[str]:

@@ -91,7 +91,7 @@ def _median(ask: Callable[[], int], status: int) -> float:
 
 def draw(results: dict[Retry, Result]) -> str:
     """Return the picture: gates done against time."""
-    width, height, left, top, wide, high = 720, 330, 60, 30, 620, 230
+    width, height, left, top, wide, high = 720, 340, 60, 30, 620, 230
     most = 1.5
     drawn = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
@@ -112,6 +112,6 @@ def draw(results: dict[Retry, Result]) -> str:
         ]
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
         drawn.append(f'<path d="M{path}" fill="none" stroke="{_COLOURS[retry]}" stroke-width="2"/>')
-        x, y = left + 10 + 155 * turn, top + high + 40
-        drawn.append(f'<text x="{x}" y="{y}" fill="{_COLOURS[retry]}">{retry.value[:26]}</text>')
+        x, y = left + 300 * (turn % 2), top + high + 40 + 18 * (turn // 2)
+        drawn.append(f'<text x="{x}" y="{y}" fill="{_COLOURS[retry]}">{retry.value}</text>')
     return "\n".join((*drawn, "</svg>", ""))

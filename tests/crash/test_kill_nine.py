@@ -72,7 +72,7 @@ class Lane:
         self.state, self.config = self.scanner.state, self.scanner.config
         self.shown: dict[int, dict[str, Any]] = {}
         self.unshown = 0
-        self.kills = 0
+        self._unseen: list[str] = []
         self._codes = itertools.cycle(codes)
         self._admitted: dict[str, float] = {}
         self._checked = 0
@@ -82,7 +82,6 @@ class Lane:
         dice = random.Random(times)
         for _ in range(times):
             in_flight = self._until_killed(dice.uniform(0, 0.5))
-            self.kills += 1
             self._check(in_flight)
 
     def _until_killed(self, after_s: float) -> str:
@@ -112,7 +111,7 @@ class Lane:
     def _check(self, in_flight: str) -> None:
         reader = ScanLogReader(self.state / "scans.db")
         head = reader.verify()
-        unshown = 0
+        unshown = []
         for entry in walk(reader, self._checked):
             stated = facts.decode(entry.body)
             event = self.shown.get(entry.seq)
@@ -121,14 +120,18 @@ class Lane:
                 assert (Outcome(stated.outcome).name, stated.reason, stated.at_ms, stated.issuer) == said, entry.seq
             elif stated.type is EntryType.SCAN:
                 # The one that was on its way when the kill came: recorded, never shown.
-                unshown += 1
-                if stated.outcome == Outcome.ACCEPT:
-                    self._admit(in_flight)
+                unshown.append((entry.seq, stated.outcome))
         assert max(self.shown, default=0) <= head.seq, "shown, and not in the log"
-        self.unshown += unshown
-        # One a kill. Where the kill came between an entry's write and its mark in the index of the write-ahead log,
-        # readers see the entry only once the next writer has recovered the log: the check after that counts it.
-        assert self.unshown <= self.kills, "recorded twice"
+        # Where a kill came between an entry's write and its mark in the index of the write-ahead log, readers see the
+        # entry only once the next writer has recovered the log: then it is the first behind what the last check saw.
+        is_late = len(unshown) > 1 and unshown[0][0] == self._checked + 1
+        codes = [*(self._unseen if is_late else []), in_flight]
+        assert len(unshown) <= len(codes), "recorded twice"
+        for code, (_, outcome) in zip(codes[-len(unshown) :] if unshown else [], unshown, strict=True):
+            if outcome == Outcome.ACCEPT:
+                self._admit(code)
+        self.unshown += len(unshown)
+        self._unseen = [] if unshown else [in_flight]
         self._checked = head.seq
 
     def kill_sync(self, times: int) -> None:
