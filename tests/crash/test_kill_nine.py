@@ -111,8 +111,9 @@ class Lane:
     def _check(self, in_flight: str) -> None:
         reader = ScanLogReader(self.state / "scans.db")
         head = reader.verify()
-        unshown = []
+        unshown, last = [], self._checked
         for entry in walk(reader, self._checked):
+            last = entry.seq
             stated = facts.decode(entry.body)
             event = self.shown.get(entry.seq)
             if event is not None:
@@ -123,7 +124,8 @@ class Lane:
                 unshown.append((entry.seq, stated.outcome))
         assert max(self.shown, default=0) <= head.seq, "shown, and not in the log"
         # Where a kill came between an entry's write and its mark in the index of the write-ahead log, readers see the
-        # entry only once the next writer has recovered the log: then it is the first behind what the last check saw.
+        # entry once another process has recovered the log: perhaps after the head was read, perhaps after this check;
+        # then it is the first behind what the check saw.
         is_late = len(unshown) > 1 and unshown[0][0] == self._checked + 1
         codes = [*(self._unseen if is_late else []), in_flight]
         assert len(unshown) <= len(codes), "recorded twice"
@@ -132,7 +134,7 @@ class Lane:
                 self._admit(code)
         self.unshown += len(unshown)
         self._unseen = [] if unshown else [in_flight]
-        self._checked = head.seq
+        self._checked = last
 
     def kill_sync(self, times: int) -> None:
         """Let the sync part push and kill it that often; what it has a receipt for never goes back."""
